@@ -1,0 +1,1 @@
+"""What `genrewatch` can be asked to do, a module each."""

@@ -1,0 +1,73 @@
+"""What `genrewatch listen` can be told, in a TOML file; command-line options go before it, defaults after it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge.contract.decode import decode, read_toml
+from edge.contract.errors import ConfigError, require
+from edge.contract.ids import ID_CHARACTERS, is_id
+from edge.contract.vote import VoteConfig
+from edge.level import LevelConfig
+from edge.paths import expand_home
+from edge.sinks.mqtt import MqttConfig
+from edge.sources import SourceConfig
+
+SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "gtzan-compact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteOverrides:
+    """The `[vote]` table: each key replaces the bundle's default; see `VoteConfig` for their meaning."""
+
+    segments: int | None = None
+    """T, ballots that count."""
+    segment_hop: int | None = None
+    """Samples between segments at the bundle's rate."""
+    min_share: float | None = None
+    """Share that a winner needs, 0.5 to 1."""
+    enter_segments: int | None = None
+    """Wins in a row before a genre is announced."""
+    exit_segments: int | None = None
+    """Misses in a row before it is withdrawn."""
+
+    def apply(self, defaults: VoteConfig) -> VoteConfig:
+        """The vote to hold; ConfigError on an impossible one."""
+        given = {key: value for key, value in vars(self).items() if value is not None}
+        try:
+            return replace(defaults, **given)
+        except ConfigError as wrong:
+            raise ConfigError(f"vote.{wrong.where}", wrong.found, wrong.expected) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenConfig:
+    """The whole file."""
+
+    node: str | None = None
+    """This box's name in topics; default one that is made once and kept in the state directory."""
+    bundle: str | None = None
+    """Directory of the model; default the one that comes with genrewatch."""
+    source: tuple[SourceConfig, ...] = ()
+    """Where to listen; default `auto`."""
+    vote: VoteOverrides = VoteOverrides()
+    """How segments become a verdict."""
+    level: LevelConfig = LevelConfig()
+    """What counts as silence."""
+    mqtt: MqttConfig = MqttConfig()
+    """Where verdicts go."""
+    health_s: float = 30.0
+    """Seconds between health messages."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.health_s <= 3600, "health_s", self.health_s, "1 to 3600")
+        require(self.node is None or is_id(self.node), "node", repr(self.node), ID_CHARACTERS)
+
+    @property
+    def bundle_path(self) -> Path:
+        """The bundle's directory."""
+        return expand_home(self.bundle) if self.bundle else SHIPPED_BUNDLE
+
+
+def load_config(path: Path | None) -> ListenConfig:
+    """Reads a TOML file strictly; without one, the defaults."""
+    return decode(ListenConfig, read_toml(path), where=str(path)) if path else ListenConfig()

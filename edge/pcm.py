@@ -1,0 +1,131 @@
+"""Raw PCM to blocks: bytes off a pipe become mono float32 in [-1, 1], with a WAV header read where there is one."""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from edge.contract.errors import ConfigError, SourceError, require
+from edge.contract.front_end import Samples
+
+Encoding = Literal["s16le", "s32le", "f32le", "u8"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+_NUMPY = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4", 1.0), "u8": ("u1", 128.0)}
+_WAV = {(1, 8): "u8", (1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}
+_EXTENSIBLE = 0xFFFE
+READ_BYTES = 65_536
+ENDLESS = 2**62
+STREAMED_BYTES = 0x7FFF_0000  # from here on (arecord, sox, ffmpeg), and at 0, a WAV length says that it is not known
+LOUDEST = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
+MOST_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
+
+Read = Callable[[int], bytes]
+"""`read(n)` gives 1 to n bytes, blocking until there is one, or none at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A stretch of sound, any length."""
+
+    samples: Samples
+    """(n,) mono float32."""
+    sample_rate: int
+    """Samples per second."""
+    lost: int = 0
+    """Samples that are missing between the previous block and this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PcmFormat:
+    """How bytes stand for sound."""
+
+    rate: int
+    """Samples per second and channel."""
+    channels: int = 1
+    """Interleaved channels."""
+    encoding: Encoding = "s16le"
+    """Number format of a sample."""
+
+    def __post_init__(self) -> None:
+        require(1_000 <= self.rate <= 768_000, "rate", self.rate, "1000 to 768000")
+        require(1 <= self.channels <= 64, "channels", self.channels, "1 to 64")
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * np.dtype(_NUMPY[self.encoding][0]).itemsize
+
+
+def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Block]:
+    """Blocks until `read` ends. Without a format the bytes must begin with a WAV header; SourceError otherwise."""
+    start, left = (b"", ENDLESS) if pcm else (_read_exactly(read, 12), 0)
+    if pcm is None:
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+            found = "nothing" if not start else "raw bytes without a WAV header"
+            raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
+        pcm, left = _wav_format(read, where)
+    rest = b""
+    while left and (data := read(min(READ_BYTES, left))):
+        left -= len(data)
+        data = rest + data
+        whole = len(data) - len(data) % pcm.frame_bytes
+        rest = data[whole:]
+        if whole:
+            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate)
+
+
+def _mono(data: bytes, pcm: PcmFormat) -> Samples:
+    """Interleaved bytes -> (n,) float32, the mean of the channels; a float that is no sound (NaN, 1e30) counts as 0."""
+    dtype, full_scale = _NUMPY[pcm.encoding]
+    raw = np.frombuffer(data, dtype).astype(np.float32)
+    if pcm.encoding == "f32le":
+        raw[~(np.abs(raw) <= LOUDEST)] = 0
+    elif pcm.encoding == "u8":
+        raw -= np.float32(128)
+    samples = raw * np.float32(1 / full_scale)
+    if pcm.channels > 1:
+        samples = samples.reshape(-1, pcm.channels).mean(axis=1, dtype=np.float32)
+    return samples
+
+
+def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
+    """Reads chunks up to the sound -> its format and its bytes, of which a streamed file does not know the number."""
+    pcm = None
+    while True:
+        header = _read_exactly(read, 8)
+        if len(header) < 8:
+            raise SourceError(where, "a WAV header without sound data", "a data chunk")
+        name, size = header[:4], struct.unpack("<I", header[4:])[0]
+        if name == b"data":
+            if pcm is None:
+                raise SourceError(where, "WAV data before its format", "a fmt chunk first")
+            return pcm, size if 0 < size < STREAMED_BYTES else ENDLESS
+        if size > MOST_HEADER_BYTES:
+            raise SourceError(where, f"a WAV chunk {name!r} of {size} bytes before the sound", "a header")
+        body = _read_exactly(read, size + size % 2)
+        if name == b"fmt ":
+            pcm = _parse_fmt(body, where)
+
+
+def _parse_fmt(body: bytes, where: str) -> PcmFormat:
+    if len(body) < 16:
+        raise SourceError(where, f"a WAV format of {len(body)} bytes", "at least 16")
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+    if tag == _EXTENSIBLE and len(body) >= 26:
+        tag = struct.unpack("<H", body[24:26])[0]
+    encoding = _WAV.get((tag, bits))
+    if encoding not in ENCODINGS:
+        raise SourceError(where, f"WAV format {tag} with {bits} bits", "8, 16 or 32 bit PCM, or 32 bit float")
+    try:
+        return PcmFormat(rate=rate, channels=channels, encoding=encoding)
+    except ConfigError as wrong:
+        raise SourceError(f"{where}: WAV {wrong.where}", wrong.found, wrong.expected) from None
+
+
+def _read_exactly(read: Read, n: int) -> bytes:
+    data = b""
+    while len(data) < n and (more := read(n - len(data))):
+        data += more
+    return data

@@ -1,0 +1,133 @@
+"""The path of the sound, from blocks to verdicts; a file, a microphone and a test all come through here.
+
+blocks -> Resampler -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> MajorityVote -> SegmentResult
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.classifier import Classifier
+from edge.contract.bundle import Manifest, load_bundle
+from edge.contract.front_end import FrontEnd, Samples
+from edge.contract.vote import SILENCE, Ballot, MajorityVote, Posterior, Verdict, VoteConfig
+from edge.level import LevelConfig, LevelGate
+from edge.pcm import Block
+from edge.resample import Resampler
+from edge.segments import Segment, SegmentBuffer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """What it takes to listen: the network, its front end and how its answers are counted. Shared by all sources."""
+
+    manifest: Manifest
+    front_end: FrontEnd
+    classifier: Classifier
+    vote: VoteConfig
+    level: LevelConfig = LevelConfig()
+
+    def __post_init__(self) -> None:
+        config = self.manifest.front_end
+        self.vote.check_geometry(hop_length=config.hop_length, segment_samples=config.segment_samples)
+
+
+def open_listener(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Listener:
+    """Loads a bundle, checks it against its network and adjusts the vote that it proposes."""
+    bundle = load_bundle(bundle_path)
+    return Listener(
+        manifest=bundle.manifest,
+        front_end=FrontEnd(bundle.manifest.front_end),
+        classifier=Classifier.of(bundle),
+        vote=adjust(bundle.manifest.vote),
+        level=level,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentResult:
+    """One segment's answer and the verdict after it."""
+
+    start: int
+    """First sample of the segment, at `sample_rate`, from the start of the stream."""
+    end: int
+    """One past its last sample."""
+    sample_rate: int
+    """The bundle's."""
+    ballot: Ballot
+    """What this segment voted."""
+    verdict: Verdict
+    """The rolling verdict."""
+    level_dbfs: float | None
+    """Level of the newest hop; None for digital silence."""
+    lost: int
+    """Samples missing from the stream so far, at `sample_rate`."""
+
+    @property
+    def start_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.start / self.sample_rate
+
+    @property
+    def end_s(self) -> float:
+        """Seconds from the start of the stream."""
+        return self.end / self.sample_rate
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds missing so far."""
+        return self.lost / self.sample_rate
+
+
+def classify_stream(blocks: Iterable[Block], listener: Listener) -> Iterator[SegmentResult]:
+    """Blocks of one source -> a result for each segment, as soon as its last sample is there."""
+    config = listener.manifest.front_end
+    buffer = SegmentBuffer(listener.front_end, listener.vote.segment_hop)
+    gate = LevelGate(listener.level, hops_per_segment=buffer.hops_per_segment)
+    vote = MajorityVote(listener.vote, listener.manifest.labels)
+    lost = 0
+    for samples, missing in resampled(blocks, config.sample_rate):
+        if missing:
+            lost += missing
+            buffer.gap(missing)
+            gate.clear()
+            if missing > config.segment_samples:
+                vote.clear()
+        for segment in buffer.push(samples):
+            for hop_dbfs in segment.levels:
+                gate.add(hop_dbfs)
+            ballot = cast_ballot(segment, listener, silent=gate.silent)
+            yield SegmentResult(
+                start=segment.start,
+                end=segment.end,
+                sample_rate=config.sample_rate,
+                ballot=ballot,
+                verdict=vote.add(ballot),
+                level_dbfs=segment.levels[-1],
+                lost=lost,
+            )
+
+
+def cast_ballot(segment: Segment, listener: Listener, *, silent: bool) -> Ballot:
+    """Silence does not vote for a genre; anything else votes for the network's first choice."""
+    if silent:
+        return Ballot(label=SILENCE, posterior=None)
+    posterior: Posterior = listener.classifier.posterior(listener.front_end.scale(segment.power_db))
+    return Ballot(label=listener.manifest.labels[int(posterior.argmax())], posterior=posterior)
+
+
+def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Samples, int]]:
+    """Blocks at any rate -> (samples at `sample_rate`, samples lost before them, at `sample_rate`)."""
+    resampler, rate = None, 0
+    nothing = np.empty(0, np.float32)
+    for block in blocks:
+        missing = -(-block.lost * sample_rate // block.sample_rate)  # rounded up: one lost sample is a gap too
+        if resampler is None or block.sample_rate != rate or missing:
+            if resampler is not None:
+                yield resampler.push(nothing, last=True), 0  # what was heard before the break is not held back
+            resampler, rate = Resampler(block.sample_rate, sample_rate), block.sample_rate
+        yield resampler.push(block.samples), missing
+    if resampler is not None:
+        yield resampler.push(nothing, last=True), 0

@@ -1,0 +1,99 @@
+"""The JSON that goes out: `state`, `votes` and `health`. Wall-clock time is stamped here and used for nothing else.
+
+The fields of `state` are published in `edge/schema/state.schema.json`; they may be added to, never changed.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from edge.payload import SCHEMA_VERSION, rounded, verdict_fields
+from edge.pipeline import SegmentResult
+
+STATE_SCHEMA = f"genrewatch/state/{SCHEMA_VERSION}"
+VOTES_SCHEMA = f"genrewatch/votes/{SCHEMA_VERSION}"
+HEALTH_SCHEMA = f"genrewatch/health/{SCHEMA_VERSION}"
+Key = tuple[str | None, str]
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """Writes payloads in the name of one node and one model."""
+
+    node: str
+    labels: Sequence[str]
+    """Names of the posterior's elements."""
+    model_name: str
+    model_version: str
+    top_k: int
+    clock: Callable[[], datetime] = field(default=utc_now)
+
+    def stamp(self) -> str:
+        """The time now, RFC 3339 in UTC with milliseconds."""
+        return self.clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def state(self, source: str, seq: int, heard: Mapping[str, Any], *, ts: str, since: str) -> bytes:
+        """The snapshot of a verdict; `heard` is from `heard_fields` or `stalled_fields`."""
+        head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "seq": seq, "ts": ts}
+        return _json({**head, **heard, "since": since, "model": self.model_name, "version": self.model_version})
+
+    def votes(self, source: str, result: SegmentResult) -> bytes:
+        """One segment: its own label and the best of its posterior, and the tally after it."""
+        posterior = None
+        if result.ballot.posterior is not None:
+            best = result.ballot.posterior.argsort()[::-1][: self.top_k]
+            posterior = {self.labels[i]: rounded(float(result.ballot.posterior[i])) for i in best}
+        body = {
+            "label": result.ballot.label,
+            "posterior": posterior,
+            "votes": result.verdict.votes,
+            "segments": result.verdict.segments,
+        }
+        head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "ts": self.stamp()}
+        return _json({**head, **place_fields(result), **body})
+
+    def health(self, diagnostics: Mapping[str, Any]) -> bytes:
+        """Diagnostics of the node, as they are given."""
+        return _json({"v": SCHEMA_VERSION, "node": self.node, "ts": self.stamp(), **diagnostics})
+
+
+def heard_fields(result: SegmentResult) -> dict[str, Any]:
+    """The part of a state that the pipeline knows."""
+    return {**verdict_fields(result.verdict), **place_fields(result), "lost_s": rounded(result.lost_s, 3)}
+
+
+def place_fields(result: SegmentResult) -> dict[str, Any]:
+    """How loud and where in the stream."""
+    return {
+        "level_dbfs": rounded(result.level_dbfs, 1),
+        "start_s": rounded(result.start_s, 3),
+        "end_s": rounded(result.end_s, 3),
+    }
+
+
+def stalled_fields(last: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A state without sound: no verdict and no level; place and loss are those of the last segment, if any."""
+    last = last or {}
+    return {
+        "genre": None,
+        "reason": "stalled",
+        "confidence": None,
+        "share": None,
+        "votes": {},
+        "segments": 0,
+        "level_dbfs": None,
+        "start_s": last.get("start_s"),
+        "end_s": last.get("end_s"),
+        "lost_s": last.get("lost_s", 0.0),
+    }
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

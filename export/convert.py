@@ -1,0 +1,95 @@
+"""Keras model to TFLite, as float32 and as int8 with int8 in and out. Always through TensorFlow.
+
+Input   (1, segment_frames, n_mels, 1)   [0, 1], for int8 quantized
+Output  (1, n_labels)                    logits, for int8 quantized
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import ConfigError
+from trainer.run import Run
+
+
+def load_model(run: Run, *, last: bool = False) -> Any:
+    """The run's Keras model, see `Run.model`; ConfigError when Keras runs on a backend that cannot export to TFLite."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            "KERAS_BACKEND", f"found {keras.backend.backend()}", "tensorflow: export always goes through it"
+        )
+    return run.model(last=last)
+
+
+def to_float(model: Any, run: Run) -> bytes:
+    """The network as it was trained, in float32."""
+    return _convert(_converter(model, run))
+
+
+def to_int8(model: Any, run: Run) -> bytes:
+    """The network with int8 weights, activations, input and output, ranges set by the run's representative segments."""
+    import tensorflow as tf
+
+    segments = run.representative()
+    converter = _converter(model, run)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _one_by_one(segments)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return _convert(converter)
+
+
+def _converter(model: Any, run: Run) -> Any:
+    """A converter of the model with a batch of 1 and its weights as constants."""
+    import keras
+    import tensorflow as tf
+
+    segment = keras.Input((run.front_end.segment_frames, run.front_end.n_mels, 1), batch_size=1)
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(segment, model(segment, training=False)))
+
+
+def _convert(converter: Any) -> bytes:
+    with _captured_output() as said:
+        try:
+            content: bytes = converter.convert()
+        except Exception:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+    return content
+
+
+@contextmanager
+def _captured_output() -> Iterator[IO[bytes]]:
+    """The converter writes pages to both outputs, some of it from C++; they are shown only when it fails."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for number in kept:
+                os.dup2(said.fileno(), number)
+            yield said
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, original in kept.items():
+                os.dup2(original, number)
+                os.close(original)
+
+
+def _one_by_one(segments: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    for segment in segments:
+        yield [segment[None, :, :, None]]

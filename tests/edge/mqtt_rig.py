@@ -1,0 +1,49 @@
+"""Segments as the pipeline would hand them over, and a sink that is quick to reconnect."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge.contract.vote import Ballot, Verdict
+from edge.pipeline import SegmentResult
+from edge.sinks.mqtt import MqttSink
+from edge.sinks.mqtt_config import MqttConfig
+from edge.sinks.mqtt_connection import Backoff
+
+LABELS = ("blues", "jazz", "rock", "neue Volksmusik é")
+SAMPLE_RATE = 22_050
+QUICK = Backoff(first_s=0.05, max_s=0.2, refused_max_s=0.2)
+
+ROCK = SegmentResult(
+    start=SAMPLE_RATE,
+    end=8 * SAMPLE_RATE,
+    sample_rate=SAMPLE_RATE,
+    ballot=Ballot(label="rock", posterior=np.array([0.1, 0.2, 0.65, 0.05], np.float32)),
+    verdict=Verdict(
+        genre="rock", reason="majority", share=7 / 9, confidence=0.64321, votes={"rock": 7, "jazz": 2}, segments=9
+    ),
+    level_dbfs=-18.26,
+    lost=0,
+)
+JAZZ = replace(ROCK, verdict=replace(ROCK.verdict, genre="jazz"))
+SILENCE = replace(
+    ROCK,
+    ballot=Ballot(label="silence", posterior=None),
+    verdict=Verdict(genre=None, reason="silence", share=1.0, confidence=None, votes={"silence": 9}, segments=9),
+    level_dbfs=None,
+)
+
+
+@contextmanager
+def running_sink(url: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> Iterator[MqttSink]:
+    """A started sink of node `box` for the broker at `url`, closed at the end."""
+    config = MqttConfig(url=url, **(settings or {}))
+    sink = MqttSink(config, "box", LABELS, "net", "1.2.0", **{"backoff": QUICK, **arguments})
+    sink.start()
+    try:
+        yield sink
+    finally:
+        sink.close()

@@ -1,0 +1,99 @@
+"""`devices`, `doctor` and `bench`, and the command line itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.cli import main
+from tests.servers import Mosquitto, free_port
+
+FAKE = str(Path(__file__).parent / "fake")
+ROOT = str(Path(__file__).parents[2])
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """A machine with two microphones and an empty state directory."""
+    monkeypatch.setenv("PYTHONPATH", f"{FAKE}:{ROOT}")
+    monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path / "state"))
+    return monkeypatch
+
+
+def checks(capsys) -> dict[str, dict[str, str]]:
+    return {check["name"]: check for check in map(json.loads, capsys.readouterr().out.splitlines())}
+
+
+def test_devices_prints_the_source_that_opens_each_microphone(capsys):
+    assert main(["devices"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == ("* USB Audio: Blue Yeti  (48000 Hz, 2 channels, ALSA)  --source 'mic:USB Audio: Blue Yeti'")
+    assert second.startswith("  Line-in: codec")
+    assert main(["devices", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["source"] == "mic:Line-in: codec"
+
+
+def test_devices_on_a_machine_without_microphone_or_sound_library_says_so(machine, capsys):
+    machine.setenv("FAKE_PORTAUDIO", "none")
+    assert main(["devices"]) == 1
+    assert "no microphone on this machine" in capsys.readouterr().out
+    machine.setenv("FAKE_PORTAUDIO", "missing")
+    assert main(["devices"]) == 1
+    assert capsys.readouterr().err == "microphone: PortAudio library not found\n"
+
+
+def test_doctor_finds_all_well_with_the_shipped_bundle_and_a_broker(tmp_path, capsys):
+    with Mosquitto(tmp_path / "broker") as broker:
+        assert main(["doctor", "--json", "--mqtt", broker.url]) == 0
+    found = checks(capsys)
+    assert {check["result"] for check in found.values()} == {"ok"}
+    assert "golden vectors agree" in found["bundle"]["detail"]
+    assert "MQTT 5" in found["broker"]["detail"]
+
+
+def test_doctor_tells_what_is_absent_from_what_is_wrong(machine, tmp_path, capsys):
+    machine.setenv("FAKE_PORTAUDIO", "missing")
+    machine.setenv("PATH", str(tmp_path))
+    assert main(["doctor", "--json", "--mqtt", f"mqtt://127.0.0.1:{free_port()}"]) == 0
+    found = checks(capsys)
+    assert {name for name, check in found.items() if check["result"] == "absent"} == {"decoder", "microphone", "broker"}
+    (tmp_path / "file").write_text("")
+    machine.setenv("GENREWATCH_STATE", str(tmp_path / "file" / "state"))
+    assert main(["doctor", "--json"]) == 1
+    assert checks(capsys)["disk"]["result"] == "wrong"
+
+
+def test_bench_measures_every_stage(capsys):
+    assert main(["bench", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["segment_s"] == pytest.approx(7.45, abs=0.01)
+    for name in ("front_end_ms", "inference_ms", "pipeline_cpu_ms_per_s", "real_time_factor", "peak_rss_mb"):
+        assert figures[name] > 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["listne"], ["classify"], ["classify", "x", "--jobs", "many"]])
+def test_a_command_line_that_cannot_be_understood_is_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m edge listen --source 'demo:?pace=max&loop=no' --mqtt none --json | head -n 1"
+    answer = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True)
+    assert "Traceback" not in answer.stderr
+    assert json.loads(answer.stdout)["source"] == "demo"
+
+
+def test_the_device_runs_without_the_lab():
+    program = (
+        "import sys\n"
+        "import edge.cli, edge.commands.listen, edge.commands.classify, edge.commands.doctor, edge.commands.bench\n"
+        "lab = {'tensorflow', 'keras', 'librosa', 'scipy', 'sklearn', 'joblib', 'soundfile', 'trainer', 'export'}\n"
+        "print(sorted(lab & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -1,0 +1,152 @@
+"""The command line of the trainer: `genrewatch-train`. What is heavy is imported by the command that needs it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge.contract.errors import GenrewatchError, not_installed
+from edge.contract.front_end import COMPACT, PAPER
+
+FRONT_ENDS = {"paper": PAPER, "compact": COMPACT}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 when it is done, 2 with one line on stderr when what was handed in cannot work."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except GenrewatchError as wrong:
+        print(f"genrewatch-train: {wrong}", file=sys.stderr)
+        return 2
+    except OSError as wrong:
+        print(
+            f"genrewatch-train: {wrong.filename or 'disk'}: {(wrong.strerror or str(wrong)).lower()}", file=sys.stderr
+        )
+        return 2
+    except ModuleNotFoundError as missing:
+        print(f"genrewatch-train: {not_installed(missing, 'train')}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="genrewatch-train", description="From labelled clips to a trained network.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_prepare(commands)
+    _add_import(commands)
+    _add_fit(commands)
+    _add_evaluate(commands)
+    return parser
+
+
+def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("prepare", help="sound files, a folder per genre, to a feature store")
+    it.add_argument("audio", type=Path, metavar="AUDIO_DIR", help="holds GENRE/*.wav (.au .mp3 .flac .ogg)")
+    it.add_argument("-o", "--store", type=Path, required=True, help="folder to write, must not exist")
+    it.add_argument("--front-end", choices=FRONT_ENDS, default="paper", help="default: paper")
+    it.add_argument("--splits", type=Path, metavar="TSV", help="table with name, label and a column per scheme")
+    it.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes; default: one a core")
+    it.set_defaults(command=_prepare)
+
+
+def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("import-logmel", help="a log-mel made elsewhere to a feature store")
+    it.add_argument("npz", type=Path, metavar="NPZ", help="arrays codes, name, label, scale_db, clip_max_db")
+    it.add_argument("--splits", type=Path, metavar="TSV", help="table with name, label and a column per scheme")
+    it.add_argument("-o", "--store", type=Path, required=True, help="folder to write, must not exist")
+    it.set_defaults(command=_import)
+
+
+def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("fit", help="train a network; run again after a kill, it goes on")
+    it.add_argument("store", type=Path, metavar="STORE")
+    it.add_argument("--recipe", default="compact", help="paper or compact; default: compact")
+    it.add_argument("--split", default="random_60_10_30", metavar="SCHEME", help="default: random_60_10_30")
+    it.add_argument("--train-parts", default="train", metavar="PART,PART", help="default: train")
+    it.add_argument("--epochs", type=int, help="default: the recipe's, 100")
+    it.add_argument("--batch", type=int, help="segments a step; default: the recipe's, 32")
+    it.add_argument("--seed", type=_seed, default=0, help="of weights, crops and a random split; default: 0")
+    it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
+    it.set_defaults(command=_fit)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("evaluate", help="how good a run or a bundle is")
+    it.add_argument("model", type=Path, metavar="RUN_OR_BUNDLE")
+    it.add_argument("--store", type=Path, help="clips to judge; default: those that the run held out")
+    it.add_argument("--split", metavar="SCHEME:PART", help="default: the run's own scheme, part test")
+    it.add_argument("--json", action="store_true", help="print one JSON object")
+    it.add_argument("-o", "--output", type=Path, metavar="DIR", help="write confusion matrix and report there")
+    it.set_defaults(command=_evaluate)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 0 to {2**32 - 1}")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not text.removeprefix("-").isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of processes, or -1 for one a core")
+    return int(text)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from trainer.prepare import prepare
+
+    done = prepare(
+        arguments.audio,
+        arguments.store,
+        FRONT_ENDS[arguments.front_end],
+        splits=arguments.splits,
+        jobs=arguments.jobs,
+    )
+    for item in done.skipped:
+        print(f"skipped: {item.wrong}", file=sys.stderr)
+    for name, earlier in done.duplicates:
+        print(f"duplicate: {name} is sample for sample {earlier}", file=sys.stderr)
+    print(
+        f"{arguments.store}: {done.n_clips} clips, {len(done.skipped)} skipped, {len(done.duplicates)} duplicates, "
+        f"log-mel within {done.difference_db:.1e} dB of librosa's"
+    )
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from trainer.logmel_import import import_logmel
+
+    store, duplicates = import_logmel(arguments.npz, arguments.splits, arguments.store)
+    for name, earlier in duplicates:
+        print(f"duplicate: {name} is cell for cell {earlier}", file=sys.stderr)
+    print(f"{arguments.store}: {len(store)} clips, splits {', '.join(store.index.splits) or 'none'}")
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    from trainer.recipes import recipe_named
+    from trainer.store import Store
+
+    recipe = recipe_named(arguments.recipe)
+    changes = {key: getattr(arguments, key) for key in ("epochs", "batch") if getattr(arguments, key) is not None}
+    recipe, store = replace(recipe, **changes), Store.load(arguments.store)
+    from trainer.fit import fit  # loads Keras, so after everything that can be wrong at once
+
+    parts = tuple(arguments.train_parts.split(","))
+    run = fit(store, recipe, arguments.run, scheme=arguments.split, train_parts=parts, seed=arguments.seed)
+    print(f"{run.path}: {run.record.epochs_done} epochs, {json.dumps(run.record.metrics)}")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from trainer.evaluate import evaluate, parse_split
+    from trainer.report import print_report, write_report
+
+    split = parse_split(arguments.split) if arguments.split else None
+    evaluation = evaluate(arguments.model, store=arguments.store, split=split)
+    if arguments.output:
+        write_report(evaluation, arguments.output)
+    if arguments.json:
+        print(json.dumps(evaluation.as_json(), allow_nan=False))
+    else:
+        print_report(evaluation)

@@ -1,0 +1,204 @@
+"""Training: a store and a recipe become a run. Killed at any moment, the same command goes on from the last epoch.
+
+An epoch ends with three files replaced one after the other: best.keras if it is the best so far, history.csv, and
+last.keras, whose step counter says how many epochs are done. What is on disk beyond that is done again, the same.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.classifier import softmax
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.front_end import FrontEnd
+from trainer.feed import Feed, representative_segments, segments_of
+from trainer.files import readable, whole_file, write_json
+from trainer.history import HISTORY, Row, draw_curves, read_history, write_history
+from trainer.metrics import clip_metrics
+from trainer.network import build, compile_for_training, reseed
+from trainer.progress import progress
+from trainer.recipes import Recipe
+from trainer.run import BEST, LAST, RECORD, SPLIT, VERSION, HeldOutClip, Run, RunRecord, write_features
+from trainer.splits import parts_of
+from trainer.store import Store
+
+REPRESENTATIVE_SEGMENTS = 256
+EPOCHS_BETWEEN_DRAWINGS = 10
+VALIDATION = "valid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Segments of the clips that choose the best epoch, one after another."""
+
+    segments: NDArray[np.float32]
+    """(n_segments, segment_frames, n_mels, 1) in [0, 1]"""
+    n_segments: list[int]
+    """Of each clip."""
+    labels: NDArray[np.int64]
+    """(n_clips,)"""
+
+    def figures(self, model: Any, batch: int) -> dict[str, float]:
+        """What clip_metrics says of the model as it is."""
+        posterior = softmax(np.asarray(model.predict(self.segments, batch_size=batch, verbose=0)))
+        return clip_metrics(np.split(posterior, np.cumsum(self.n_segments)[:-1]), self.labels.tolist())
+
+
+def fit(store: Store, recipe: Recipe, path: Path, *, scheme: str, train_parts: tuple[str, ...], seed: int) -> Run:
+    """Trains, or goes on training, the run in folder `path`; raises ConfigError or DataError before it starts."""
+    split = parts_of(store.index, scheme, seed)
+    record = _record(store, recipe, split, scheme, train_parts, seed)
+    feed = Feed(store=store, clips=_clips(store, split, train_parts), recipe=recipe, seed=seed)
+    run = _open(path, record, split, feed)
+    model, rows = _resume(run, feed)
+    validation = _validation(store, split, record)
+    total, done = recipe.epochs * feed.n_batches, len(rows) * feed.n_batches
+    with progress(total=total, done=done, unit="batch") as bar:
+        for epoch in range(len(rows), recipe.epochs):
+            bar.set_description(f"epoch {epoch + 1}/{recipe.epochs}", refresh=False)
+            rows.append(_epoch(model, feed, epoch, validation, bar))
+            bar.set_postfix_str(_brief(rows[-1]), refresh=False)
+            _keep(run, model, rows)
+    return _finish(run, rows, validation)
+
+
+def _record(
+    store: Store, recipe: Recipe, split: dict[str, str], scheme: str, train_parts: tuple[str, ...], seed: int
+) -> RunRecord:
+    if store.index.front_end != recipe.front_end:
+        raise DataError(f"{store.path}: front_end", f"is not that of recipe {recipe.name}", f"{recipe.front_end}")
+    for part in train_parts:
+        if part not in split.values():
+            raise ConfigError("--train-parts", f"found {part}", "of " + ", ".join(sorted(set(split.values()))))
+    validates = VALIDATION in split.values() and VALIDATION not in train_parts
+    return RunRecord(
+        version=VERSION,
+        recipe=recipe,
+        labels=store.index.labels,
+        store=store.path.resolve().name,
+        store_sha256=store.index.power_db_sha256,
+        store_provenance=store.index.provenance,
+        split_scheme=scheme,
+        train_parts=train_parts,
+        validation_part=VALIDATION if validates else None,
+        seed=seed,
+        versions={name: version(name) for name in ("keras", "numpy")} | {"backend": keras.backend.backend()},
+    )
+
+
+def _clips(store: Store, split: dict[str, str], parts: tuple[str, ...]) -> tuple[int, ...]:
+    """Positions of the clips of some parts, each of which must hold a segment."""
+    chosen = tuple(i for i, clip in enumerate(store.index.clips) if split.get(clip.name) in parts)
+    for i in chosen:
+        clip = store.index.clips[i]
+        if clip.n_frames < store.index.front_end.segment_frames:
+            raise DataError(f"{store.path}: {clip.name}", f"has {clip.n_frames} frames", "at least a segment")
+    return chosen
+
+
+def _open(path: Path, record: RunRecord, split: dict[str, str], feed: Feed) -> Run:
+    """The run in `path` if it is this one, else a new one; run.json is written last, so it means all is there."""
+    if (path / RECORD).is_file():
+        run = Run.load(path)
+        for key in ("recipe", "labels", "store_sha256", "split_scheme", "train_parts", "seed"):
+            if getattr(run.record, key) != getattr(record, key):
+                raise ConfigError(str(path), f"holds a run with another {key}", "a new folder, or the same settings")
+        if run.split != split:
+            raise ConfigError(str(path), "holds a run whose clips were parted otherwise", "a new folder")
+        return run
+    if left := [name for name in (BEST, LAST, HISTORY) if (path / name).exists()]:
+        raise ConfigError(str(path), f"holds {left[0]} of another run but no {RECORD}", "a new folder")
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(path / SPLIT, split)
+    held_out = sorted(set(split.values()) - set(record.train_parts))
+    clips = [_held_out(feed.store, i, split) for i in _clips(feed.store, split, tuple(held_out))]
+    write_features(path, clips, representative_segments(feed, REPRESENTATIVE_SEGMENTS))
+    write_json(path / RECORD, record)
+    return Run.load(path)
+
+
+def _held_out(store: Store, i: int, split: dict[str, str]) -> HeldOutClip:
+    clip = store.index.clips[i]
+    return HeldOutClip(name=clip.name, label=clip.label, part=split[clip.name], power_db=store.clip(i))
+
+
+def _resume(run: Run, feed: Feed) -> tuple[Any, list[Row]]:
+    """The model as the last finished epoch left it, optimizer and all, and the rows up to there."""
+    keras.utils.set_random_seed(feed.seed)
+    model = build(feed.recipe, len(run.labels))
+    compile_for_training(model, feed.recipe, feed.n_batches)
+    model.optimizer.build(model.trainable_variables)
+    if not (run.path / LAST).is_file():
+        return model, []
+    with readable(run.path / LAST):
+        model.load_weights(run.path / LAST)
+    epochs_done = int(model.optimizer.iterations) // feed.n_batches
+    return model, read_history(run.path)[:epochs_done]
+
+
+def _validation(store: Store, split: dict[str, str], record: RunRecord) -> Validation | None:
+    if record.validation_part is None:
+        return None
+    clips = _clips(store, split, (record.validation_part,))
+    front_end = FrontEnd(record.recipe.front_end)
+    segments, counts = segments_of([store.clip(i) for i in clips], front_end, front_end.config.segment_frames)
+    return Validation(segments=segments[..., None], n_segments=counts, labels=store.label_ids[list(clips)])
+
+
+def _epoch(model: Any, feed: Feed, epoch: int, validation: Validation | None, bar: Any) -> Row:
+    began = time.monotonic()
+    reseed(model, feed.seed, epoch)
+    batches = _counted(feed.epoch(epoch), bar)
+    trained = model.fit(batches, steps_per_epoch=feed.n_batches, epochs=1, shuffle=False, verbose=0).history
+    row = {"epoch": epoch + 1.0, "loss": trained["loss"][0], "accuracy": trained["accuracy"][0]}
+    if validation:
+        figures = validation.figures(model, feed.recipe.batch)
+        row |= {"val_loss": figures["segment_nll"], "val_accuracy": figures["segment_accuracy"]}
+        row |= {"val_clip_accuracy": figures["clip_accuracy_mean"]}
+    return row | {"seconds": round(time.monotonic() - began, 3)}
+
+
+def _brief(row: Row) -> str:
+    return " ".join(f"{key} {row[key]:.3f}" for key in row if key not in ("epoch", "seconds"))
+
+
+def _counted(batches: Any, bar: Any) -> Any:
+    for batch in batches:
+        yield batch
+        bar.update()
+
+
+def _keep(run: Run, model: Any, rows: list[Row]) -> None:
+    """Writes what an epoch gave, in the order that makes a kill between any two writes harmless."""
+    if "val_accuracy" in rows[-1] and max(rows, key=_goodness) is rows[-1]:
+        _save(model, run.path / BEST)
+    write_history(run.path, rows)
+    _save(model, run.path / LAST)
+    write_json(run.path / RECORD, replace(run.record, epochs_done=len(rows)))
+    if len(rows) % EPOCHS_BETWEEN_DRAWINGS == 0:
+        draw_curves(run.path, rows)
+
+
+def _goodness(row: Row) -> tuple[float, float]:
+    return row["val_accuracy"], -row["val_loss"]
+
+
+def _save(model: Any, path: Path) -> None:
+    with whole_file(path) as beside:
+        model.save(beside)
+
+
+def _finish(run: Run, rows: list[Row], validation: Validation | None) -> Run:
+    draw_curves(run.path, rows)
+    metrics: dict[str, Any] = {"train": {key: rows[-1][key] for key in ("loss", "accuracy")}}
+    if validation:
+        metrics["valid"] = validation.figures(run.model(), run.recipe.batch)
+        metrics["valid"]["best_epoch"] = int(max(rows, key=_goodness)["epoch"])
+    write_json(run.path / RECORD, replace(run.record, epochs_done=len(rows), metrics=metrics))
+    return Run.load(run.path)

@@ -1,0 +1,87 @@
+"""How good a classifier is, from posteriors alone: pure functions, shared by training, evaluation and export.
+
+A clip is judged by all its segments, once by their mean posterior and once by the paper's eq. 2: the label with more
+than half of the segments' votes, else refused. A refusal counts as an error, except in `accuracy_on_covered`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.vote import majority
+
+REFUSED = "refused"
+CALIBRATION_BINS = 15
+
+
+def clip_metrics(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> dict[str, float | int]:
+    """Posteriors (n_segments, n_labels) of each clip, and its label -> the figures of a report, shares from 0 to 1."""
+    truth = np.asarray(labels)
+    stacked = np.concatenate(list(posteriors))
+    truth_of_segment = np.repeat(truth, [len(p) for p in posteriors])
+    voted = vote_top1(posteriors)
+    covered = voted >= 0
+    return {
+        "n_clips": len(posteriors),
+        "n_segments": len(stacked),
+        "segment_accuracy": float((stacked.argmax(1) == truth_of_segment).mean()),
+        "segment_nll": negative_log_likelihood(stacked, truth_of_segment),
+        "segment_ece": calibration_error(stacked, truth_of_segment),
+        "clip_accuracy_mean": float((mean_top1(posteriors) == truth).mean()),
+        "clip_accuracy_vote": float((voted == truth).mean()),
+        "refused": int((~covered).sum()),
+        "coverage": float(covered.mean()),
+        "accuracy_on_covered": float((voted == truth)[covered].mean()) if covered.any() else 0.0,
+    }
+
+
+def mean_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """(n_clips,) the label of the greatest mean posterior."""
+    return np.array([int(p.mean(axis=0).argmax()) for p in posteriors], np.int64)
+
+
+def vote_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """(n_clips,) the label with more than half of the segments' votes, -1 where refused."""
+    winners = []
+    for p in posteriors:
+        votes = Counter(str(top1) for top1 in p.argmax(axis=1))
+        winner = majority(dict(votes), total=len(p))
+        winners.append(-1 if winner is None else int(winner))
+    return np.array(winners, np.int64)
+
+
+def negative_log_likelihood(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Mean -ln of what each row of (n, n_labels) gives to the true label, in nats."""
+    given = posterior[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.maximum(given, 1e-12)).mean())
+
+
+def calibration_error(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017)."""
+    confidence, right = posterior.max(axis=1), posterior.argmax(axis=1) == truth
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [abs(float(confidence[bins == b].sum() - right[bins == b].sum())) for b in np.unique(bins)]
+    return sum(gaps) / len(truth)
+
+
+def confusion(truth: Sequence[int], decided: Sequence[int], n_labels: int) -> NDArray[np.int64]:
+    """(n_labels, n_labels + 1) counts: rows the true label, columns what was decided, the last one refused (-1)."""
+    table = np.zeros((n_labels, n_labels + 1), np.int64)
+    for true, found in zip(truth, decided, strict=True):
+        table[true, found if found >= 0 else n_labels] += 1
+    return table
+
+
+def genre_report(truth: Sequence[int], decided: Sequence[int], labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each genre, and their plain mean as `mean`; a refusal (-1) is a miss."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    ids = list(range(len(labels)))
+    columns = precision_recall_fscore_support(truth, decided, labels=ids, zero_division=0.0)
+    table = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    names = ("precision", "recall", "f1", "support")
+    report = {label: dict(zip(names, map(float, row), strict=True)) for label, row in zip(labels, table, strict=True)}
+    mean = dict(zip(names[:3], map(float, table[:, :3].mean(axis=0)), strict=True))
+    return report | {"mean": mean | {"support": float(table[:, 3].sum())}}

@@ -1,0 +1,147 @@
+"""What a network is and how it is taught. A run saves the recipe it used, so a recipe is all there is to know.
+
+Percentages are integers; the learning rate and mixing strengths are the only fractions.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge.contract.errors import ConfigError, require
+from edge.contract.front_end import COMPACT, PAPER, FrontEndConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Convolution, ReLU, max-pooling, dropout; strides and pools are (time, mel)."""
+
+    filters: int
+    """Channels that the convolution gives."""
+    kernel: int = 3
+    """Frames and bands that the convolution sees at once, "same" padding."""
+    stride_time: int = 1
+    stride_mel: int = 1
+    """Steps of the convolution, in frames and in bands."""
+    pool_time: int = 2
+    pool_mel: int = 2
+    """Max-pooling, in frames and in bands; 1 and 1 is none."""
+    dropout_percent: int = 0
+    """Cells of the block's output that are dropped in training, 0 to 99."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random changes to a training segment, all in the mel domain. Zero switches one off."""
+
+    stretch_percent: int = 0
+    """Tempo: a segment is cut up to this much longer or shorter and fitted to length."""
+    mel_shift_bands: int = 0
+    """Pitch: bands are moved up or down by up to this many."""
+    equalise_db: int = 0
+    """Equalisation: a smooth random curve over the bands, up to this much up or down."""
+    noise_floor_db: int = 0
+    """Noise: a floor between `range_db` and this much less below the loudest cell covers what is quieter."""
+    time_mask_frames: int = 0
+    """Two stretches of up to this many frames are blanked."""
+    mel_mask_bands: int = 0
+    """Two stretches of up to this many bands are blanked."""
+    mixup_alpha: float = 0.0
+    """Pairs of segments and their labels are mixed by a share from Beta(alpha, alpha)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Network and training. The network's output is logits; its input (segment_frames, n_mels, 1) in [0, 1]."""
+
+    name: str
+    """What it is called on the command line."""
+    front_end: FrontEndConfig
+    """Samples to log-mel; a store must be of the same."""
+    segment_hop_frames: int
+    """Frames between the starts of neighbouring segments when a clip is judged."""
+    blocks: tuple[Block, ...]
+    """From the input on."""
+    head: Literal["flatten", "mean"]
+    """How the last picture becomes a vector: as it is, or its mean over time and mel."""
+    head_dropout_percent: int = 0
+    """Dropout on that vector, 0 to 99."""
+    batch_norm: bool = False
+    """Batch normalisation between each convolution and its ReLU; it vanishes into the convolution on export."""
+    batch_norm_momentum: float = 0.9
+    """Share that its running statistics keep at a step; Keras' 0.99 is too slow for small corpora."""
+    augmentation: Augmentation = Augmentation()
+    """Random changes to each crop; the default is none."""
+    crops_per_clip: int = 1
+    """Random crops of each clip in an epoch."""
+    label_smoothing: float = 0.0
+    """Share of the target that is spread evenly over all labels, 0 to 1."""
+    weight_decay: float = 0.0
+    """Share of each kernel that a step of learning rate 1 takes off (AdamW); biases and norms are spared."""
+    learning_rate: float = 0.001
+    """Adam's, at the start."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """What becomes of it: it stays, or falls to 0 along a half cosine over all epochs."""
+    batch: int = 32
+    """Segments a step."""
+    epochs: int = 100
+    """Passes over the training clips."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.batch <= 65_536, "batch", self.batch, "1 to 65536")
+        require(1 <= self.epochs <= 1_000_000, "epochs", self.epochs, "1 to 1000000")
+        require(bool(self.blocks), "blocks", "none", "at least one")
+        require(self.crops_per_clip >= 1, "crops_per_clip", self.crops_per_clip, "at least 1")
+        require(
+            1 <= self.segment_hop_frames <= self.front_end.segment_frames,
+            "segment_hop_frames",
+            self.segment_hop_frames,
+            f"1 to {self.front_end.segment_frames}, the frames of a segment",
+        )
+
+
+PAPER_RECIPE = Recipe(
+    name="paper",
+    front_end=PAPER,
+    segment_hop_frames=330,
+    blocks=tuple(Block(filters=filters, dropout_percent=20) for filters in (16, 32, 64, 128, 256)),
+    head="flatten",
+)
+"""The paper, read so that it is consistent: five blocks, dense over ten genres, Adam, batch 32, 100 epochs."""
+
+COMPACT_RECIPE = Recipe(
+    name="compact",
+    front_end=COMPACT,
+    segment_hop_frames=24,
+    blocks=(
+        Block(filters=16, stride_mel=2),
+        Block(filters=32),
+        Block(filters=64),
+        Block(filters=128),
+        Block(filters=192, pool_time=1, pool_mel=1),
+    ),
+    head="mean",
+    head_dropout_percent=30,
+    batch_norm=True,
+    augmentation=Augmentation(
+        stretch_percent=15,
+        mel_shift_bands=4,
+        equalise_db=8,
+        time_mask_frames=12,
+        mel_mask_bands=12,
+        mixup_alpha=0.2,
+    ),
+    crops_per_clip=3,
+    label_smoothing=0.1,
+    weight_decay=0.0005,
+    learning_rate=0.002,
+    schedule="cosine",
+)
+"""The shipped model's: small enough for 0.5 ms a segment in int8, taught against the smallness of its corpus."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, COMPACT_RECIPE)}
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe `name`; raises ConfigError."""
+    if name not in RECIPES:
+        raise ConfigError("--recipe", f"found {name}", "one of " + ", ".join(RECIPES))
+    return RECIPES[name]
