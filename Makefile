@@ -2,6 +2,7 @@
 # make test   every test, with the real servers they need
 # make check  format, lint, types, layering
 # make bench  speed and memory on this machine
+# make drill  every fault that a source can have, against the real daemon; make soak: a day of sound at full speed
 #
 # run and test do their own set-up: virtual environment, packages and, where they may (root or passwordless sudo),
 # the system packages that are missing.
@@ -11,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench drill soak clean
 
 run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
@@ -33,13 +34,19 @@ bench: $(VENV)/.dev
 	$(BIN)/genrewatch bench
 	$(BIN)/python -m tests.benchmarks.front_end
 
+drill: $(VENV)/.dev
+	$(BIN)/genrewatch drill
+
+soak: $(VENV)/.dev
+	$(BIN)/genrewatch drill --soak 24
+
 $(VENV)/.demo: pyproject.toml deploy/system_packages.sh
 	@sh deploy/system_packages.sh libportaudio2 ffmpeg
 	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" demo
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml deploy/system_packages.sh
-	@sh deploy/system_packages.sh libportaudio2 ffmpeg mosquitto mosquitto-clients
+	@sh deploy/system_packages.sh libportaudio2 ffmpeg mosquitto mosquitto-clients icecast2
 	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" demo,train,dev
 	@touch $@ $(VENV)/.demo
 

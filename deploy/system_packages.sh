@@ -18,7 +18,7 @@ done
 if [ "$(id -u)" = 0 ]; then
     as_root=""
 elif sudo -n true 2>/dev/null; then
-    as_root="sudo -n"
+    as_root="sudo -n env DEBIAN_FRONTEND=noninteractive"  # which sudo would not pass on
 else
     as_root=none
 fi

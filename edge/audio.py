@@ -14,7 +14,8 @@ from edge.process import Child
 from edge.resample import Resampler
 
 EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
-_TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
+LAST_WORDS_S = 1.0  # for one that gives no sound to say why
+TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 _NAMES = "aac aif aiff au flac m4a mka mp2 mp3 mp4 oga ogg opus wav webm wma wv"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """What counts as a sound file when a folder is searched; a file that is named is always tried."""
@@ -23,15 +24,18 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 def decode_file(path: Path) -> Iterator[Block]:
     """Blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
     _check_file(path)
-    child = Child([*_decoder(), "-i", f"file:{path}", *_TO_WAV])
+    child = Child([*_decoder(), "-i", f"file:{path}", *TO_WAV])
     wrong, code, empty = None, None, True
     try:
         for block in pcm_blocks(child.out.read, None, where=str(path)):
             empty = False
             yield block
         code = child.wait(EXIT_WAIT_S)
+        child.hear_out()
     except SourceError as unreadable:
         wrong = unreadable  # usually no WAV header came: ffmpeg's own words, if any, say why
+        child.wait(LAST_WORDS_S)
+        child.hear_out()
     finally:
         child.end(gently=False)
         complaint = child.complaint().removeprefix(f"file:{path}:").strip()

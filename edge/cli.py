@@ -1,4 +1,4 @@
-"""The command line of the device: `genrewatch listen | classify | devices | doctor | bench`.
+"""The command line of the device: `genrewatch listen | classify | devices | doctor | bench | drill`.
 
 A mistake of the user's gets one line on standard error and exit code 2.
 """
@@ -76,7 +76,17 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure speed and memory on this machine")
     _bundle(bench)
     bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--sources", metavar="N,N...", help="measure so many live sources on one core instead")
+    bench.add_argument("--seconds", type=float, default=20.0, help="how long, with --sources (default 20)")
     bench.set_defaults(handler=_bench)
+
+    drill = commands.add_parser("drill", help="play every fault that a source can have, and check what is said of it")
+    drill.add_argument("--short", action="store_true", help="short stall times: under a minute")
+    drill.add_argument("--only", action="append", metavar="ROW", help="one row of the table; again for several")
+    drill.add_argument("--json", action="store_true", help="print a JSON line for each row")
+    drill.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to a file as well")
+    drill.add_argument("--soak", type=float, metavar="HOURS", help="hours of sound at full speed, with faults, instead")
+    drill.set_defaults(handler=_drill)
     return top
 
 
@@ -109,6 +119,16 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
+    if parsed.sources:
+        from edge.commands.bench_sources import bench_sources, parse_counts
+
+        return bench_sources(parse_counts(parsed.sources), seconds=parsed.seconds, as_json=parsed.json)
     from edge.commands.bench import bench
 
     return bench(bundle=parsed.bundle, as_json=parsed.json)
+
+
+def _drill(parsed: argparse.Namespace) -> int:
+    from edge.commands.drill import run_drill
+
+    return run_drill(parsed)

@@ -1,42 +1,18 @@
 """What `genrewatch listen` can be told, in a TOML file; command-line options go before it, defaults after it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contract.decode import decode, read_toml
-from edge.contract.errors import ConfigError, require
+from edge.contract.errors import require
 from edge.contract.ids import ID_CHARACTERS, is_id
-from edge.contract.vote import VoteConfig
+from edge.contract.vote import VoteOverrides
 from edge.level import LevelConfig
 from edge.paths import expand_home
 from edge.sinks.mqtt import MqttConfig
 from edge.sources import SourceConfig
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "gtzan-compact"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoteOverrides:
-    """The `[vote]` table: each key replaces the bundle's default; see `VoteConfig` for their meaning."""
-
-    segments: int | None = None
-    """T, ballots that count."""
-    segment_hop: int | None = None
-    """Samples between segments at the bundle's rate."""
-    min_share: float | None = None
-    """Share that a winner needs, 0.5 to 1."""
-    enter_segments: int | None = None
-    """Wins in a row before a genre is announced."""
-    exit_segments: int | None = None
-    """Misses in a row before it is withdrawn."""
-
-    def apply(self, defaults: VoteConfig) -> VoteConfig:
-        """The vote to hold; ConfigError on an impossible one."""
-        given = {key: value for key, value in vars(self).items() if value is not None}
-        try:
-            return replace(defaults, **given)
-        except ConfigError as wrong:
-            raise ConfigError(f"vote.{wrong.where}", wrong.found, wrong.expected) from None
 
 
 @dataclass(frozen=True, kw_only=True)

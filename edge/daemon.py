@@ -13,26 +13,65 @@ from typing import Any
 
 from edge import __version__
 from edge.contract.errors import GenrewatchError
+from edge.load import WidenWhenLate
+from edge.payload import level_fields, rounded
 from edge.pcm import Block
-from edge.pipeline import Listener, classify_stream
+from edge.pipeline import Listener, SegmentResult, classify_stream
 from edge.sinks.sink import Sink
-from edge.sources import Source
+from edge.sources import NowPlaying, Source
 
 CLOSE_S = 4.0
 
 log = logging.getLogger("genrewatch")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """A source and what listens to it."""
+
+    source: Source
+    listener: Listener
+    name: str
+    """For people."""
+
+
 @dataclass(kw_only=True)
 class _Heard:
     """What is known of one source."""
 
+    source: Source
+    listener: Listener
     online: bool = False
     segments: int = 0
+    heard_s: float = 0.0
     lost_s: float = 0.0
+    newest: SegmentResult | None = None
     offline_why: str | None = None  # what was last said of it
     failed: bool = False
     ended: bool = False
+
+    def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """The blocks, as they come, with what is there and what is missing between them added up."""
+        for block in blocks:
+            self.heard_s += len(block.samples) / block.sample_rate
+            self.lost_s += block.lost / block.sample_rate
+            yield block
+
+    def health(self) -> dict[str, Any]:
+        """Diagnostics of this source."""
+        counts = self.source.counts
+        return {
+            "online": self.online,
+            "why": self.offline_why,
+            "segments": self.segments,
+            "heard_s": round(self.heard_s, 3),
+            "lost_s": round(self.lost_s, 3),
+            "lost": {cause: round(seconds, 3) for cause, seconds in list(counts.lost_s.items())},
+            "restarts": counts.restarts,
+            "waiting_s": round(self.source.waiting_s(), 3),
+            "hop_factor": self.newest.hop_factor if self.newest else 1,
+            **(level_fields(self.newest) if self.newest and self.online else {}),
+        }
 
 
 class Daemon:
@@ -40,25 +79,24 @@ class Daemon:
 
     def __init__(
         self,
-        listener: Listener,
-        sources: Sequence[Source],
+        inputs: Sequence[Input],
         sinks: Sequence[Sink],
         *,
         health_s: float,
         heartbeat_s: float,
     ) -> None:
-        self._listener, self._sources, self._sinks = listener, list(sources), list(sinks)
+        self._sinks = list(sinks)
         self._health_s, self._heartbeat_s = health_s, heartbeat_s
         self._stop = threading.Event()
-        self._heard = {source.id: _Heard() for source in self._sources}
+        self._heard = {heard.source.id: _Heard(source=heard.source, listener=heard.listener) for heard in inputs}
         self._started = time.monotonic()
         self._crash: BaseException | None = None
 
     def run(self) -> int:
         """Listens; returns 0, or 2 when no source could be opened at all. What was not foreseen is raised."""
         threads = [
-            threading.Thread(target=self._listen, args=(source,), name=source.id, daemon=True)
-            for source in self._sources
+            threading.Thread(target=self._listen, args=(heard,), name=source_id, daemon=True)
+            for source_id, heard in self._heard.items()
         ]
         for thread in threads:
             thread.start()
@@ -95,15 +133,15 @@ class Daemon:
     def health(self) -> dict[str, Any]:
         """Diagnostics of the node."""
         used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_s = used.ru_utime + used.ru_stime
+        heard_s = sum(heard.heard_s for heard in self._heard.values())
         return {
             "version": __version__,
             "uptime_s": round(time.monotonic() - self._started, 1),
-            "cpu_s": round(used.ru_utime + used.ru_stime, 2),
+            "cpu_s": round(cpu_s, 2),
+            "real_time_factor": rounded(heard_s / cpu_s if cpu_s else None, 1),
             "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
-            "sources": {
-                source_id: {"online": heard.online, "segments": heard.segments, "lost_s": round(heard.lost_s, 3)}
-                for source_id, heard in self._heard.items()
-            },
+            "sources": {source_id: heard.health() for source_id, heard in self._heard.items()},
         }
 
     def source_online(self, source_id: str, why: str) -> None:
@@ -119,11 +157,17 @@ class Daemon:
             self._tell(lambda sink: sink.publish_online(source_id, False, why))
         self._tell(lambda sink: sink.publish_stalled(source_id))
 
-    def _listen(self, source: Source) -> None:
-        heard, why = self._heard[source.id], "ended"
+    def source_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """See `SourceEvents`."""
+        self._tell(lambda sink: sink.publish_playing(source_id, playing))
+
+    def _listen(self, heard: _Heard) -> None:
+        source, why = heard.source, "ended"
         try:
-            for result in classify_stream(_counted(source.blocks(self), heard), self._listener):
-                heard.segments += 1
+            control = WidenWhenLate(source.waiting_s)
+            for result in classify_stream(heard.counted(source.blocks(self)), heard.listener, control):
+                self._note_load(heard, result)
+                heard.newest, heard.segments = result, heard.segments + 1
                 self._tell(lambda sink, result=result: sink.publish_result(source.id, result))  # type: ignore[misc]
         except GenrewatchError as wrong:
             heard.failed, why = True, ""
@@ -137,9 +181,17 @@ class Daemon:
         if all(other.ended for other in self._heard.values()):
             self.stop()
 
+    def _note_load(self, heard: _Heard, result: SegmentResult) -> None:
+        """Says when inference begins to fall behind and when it has caught up; the steps between are in `health`."""
+        before = heard.newest.hop_factor if heard.newest else 1
+        if before == 1 < result.hop_factor:
+            log.warning("%s: this machine is too slow for every segment, looking less often", heard.source.id)
+        elif before > 1 == result.hop_factor:
+            log.warning("%s: every segment is looked at again", heard.source.id)
+
     def _close_sources(self, threads: Sequence[threading.Thread]) -> None:
         """Ends all sources at once, within one deadline: a stubborn child must not hold up the others' farewell."""
-        closing = [threading.Thread(target=source.close, daemon=True) for source in self._sources]
+        closing = [threading.Thread(target=heard.source.close, daemon=True) for heard in self._heard.values()]
         for closer in closing:
             closer.start()
         deadline = time.monotonic() + CLOSE_S
@@ -163,10 +215,3 @@ class Daemon:
                 if isinstance(gone, BrokenPipeError):  # whoever read our lines has left: end, as `| head` expects
                     self._crash = self._crash or gone
                     self.stop()
-
-
-def _counted(blocks: Iterable[Block], heard: _Heard) -> Iterator[Block]:
-    """The blocks, as they come, with what is missing between them added up."""
-    for block in blocks:
-        heard.lost_s += block.lost / block.sample_rate
-        yield block

@@ -28,8 +28,20 @@ def result_fields(result: SegmentResult) -> dict[str, Any]:
         "end_s": rounded(result.end_s, 3),
         "label": result.ballot.label,
         **verdict_fields(result.verdict),
-        "level_dbfs": rounded(result.level_dbfs, 1),
+        **level_fields(result),
         "lost_s": rounded(result.lost_s, 3),
+    }
+
+
+def level_fields(result: SegmentResult) -> dict[str, Any]:
+    """How loud the newest hop is, and whether silence has lasted too long."""
+    level = result.level
+    return {
+        "level_dbfs": rounded(level.dbfs, 1),
+        "peak_dbfs": rounded(level.peak_dbfs, 1),
+        "clipped": rounded(level.clipped),
+        "dc": rounded(level.dc),
+        "dead_air": result.dead_air,
     }
 
 

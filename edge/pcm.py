@@ -1,4 +1,4 @@
-"""Raw PCM to blocks: bytes off a pipe become mono float32 in [-1, 1], with a WAV header read where there is one."""
+"""PCM to blocks: bytes off a pipe become mono float32 in [-1, 1]; raw, after a WAV header, or in packets."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.contract.errors import ConfigError, SourceError, require
 from edge.contract.front_end import Samples
+from edge.packets import HEADER_BYTES, MAGIC, PACKET_BYTES, parse_header, parse_packet
 
 Encoding = Literal["s16le", "s32le", "f32le", "u8"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
@@ -20,6 +21,7 @@ ENDLESS = 2**62
 STREAMED_BYTES = 0x7FFF_0000  # from here on (arecord, sox, ffmpeg), and at 0, a WAV length says that it is not known
 LOUDEST = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
 MOST_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
+MOST_PACKET_BYTES = 2**24
 
 Read = Callable[[int], bytes]
 """`read(n)` gives 1 to n bytes, blocking until there is one, or none at the end."""
@@ -59,13 +61,23 @@ class PcmFormat:
 
 
 def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Block]:
-    """Blocks until `read` ends. Without a format the bytes must begin with a WAV header; SourceError otherwise."""
-    start, left = (b"", ENDLESS) if pcm else (_read_exactly(read, 12), 0)
-    if pcm is None:
-        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
-            found = "nothing" if not start else "raw bytes without a WAV header"
-            raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
-        pcm, left = _wav_format(read, where)
+    """Blocks until `read` ends. Without a format the bytes must begin with a header, of WAV or of packets, which say
+    what is lost before each; SourceError otherwise."""
+    if pcm:
+        yield from _raw_blocks(read, pcm, ENDLESS)
+        return
+    start = _read_exactly(read, HEADER_BYTES)
+    if len(start) == HEADER_BYTES and start[:4] == MAGIC:
+        yield from _packet_blocks(read, start, where)
+        return
+    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+        found = "nothing" if not start else "raw bytes without a WAV header"
+        raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
+    yield from _raw_blocks(read, *_wav_format(read, where))
+
+
+def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:
+    """Blocks of the next `left` bytes."""
     rest = b""
     while left and (data := read(min(READ_BYTES, left))):
         left -= len(data)
@@ -74,6 +86,25 @@ def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Blo
         rest = data[whole:]
         if whole:
             yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate)
+
+
+def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
+    """A block for each packet; of one that is cut short by the end, what is there."""
+    rate, channels = parse_header(start)
+    try:
+        pcm = PcmFormat(rate=rate, channels=channels)
+    except ConfigError as wrong:
+        raise SourceError(f"{where}: {wrong.where}", wrong.found, wrong.expected) from None
+    lost = 0
+    while len(head := _read_exactly(read, PACKET_BYTES)) == PACKET_BYTES:
+        missing, n_bytes = parse_packet(head)
+        if n_bytes > MOST_PACKET_BYTES or n_bytes % pcm.frame_bytes:
+            raise SourceError(where, f"a packet of {n_bytes} bytes", f"whole samples of {pcm.frame_bytes} bytes")
+        data = _read_exactly(read, n_bytes)
+        lost += missing
+        if whole := len(data) - len(data) % pcm.frame_bytes:
+            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate, lost=lost)
+            lost = 0
 
 
 def _mono(data: bytes, pcm: PcmFormat) -> Samples:

@@ -13,7 +13,8 @@ from edge.classifier import Classifier
 from edge.contract.bundle import Manifest, load_bundle
 from edge.contract.front_end import FrontEnd, Samples
 from edge.contract.vote import SILENCE, Ballot, MajorityVote, Posterior, Verdict, VoteConfig
-from edge.level import LevelConfig, LevelGate
+from edge.level import Level, LevelConfig, LevelGate
+from edge.load import EveryHop, HopControl
 from edge.pcm import Block
 from edge.resample import Resampler
 from edge.segments import Segment, SegmentBuffer
@@ -60,10 +61,14 @@ class SegmentResult:
     """What this segment voted."""
     verdict: Verdict
     """The rolling verdict."""
-    level_dbfs: float | None
-    """Level of the newest hop; None for digital silence."""
+    level: Level
+    """Of the newest hop."""
+    dead_air: bool
+    """Whether silence has lasted too long."""
     lost: int
     """Samples missing from the stream so far, at `sample_rate`."""
+    hop_factor: int
+    """Hops between segments at present; more than 1 when inference has fallen behind."""
 
     @property
     def start_s(self) -> float:
@@ -81,11 +86,15 @@ class SegmentResult:
         return self.lost / self.sample_rate
 
 
-def classify_stream(blocks: Iterable[Block], listener: Listener) -> Iterator[SegmentResult]:
+def classify_stream(
+    blocks: Iterable[Block], listener: Listener, hop_control: HopControl | None = None
+) -> Iterator[SegmentResult]:
     """Blocks of one source -> a result for each segment, as soon as its last sample is there."""
+    hop_control = hop_control or EveryHop()
     config = listener.manifest.front_end
     buffer = SegmentBuffer(listener.front_end, listener.vote.segment_hop)
-    gate = LevelGate(listener.level, hops_per_segment=buffer.hops_per_segment)
+    hop_s = listener.vote.segment_hop / config.sample_rate
+    gate = LevelGate(listener.level, hops_per_segment=buffer.hops_per_segment, hop_s=hop_s)
     vote = MajorityVote(listener.vote, listener.manifest.labels)
     lost = 0
     for samples, missing in resampled(blocks, config.sample_rate):
@@ -96,8 +105,9 @@ def classify_stream(blocks: Iterable[Block], listener: Listener) -> Iterator[Seg
             if missing > config.segment_samples:
                 vote.clear()
         for segment in buffer.push(samples):
-            for hop_dbfs in segment.levels:
-                gate.add(hop_dbfs)
+            for hop_level in segment.levels:
+                gate.add(hop_level.dbfs)
+            buffer.hop_factor = hop_control.hop_factor(hop_s)
             ballot = cast_ballot(segment, listener, silent=gate.silent)
             yield SegmentResult(
                 start=segment.start,
@@ -105,8 +115,10 @@ def classify_stream(blocks: Iterable[Block], listener: Listener) -> Iterator[Seg
                 sample_rate=config.sample_rate,
                 ballot=ballot,
                 verdict=vote.add(ballot),
-                level_dbfs=segment.levels[-1],
+                level=segment.levels[-1],
+                dead_air=gate.dead_air,
                 lost=lost,
+                hop_factor=buffer.hop_factor,
             )
 
 

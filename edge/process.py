@@ -10,13 +10,15 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from edge.contract.errors import SourceError
 
 TERM_WAIT_S = 2.0
 KILL_WAIT_S = 1.0
 TAIL_BYTES = 2000
+LONGEST_LINE = 4000  # bytes; of a longer one the end is kept
 
 log = logging.getLogger("genrewatch")
 
@@ -31,6 +33,7 @@ class PipeReader:
         self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
         self._poll.register(self._wake_out, select.POLLIN)
         self._stopped = False
+        self._stopping = threading.Lock()  # one thread may stop while another closes
 
     def wait(self, longest_s: float | None = None) -> bool:
         """Whether there is something to read, an end or a stop, within the time."""
@@ -43,24 +46,34 @@ class PipeReader:
 
     def stop(self) -> None:
         """Makes `read` return nothing, now and ever after."""
-        if not self._stopped:
-            self._stopped = True
-            os.write(self._wake_in, b"!")
+        with self._stopping:
+            if not self._stopped:
+                self._stopped = True
+                os.write(self._wake_in, b"!")
 
     def close(self) -> None:
         """Gives back what `stop` needs; nobody may be reading."""
-        os.close(self._wake_out)
-        os.close(self._wake_in)
+        with self._stopping:
+            self._stopped = True
+            os.close(self._wake_out)
+            os.close(self._wake_in)
 
 
 class Child:
-    """A running command in a process group of its own; SourceError when it cannot be started."""
+    """A running command in a process group of its own; SourceError when it cannot be started.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    It is `told` some bytes on standard input: what nobody shall read in the list of processes. `on_line` gets each line
+    of its standard error, in the thread that drains it.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, told: bytes = b"", on_line: Callable[[bytes], None] | None = None
+    ) -> None:
+        assert len(told) <= select.PIPE_BUF, "more than a pipe takes at once"
         try:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -73,7 +86,10 @@ class Child:
         self._stdout, self._stderr = self._process.stdout, self._process.stderr
         self.out = PipeReader(self._stdout.fileno())
         self._complaints = PipeReader(self._stderr.fileno())
-        self._tail = b""
+        self._tail, self._on_line = b"", on_line
+        if self._process.stdin:
+            with suppress(BrokenPipeError), self._process.stdin as ear:
+                ear.write(told)
         self._drain = threading.Thread(target=self._keep_tail, daemon=True)
         self._drain.start()
 
@@ -86,9 +102,13 @@ class Child:
 
     def complaint(self) -> str:
         """The last line that it wrote to standard error, perhaps empty."""
-        self._drain.join(0.2)
+        self.hear_out()
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1][:200] if lines else ""
+
+    def hear_out(self) -> None:
+        """Waits for what a child that has ended still had to say; a moment only, if what it started lives on."""
+        self._drain.join(1.0)
 
     def end(self, *, gently: bool = True) -> None:
         """Ends it and all that it started, with a chance to tidy up or not; from any thread, and twice if need be."""
@@ -114,5 +134,13 @@ class Child:
             pipe.close()
 
     def _keep_tail(self) -> None:
+        rest = b""
         while data := self._complaints.read(65_536):
             self._tail = (self._tail + data)[-TAIL_BYTES:]
+            if self._on_line:
+                *lines, rest = (rest + data).split(b"\n")
+                rest = rest[-LONGEST_LINE:]
+                for line in lines:
+                    self._on_line(line[-LONGEST_LINE:])
+        if self._on_line and rest:
+            self._on_line(rest)

@@ -1,4 +1,4 @@
-"""Keras model to TFLite, as float32 and as int8 with int8 in and out. Always through TensorFlow.
+"""Keras model to TFLite: float32, dynamic range, int8 with int8 in and out. Always through TensorFlow.
 
 Input   (1, segment_frames, n_mels, 1)   [0, 1], for int8 quantized
 Output  (1, n_labels)                    logits, for int8 quantized
@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -37,8 +37,22 @@ def to_float(model: Any, run: Run) -> bytes:
     return _convert(_converter(model, run))
 
 
+def to_dynamic(model: Any, run: Run) -> bytes:
+    """The network with int8 weights and float32 input, output and arithmetic ("dynamic range")."""
+    import tensorflow as tf
+
+    converter = _converter(model, run)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _convert(converter)
+
+
 def to_int8(model: Any, run: Run) -> bytes:
     """The network with int8 weights, activations, input and output, ranges set by the run's representative segments."""
+    return _convert(int8_converter(model, run))
+
+
+def int8_converter(model: Any, run: Run) -> Any:
+    """What `to_int8` converts with."""
     import tensorflow as tf
 
     segments = run.representative()
@@ -47,6 +61,19 @@ def to_int8(model: Any, run: Run) -> bytes:
     converter.representative_dataset = lambda: _one_by_one(segments)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter
+
+
+def convert_function(function: Callable[[Any], Any], shape: tuple[int, ...]) -> bytes:
+    """A TensorFlow function of one float32 tensor as float32 TFLite, in built-in operators alone."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    concrete = holder.function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return _convert(converter)
 
 
@@ -60,7 +87,7 @@ def _converter(model: Any, run: Run) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    with _captured_output() as said:
+    with captured_output() as said:
         try:
             content: bytes = converter.convert()
         except Exception:
@@ -71,7 +98,7 @@ def _convert(converter: Any) -> bytes:
 
 
 @contextmanager
-def _captured_output() -> Iterator[IO[bytes]]:
+def captured_output() -> Iterator[IO[bytes]]:
     """The converter writes pages to both outputs, some of it from C++; they are shown only when it fails."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -4,11 +4,19 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge.contract.errors import GenrewatchError, not_installed
+from edge.contract.errors import DataError, GenrewatchError, not_installed
 from edge.contract.front_end import COMPACT, PAPER
+from trainer.reproduce.command import add_reproduce
+from trainer.stream_command import add_evaluate_stream
+from trainer.teach_command import add_not_music, add_teach
+
+if TYPE_CHECKING:
+    from trainer.store import Store
+    from trainer.targets import Targets
 
 FRONT_ENDS = {"paper": PAPER, "compact": COMPACT}
 
@@ -38,7 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_import(commands)
     _add_fit(commands)
+    _add_benchmark_feed(commands)
     _add_evaluate(commands)
+    add_evaluate_stream(commands)
+    _add_classify(commands)
+    add_reproduce(commands)
+    add_teach(commands)
+    add_not_music(commands)
+    _add_sweep(commands)
     return parser
 
 
@@ -49,6 +64,7 @@ def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     it.add_argument("--front-end", choices=FRONT_ENDS, default="paper", help="default: paper")
     it.add_argument("--splits", type=Path, metavar="TSV", help="table with name, label and a column per scheme")
     it.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes; default: one a core")
+    it.add_argument("--cluster", metavar="tcp://HOST:PORT", help="run on the workers of this Dask scheduler instead")
     it.set_defaults(command=_prepare)
 
 
@@ -63,14 +79,62 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     it = commands.add_parser("fit", help="train a network; run again after a kill, it goes on")
     it.add_argument("store", type=Path, metavar="STORE")
-    it.add_argument("--recipe", default="compact", help="paper or compact; default: compact")
+    it.add_argument("--recipe", default="compact", help="paper, compact or distilled; default: compact")
+    _add_more(it)
+    it.add_argument("--start-from", type=Path, metavar="RUN", help="begin with the weights of another run")
     it.add_argument("--split", default="random_60_10_30", metavar="SCHEME", help="default: random_60_10_30")
     it.add_argument("--train-parts", default="train", metavar="PART,PART", help="default: train")
     it.add_argument("--epochs", type=int, help="default: the recipe's, 100")
     it.add_argument("--batch", type=int, help="segments a step; default: the recipe's, 32")
     it.add_argument("--seed", type=_seed, default=0, help="of weights, crops and a random split; default: 0")
     it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
+    it.add_argument("--precision", choices=("float32", "mixed"), default="float32", help="mixed: bfloat16 products")
+    it.add_argument("--devices", choices=("one", "all"), default="one", help="all: a batch is spread over all of them")
     it.set_defaults(command=_fit)
+
+
+def _add_more(it: argparse.ArgumentParser) -> None:
+    it.add_argument(
+        "--targets", type=Path, action="append", default=[], metavar="TARGETS", help="of `teach`; may be repeated"
+    )
+    it.add_argument(
+        "--also",
+        type=_also,
+        action="append",
+        default=[],
+        metavar="STORE[=SHARE]",
+        help="more labelled clips, SHARE of them for one of STORE's (default 0.25); may be repeated",
+    )
+
+
+def _also(text: str) -> tuple[Path, float]:
+    path, _, share = text.partition("=")
+    try:
+        found = float(share or 0.25)
+    except ValueError:
+        found = 0.0
+    if not (path and 0 < found <= 100):
+        raise argparse.ArgumentTypeError(f"found {text}, expected STORE or STORE=SHARE, the share above 0")
+    return Path(path), found
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("sweep", help="train a list of configurations, and the table of them; it goes on too")
+    it.add_argument("spec", type=Path, metavar="SPEC.toml", help="see trainer/sweep.py")
+    it.add_argument("store", type=Path, metavar="STORE")
+    _add_more(it)
+    it.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="runs and table")
+    it.set_defaults(command=_sweep)
+
+
+def _add_benchmark_feed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("benchmark-feed", help="how fast batches come, without a network")
+    it.add_argument("store", type=Path, metavar="STORE")
+    it.add_argument("--recipe", default="compact", help="default: compact")
+    it.add_argument("--batch", type=int, help="segments a batch; default: the recipe's, 32")
+    it.add_argument("--batches", type=_positive, default=200, metavar="N", help="default: 200")
+    it.add_argument("--json", action="store_true", help="print one JSON object")
+    it.set_defaults(command=_benchmark_feed)
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,9 +147,25 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     it.set_defaults(command=_evaluate)
 
 
+def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("classify", help="genrewatch classify, on the workers of a Dask cluster")
+    it.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="sound files and folders of them")
+    it.add_argument("--cluster", required=True, metavar="tcp://HOST:PORT", help="Dask scheduler")
+    it.add_argument("--bundle", metavar="DIR", help="directory of the model (default the shipped one)")
+    it.add_argument("--json", action="store_true", help="print JSON lines")
+    it.add_argument("--timeline", action="store_true", help="add a line for each segment, the rolling verdict")
+    it.set_defaults(command=_classify)
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"found {text}, expected 0 to {2**32 - 1}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
     return int(text)
 
 
@@ -104,6 +184,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
         FRONT_ENDS[arguments.front_end],
         splits=arguments.splits,
         jobs=arguments.jobs,
+        cluster=arguments.cluster,
     )
     for item in done.skipped:
         print(f"skipped: {item.wrong}", file=sys.stderr)
@@ -115,6 +196,17 @@ def _prepare(arguments: argparse.Namespace) -> None:
     )
 
 
+def _classify(arguments: argparse.Namespace) -> None:
+    from edge.commands.classify import find_files, print_all
+    from edge.config import ListenConfig
+    from trainer.classify import classify_on
+
+    bundle = str(Path(arguments.bundle).absolute()) if arguments.bundle else None
+    found = classify_on(arguments.cluster, find_files(arguments.paths), ListenConfig(bundle=bundle))
+    if print_all(found, as_json=arguments.json, timeline=arguments.timeline):
+        sys.exit(1)
+
+
 def _import(arguments: argparse.Namespace) -> None:
     from trainer.logmel_import import import_logmel
 
@@ -124,18 +216,69 @@ def _import(arguments: argparse.Namespace) -> None:
     print(f"{arguments.store}: {len(store)} clips, splits {', '.join(store.index.splits) or 'none'}")
 
 
+def _more(arguments: argparse.Namespace) -> "tuple[tuple[tuple[Store, float], ...], tuple[Targets, ...]]":
+    from trainer.store import Store
+    from trainer.targets import Targets
+
+    also = tuple((Store.load(path), share) for path, share in arguments.also)
+    return also, tuple(Targets.load(path) for path in arguments.targets)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from trainer.store import Store
+    from trainer.sweep import load_spec, sweep
+
+    spec, store = load_spec(arguments.spec), Store.load(arguments.store)
+    also, targets = _more(arguments)
+    rows = sweep(spec, store, arguments.output, also=also, targets=targets)
+    print(f"{arguments.output / 'table.md'}: {len(rows)} configurations")
+
+
 def _fit(arguments: argparse.Namespace) -> None:
     from trainer.recipes import recipe_named
+    from trainer.run import Run
     from trainer.store import Store
 
     recipe = recipe_named(arguments.recipe)
     changes = {key: getattr(arguments, key) for key in ("epochs", "batch") if getattr(arguments, key) is not None}
     recipe, store = replace(recipe, **changes), Store.load(arguments.store)
-    from trainer.fit import fit  # loads Keras, so after everything that can be wrong at once
+    also, targets = _more(arguments)
+    start = Run.load(arguments.start_from) if arguments.start_from else None
+    from trainer.fit import More, fit  # loads Keras, so after everything that can be wrong at once
+    from trainer.hardware import hardware
 
     parts = tuple(arguments.train_parts.split(","))
-    run = fit(store, recipe, arguments.run, scheme=arguments.split, train_parts=parts, seed=arguments.seed)
+    with hardware(precision=arguments.precision, every_device=arguments.devices == "all"):
+        run = fit(
+            store,
+            recipe,
+            arguments.run,
+            scheme=arguments.split,
+            train_parts=parts,
+            seed=arguments.seed,
+            more=More(also=also, targets=targets, start=start),
+        )
     print(f"{run.path}: {run.record.epochs_done} epochs, {json.dumps(run.record.metrics)}")
+
+
+def _benchmark_feed(arguments: argparse.Namespace) -> None:
+    from trainer.benchmark import feed_speed
+    from trainer.recipes import recipe_named
+    from trainer.store import Store
+
+    recipe, store = recipe_named(arguments.recipe), Store.load(arguments.store)
+    if store.index.front_end != recipe.front_end:
+        raise DataError(f"{store.path}: front_end", f"is not that of recipe {recipe.name}", f"{recipe.front_end}")
+    if arguments.batch is not None:
+        recipe = replace(recipe, batch=arguments.batch)
+    found = feed_speed(store, recipe, batches=arguments.batches)
+    if arguments.json:
+        print(json.dumps(asdict(found)))
+    else:
+        print(
+            f"{found.batches_per_s:.1f} batches/s, {found.segments_per_s:.0f} segments/s, {found.mb_per_s:.0f} MB/s, "
+            f"{found.batch_ms:.1f} ms a batch: a training step that takes longer never waits"
+        )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

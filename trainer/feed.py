@@ -3,49 +3,184 @@
 Everything random in a batch comes from (seed, epoch, batch), so an epoch that is run again after a kill is the same.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.errors import DataError
 from edge.contract.front_end import FrontEnd, LogMel
 from trainer.augment import mixup, random_segment
 from trainer.recipes import Augmentation, Recipe
 from trainer.store import Store
+from trainer.targets import Targets
+
+HELD_BACK_EVERY, HELD_BACK_MOST = 20, 512  # of the taught crops, to measure with
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Also:
+    """More labelled clips to learn from, of another store."""
+
+    store: Store
+    clips: tuple[int, ...]
+    """Positions in that store."""
+    share: float
+    """Crops drawn from it for each crop of the first store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """Crops with a teacher's targets, in units of their standard deviations, some kept back to measure with."""
+
+    power_db: NDArray[np.float16]
+    """(n_crops, segment_frames, n_mels), dB re 1.0"""
+    target: NDArray[np.float32]
+    """(n_crops, n_values), mean 0 and variance 1 over the crops"""
+    n_held_back: int
+    """The last ones, from which nothing is learned."""
+
+    @classmethod
+    def of(cls, *stores: Targets) -> "Taught":
+        """The crops of target stores, one after another; DataError when they do not go together."""
+        for store in stores[1:]:
+            if store.target.shape[1] != stores[0].target.shape[1]:
+                raise DataError(str(store.path), f"{store.target.shape[1]} values", str(stores[0].target.shape[1]))
+        target = np.concatenate([store.target for store in stores])
+        power_db = np.concatenate([store.power_db for store in stores])
+        spread = target.std(axis=0)
+        scaled = (target - target.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        n_held_back = min(HELD_BACK_MOST, len(target) // HELD_BACK_EVERY)
+        return cls(power_db=power_db, target=scaled.astype(np.float32), n_held_back=n_held_back)
+
+    @property
+    def n_values(self) -> int:
+        """Length of a target."""
+        return int(self.target.shape[1])
+
+    @property
+    def n_learned(self) -> int:
+        """Crops to learn from."""
+        return len(self.target) - self.n_held_back
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """The training clips of a store, as batches."""
+    """The training clips of a store, as batches; with those of others and with taught crops where there are any."""
 
     store: Store
     clips: tuple[int, ...]
     """Positions in the store of the clips to learn from."""
     recipe: Recipe
     seed: int
+    also: tuple[Also, ...] = ()
+    taught: Taught | None = None
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Of all stores, in order: those of the network's outputs."""
+        return tuple(sorted({label for store in self._stores for label in store.index.labels}))
+
+    @cached_property
+    def _stores(self) -> tuple[Store, ...]:
+        return (self.store, *(more.store for more in self.also))
+
+    @property
+    def _crops_a_pass(self) -> list[int]:
+        """Of each store."""
+        first = len(self.clips) * self.recipe.crops_per_clip
+        return [first, *(round(first * more.share) for more in self.also)]
 
     @property
     def n_batches(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self.clips) * self.recipe.crops_per_clip // self.recipe.batch)
+        labelled_rows = self.recipe.batch - self._taught_rows(self.recipe.teach_epochs)
+        return self.recipe.steps_per_epoch or -(-sum(self._crops_a_pass) // labelled_rows)
+
+    def _taught_rows(self, epoch: int) -> int:
+        return self.recipe.taught_rows(epoch) if self.taught else 0
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """(batch, segment_frames, n_mels, 1) in [0, 1] and (batch, n_labels) shares, each clip in random order."""
-        every = np.repeat(self.clips, self.recipe.crops_per_clip)
-        order = np.random.default_rng((self.seed, epoch)).permutation(every)
-        for number in range(self.n_batches):
-            chosen = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
-            yield self._batch(chosen, np.random.default_rng((self.seed, epoch, number)))
+        """(batch, segment_frames, n_mels, 1) in [0, 1] and (batch, n_labels) shares, each clip in random order.
 
-    def _batch(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        With taught crops the second is (batch, n_labels + n_values + 1): shares, which are 0 for a taught row, targets,
+        and 1 for a taught row.
+        """
+        rng = np.random.default_rng((self.seed, epoch))
+        n_taught = self._taught_rows(epoch)
+        n_labelled = self.recipe.batch - n_taught
+        labelled = self._labelled(rng, self.n_batches * n_labelled)
+        taught = _cycled(
+            lambda: rng.permutation(self.taught.n_learned if self.taught else 0), self.n_batches * n_taught
+        )
+        for number in range(self.n_batches):
+            yield self._batch(
+                labelled[number * n_labelled : (number + 1) * n_labelled],
+                taught[number * n_taught : (number + 1) * n_taught],
+                np.random.default_rng((self.seed, epoch, number)),
+            )
+
+    def plain(self) -> Iterator[NDArray[np.float32]]:
+        """The recipe's number of batches (batch, segment_frames, n_mels, 1) of unchanged crops of labelled clips."""
+        wanted = self.recipe.settle_batches
+        if wanted:
+            how = replace(
+                self.recipe,
+                augmentation=Augmentation(),
+                taught_percent=0,
+                teach_epochs=0,
+                steps_per_epoch=wanted,
+            )
+            for x, _ in replace(self, recipe=how, taught=None).epoch(0):
+                yield x
+
+    def _labelled(self, rng: np.random.Generator, n_most: int) -> Ids:
+        """(n, 2) store and clip of each crop of an epoch: one pass, or as many as the recipe's steps need."""
+
+        def one_pass() -> Ids:
+            first, *others = self._crops_a_pass
+            drawn = [np.resize(self.clips, first)]
+            drawn += [rng.choice(more.clips, n) for more, n in zip(self.also, others, strict=True)]
+            ids = [np.stack([np.full(len(clips), i), clips], axis=1) for i, clips in enumerate(drawn)]
+            return rng.permutation(np.concatenate(ids))
+
+        return _cycled(one_pass, n_most) if self.recipe.steps_per_epoch else one_pass()
+
+    def _batch(self, labelled: Ids, taught: Ids, rng: np.random.Generator) -> Batch:
         front_end = FrontEnd(self.recipe.front_end)
-        how = self.recipe.augmentation
-        x = np.stack([random_segment(self.store.clip(int(i)), front_end, how, rng) for i in chosen])
-        y = np.eye(len(self.store.index.labels), dtype=np.float32)[self.store.label_ids[chosen]]
-        return mixup(x[..., None], y, how.mixup_alpha, rng)
+        parts = []
+        if len(labelled):
+            how = self.recipe.augmentation
+            clips = [self._stores[store].clip(int(i)) for store, i in labelled]
+            x = np.stack([random_segment(clip, front_end, how, rng) for clip in clips])[..., None]
+            names = [self._stores[store].index.clips[int(i)].label for store, i in labelled]
+            y = np.eye(len(self.labels), dtype=np.float32)[[self.labels.index(name) for name in names]]
+            parts.append(mixup(x, y, how.mixup_alpha, rng))
+        if self.taught and parts:
+            x, y = parts[0]
+            parts[0] = x, np.pad(y, ((0, 0), (0, self.taught.n_values + 1)))
+        if self.taught and len(taught):
+            how = self.recipe.taught_augmentation
+            crops = [self.taught.power_db[i].astype(np.float32) for i in taught]
+            x = np.stack([random_segment(crop, front_end, how, rng) for crop in crops])[..., None]
+            y = np.zeros((len(taught), len(self.labels) + self.taught.n_values + 1), np.float32)
+            y[:, len(self.labels) : -1] = self.taught.target[taught]
+            y[:, -1] = 1
+            parts.append((x, y))
+        return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def _cycled(one_pass: Callable[[], Ids], n: int) -> Ids:
+    """The first `n` of as many passes as that takes."""
+    passes = [one_pass()]
+    while len(passes[-1]) and sum(map(len, passes)) < n:
+        passes.append(one_pass())
+    return np.concatenate(passes)[:n]
 
 
 def representative_segments(feed: Feed, n_segments: int) -> NDArray[np.float32]:

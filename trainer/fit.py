@@ -15,22 +15,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.classifier import softmax
+from edge.contract.bundle import sha256
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.front_end import FrontEnd
-from trainer.feed import Feed, representative_segments, segments_of
+from trainer.feed import Also, Feed, Taught, representative_segments, segments_of
 from trainer.files import readable, whole_file, write_json
+from trainer.hardware import evenly, predict
 from trainer.history import HISTORY, Row, draw_curves, read_history, write_history
 from trainer.metrics import clip_metrics
-from trainer.network import build, compile_for_training, reseed
+from trainer.network import as_judged, build, compile_for_training, logits_of, reseed, size, take_over
 from trainer.progress import progress
 from trainer.recipes import Recipe
-from trainer.run import BEST, LAST, RECORD, SPLIT, VERSION, HeldOutClip, Run, RunRecord, write_features
+from trainer.run import (
+    AVERAGE,
+    BEST,
+    LAST,
+    RECORD,
+    SPLIT,
+    VERSION,
+    HeldOutClip,
+    MoreClips,
+    Run,
+    RunRecord,
+    write_features,
+)
 from trainer.splits import parts_of
 from trainer.store import Store
+from trainer.targets import Targets
 
 REPRESENTATIVE_SEGMENTS = 256
 EPOCHS_BETWEEN_DRAWINGS = 10
 VALIDATION = "valid"
+PREDICT_BATCH = 32
+SAME_ON_RESUME = (
+    "recipe",
+    "labels",
+    "store_sha256",
+    "split_scheme",
+    "train_parts",
+    "seed",
+    "also",
+    "targets_sha256",
+    "started_from",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,50 +72,119 @@ class Validation:
     """(n_clips,)"""
 
     def figures(self, model: Any, batch: int) -> dict[str, float]:
-        """What clip_metrics says of the model as it is."""
-        posterior = softmax(np.asarray(model.predict(self.segments, batch_size=batch, verbose=0)))
+        """What clip_metrics says of a model that answers logits, as it is."""
+        posterior = softmax(predict(model, self.segments, batch))
         return clip_metrics(np.split(posterior, np.cumsum(self.n_segments)[:-1]), self.labels.tolist())
 
 
-def fit(store: Store, recipe: Recipe, path: Path, *, scheme: str, train_parts: tuple[str, ...], seed: int) -> Run:
+@dataclass(frozen=True, kw_only=True)
+class More:
+    """What a network learns from beside its store."""
+
+    also: tuple[tuple[Store, float], ...] = ()
+    """Other stores of labelled clips, and crops drawn from each for each crop of the first. Where such a store knows
+    the scheme of the split, its clips of the training parts count, else all of them."""
+    targets: tuple[Targets, ...] = ()
+    """Crops with a teacher's targets."""
+    start: Run | None = None
+    """A run whose weights to begin with."""
+
+
+NOTHING_MORE = More()
+
+
+def fit(
+    store: Store,
+    recipe: Recipe,
+    path: Path,
+    *,
+    scheme: str,
+    train_parts: tuple[str, ...],
+    seed: int,
+    more: More = NOTHING_MORE,
+) -> Run:
     """Trains, or goes on training, the run in folder `path`; raises ConfigError or DataError before it starts."""
     split = parts_of(store.index, scheme, seed)
-    record = _record(store, recipe, split, scheme, train_parts, seed)
-    feed = Feed(store=store, clips=_clips(store, split, train_parts), recipe=recipe, seed=seed)
+    feed = _feed(store, recipe, split, scheme, train_parts, seed, more)
+    record = _record(feed, split, scheme, train_parts, more)
     run = _open(path, record, split, feed)
-    model, rows = _resume(run, feed)
-    validation = _validation(store, split, record)
-    total, done = recipe.epochs * feed.n_batches, len(rows) * feed.n_batches
+    model, rows = _resume(run, feed, more.start)
+    validation = _validation(store, split, run)
+    total, done = recipe.all_epochs * feed.n_batches, len(rows) * feed.n_batches
     with progress(total=total, done=done, unit="batch") as bar:
-        for epoch in range(len(rows), recipe.epochs):
-            bar.set_description(f"epoch {epoch + 1}/{recipe.epochs}", refresh=False)
+        for epoch in range(len(rows), recipe.all_epochs):
+            bar.set_description(f"epoch {epoch + 1}/{recipe.all_epochs}", refresh=False)
             rows.append(_epoch(model, feed, epoch, validation, bar))
             bar.set_postfix_str(_brief(rows[-1]), refresh=False)
-            _keep(run, model, rows)
+            _keep(run, model, rows, feed)
     return _finish(run, rows, validation)
 
 
-def _record(
-    store: Store, recipe: Recipe, split: dict[str, str], scheme: str, train_parts: tuple[str, ...], seed: int
-) -> RunRecord:
-    if store.index.front_end != recipe.front_end:
-        raise DataError(f"{store.path}: front_end", f"is not that of recipe {recipe.name}", f"{recipe.front_end}")
+def _feed(
+    store: Store,
+    recipe: Recipe,
+    split: dict[str, str],
+    scheme: str,
+    train_parts: tuple[str, ...],
+    seed: int,
+    more: More,
+) -> Feed:
     for part in train_parts:
         if part not in split.values():
             raise ConfigError("--train-parts", f"found {part}", "of " + ", ".join(sorted(set(split.values()))))
+    sources: list[Store | Targets] = [store, *(other for other, _ in more.also), *more.targets]
+    for source in sources:
+        if source.index.front_end != recipe.front_end:
+            raise DataError(f"{source.path}: front_end", f"is not that of recipe {recipe.name}", f"{recipe.front_end}")
+    if recipe.teaches != bool(more.targets):
+        found = "none" if recipe.teaches else f"{len(more.targets)} of them"
+        raise ConfigError("--targets", f"found {found}", f"what recipe {recipe.name} needs")
+    return Feed(
+        store=store,
+        clips=_clips(store, split, train_parts),
+        recipe=recipe,
+        seed=seed,
+        also=tuple(_also(other, share, scheme, train_parts) for other, share in more.also),
+        taught=Taught.of(*more.targets) if more.targets else None,
+    )
+
+
+def _also(store: Store, share: float, scheme: str, train_parts: tuple[str, ...]) -> Also:
+    parts = store.index.splits.get(scheme) or {clip.name: train_parts[0] for clip in store.index.clips}
+    clips = _clips(store, parts, train_parts)
+    if not clips:
+        raise DataError(str(store.path), "holds no clip to train on", "of " + ", ".join(train_parts))
+    return Also(store=store, clips=clips, share=share)
+
+
+def _record(feed: Feed, split: dict[str, str], scheme: str, train_parts: tuple[str, ...], more: More) -> RunRecord:
+    store, recipe = feed.store, feed.recipe
     validates = VALIDATION in split.values() and VALIDATION not in train_parts
     return RunRecord(
         version=VERSION,
         recipe=recipe,
-        labels=store.index.labels,
+        labels=feed.labels,
         store=store.path.resolve().name,
         store_sha256=store.index.power_db_sha256,
         store_provenance=store.index.provenance,
         split_scheme=scheme,
         train_parts=train_parts,
         validation_part=VALIDATION if validates else None,
-        seed=seed,
-        versions={name: version(name) for name in ("keras", "numpy")} | {"backend": keras.backend.backend()},
+        seed=feed.seed,
+        also=tuple(
+            MoreClips(
+                store=other.store.path.resolve().name,
+                store_sha256=other.store.index.power_db_sha256,
+                n_clips=len(other.clips),
+                share=other.share,
+            )
+            for other in feed.also
+        ),
+        targets=tuple(f"{each.path.resolve().name}: {each.index.teacher}" for each in more.targets),
+        targets_sha256=sha256(feed.taught.target.tobytes()) if feed.taught else "",
+        started_from=more.start.path.resolve().name if more.start else "",
+        versions={name: version(name) for name in ("keras", "numpy")}
+        | {"backend": keras.backend.backend(), "precision": keras.config.dtype_policy().name},
     )
 
 
@@ -106,7 +202,7 @@ def _open(path: Path, record: RunRecord, split: dict[str, str], feed: Feed) -> R
     """The run in `path` if it is this one, else a new one; run.json is written last, so it means all is there."""
     if (path / RECORD).is_file():
         run = Run.load(path)
-        for key in ("recipe", "labels", "store_sha256", "split_scheme", "train_parts", "seed"):
+        for key in SAME_ON_RESUME:
             if getattr(run.record, key) != getattr(record, key):
                 raise ConfigError(str(path), f"holds a run with another {key}", "a new folder, or the same settings")
         if run.split != split:
@@ -128,13 +224,15 @@ def _held_out(store: Store, i: int, split: dict[str, str]) -> HeldOutClip:
     return HeldOutClip(name=clip.name, label=clip.label, part=split[clip.name], power_db=store.clip(i))
 
 
-def _resume(run: Run, feed: Feed) -> tuple[Any, list[Row]]:
+def _resume(run: Run, feed: Feed, start: Run | None) -> tuple[Any, list[Row]]:
     """The model as the last finished epoch left it, optimizer and all, and the rows up to there."""
     keras.utils.set_random_seed(feed.seed)
-    model = build(feed.recipe, len(run.labels))
-    compile_for_training(model, feed.recipe, feed.n_batches)
+    model = build(feed.recipe, len(run.labels), feed.taught.n_values if feed.taught else 0)
+    compile_for_training(model, feed.recipe, feed.n_batches, len(run.labels))
     model.optimizer.build(model.trainable_variables)
     if not (run.path / LAST).is_file():
+        if start:
+            take_over(model, start.whole_model())
         return model, []
     with readable(run.path / LAST):
         model.load_weights(run.path / LAST)
@@ -142,25 +240,37 @@ def _resume(run: Run, feed: Feed) -> tuple[Any, list[Row]]:
     return model, read_history(run.path)[:epochs_done]
 
 
-def _validation(store: Store, split: dict[str, str], record: RunRecord) -> Validation | None:
-    if record.validation_part is None:
+def _validation(store: Store, split: dict[str, str], run: Run) -> Validation | None:
+    if run.record.validation_part is None:
         return None
-    clips = _clips(store, split, (record.validation_part,))
-    front_end = FrontEnd(record.recipe.front_end)
+    clips = _clips(store, split, (run.record.validation_part,))
+    front_end = FrontEnd(run.front_end)
     segments, counts = segments_of([store.clip(i) for i in clips], front_end, front_end.config.segment_frames)
-    return Validation(segments=segments[..., None], n_segments=counts, labels=store.label_ids[list(clips)])
+    labels = np.array([run.labels.index(store.index.clips[i].label) for i in clips], np.int64)
+    return Validation(segments=segments[..., None], n_segments=counts, labels=labels)
+
+
+def _target_error(model: Any, feed: Feed, taught: Taught) -> float:
+    """Mean squared error on the crops kept back, in units of each value's variance: 1 less R2, about."""
+    crops = taught.power_db[taught.n_learned :].astype(np.float32)
+    answer = predict(model, FrontEnd(feed.recipe.front_end).scale(crops)[..., None], PREDICT_BATCH)
+    return float(np.mean((answer[:, -taught.n_values :] - taught.target[taught.n_learned :]) ** 2))
 
 
 def _epoch(model: Any, feed: Feed, epoch: int, validation: Validation | None, bar: Any) -> Row:
     began = time.monotonic()
     reseed(model, feed.seed, epoch)
-    batches = _counted(feed.epoch(epoch), bar)
+    batches = _counted(((evenly(x), evenly(y)) for x, y in feed.epoch(epoch)), bar)
     trained = model.fit(batches, steps_per_epoch=feed.n_batches, epochs=1, shuffle=False, verbose=0).history
     row = {"epoch": epoch + 1.0, "loss": trained["loss"][0], "accuracy": trained["accuracy"][0]}
-    if validation:
-        figures = validation.figures(model, feed.recipe.batch)
-        row |= {"val_loss": figures["segment_nll"], "val_accuracy": figures["segment_accuracy"]}
-        row |= {"val_clip_accuracy": figures["clip_accuracy_mean"]}
+    if feed.taught and feed.taught.n_held_back:
+        with as_judged(model):
+            row |= {"target_error": _target_error(model, feed, feed.taught)}
+    with as_judged(model, feed.plain()):
+        if validation:
+            figures = validation.figures(logits_of(model), PREDICT_BATCH)
+            row |= {"val_loss": figures["segment_nll"], "val_accuracy": figures["segment_accuracy"]}
+            row |= {"val_clip_accuracy": figures["clip_accuracy_mean"]}
     return row | {"seconds": round(time.monotonic() - began, 3)}
 
 
@@ -174,10 +284,13 @@ def _counted(batches: Any, bar: Any) -> Any:
         bar.update()
 
 
-def _keep(run: Run, model: Any, rows: list[Row]) -> None:
+def _keep(run: Run, model: Any, rows: list[Row], feed: Feed) -> None:
     """Writes what an epoch gave, in the order that makes a kill between any two writes harmless."""
-    if "val_accuracy" in rows[-1] and max(rows, key=_goodness) is rows[-1]:
-        _save(model, run.path / BEST)
+    with as_judged(model, feed.plain()):
+        if "val_accuracy" in rows[-1] and max(rows, key=_goodness) is rows[-1]:
+            _save(model, run.path / BEST)
+        if run.recipe.judges_others:
+            _save(model, run.path / AVERAGE)
     write_history(run.path, rows)
     _save(model, run.path / LAST)
     write_json(run.path / RECORD, replace(run.record, epochs_done=len(rows)))
@@ -198,7 +311,9 @@ def _finish(run: Run, rows: list[Row], validation: Validation | None) -> Run:
     draw_curves(run.path, rows)
     metrics: dict[str, Any] = {"train": {key: rows[-1][key] for key in ("loss", "accuracy")}}
     if validation:
-        metrics["valid"] = validation.figures(run.model(), run.recipe.batch)
+        metrics["valid"] = validation.figures(run.model(), PREDICT_BATCH)
         metrics["valid"]["best_epoch"] = int(max(rows, key=_goodness)["epoch"])
+        metrics["valid_last"] = validation.figures(run.model(last=True), PREDICT_BATCH)
+    metrics["size"] = size(run.model(last=True))
     write_json(run.path / RECORD, replace(run.record, epochs_done=len(rows), metrics=metrics))
     return Run.load(run.path)

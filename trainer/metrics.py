@@ -10,10 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.bundle import Threshold
 from edge.contract.vote import majority
 
 REFUSED = "refused"
 CALIBRATION_BINS = 15
+SIMULATIONS = 200
+FEWEST_VERDICTS = 20
+"""A threshold is suggested only where at least this many verdicts are above it."""
 
 
 def clip_metrics(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> dict[str, float | int]:
@@ -23,6 +27,7 @@ def clip_metrics(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int
     truth_of_segment = np.repeat(truth, [len(p) for p in posteriors])
     voted = vote_top1(posteriors)
     covered = voted >= 0
+    confidence, right = verdict_confidence(posteriors, voted), (voted == truth)[covered]
     return {
         "n_clips": len(posteriors),
         "n_segments": len(stacked),
@@ -33,7 +38,9 @@ def clip_metrics(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int
         "clip_accuracy_vote": float((voted == truth).mean()),
         "refused": int((~covered).sum()),
         "coverage": float(covered.mean()),
-        "accuracy_on_covered": float((voted == truth)[covered].mean()) if covered.any() else 0.0,
+        "accuracy_on_covered": float(right.mean()) if covered.any() else 0.0,
+        "verdict_ece": binned_error(confidence, right),
+        "verdict_ece_by_chance": error_by_chance(confidence),
     }
 
 
@@ -60,10 +67,54 @@ def negative_log_likelihood(posterior: NDArray[np.float32], truth: NDArray[np.in
 
 def calibration_error(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
     """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017)."""
-    confidence, right = posterior.max(axis=1), posterior.argmax(axis=1) == truth
+    return binned_error(posterior.max(axis=1), posterior.argmax(axis=1) == truth)
+
+
+def verdict_confidence(posteriors: Sequence[NDArray[np.float32]], voted: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n_covered,) what a payload calls `confidence`: the mean posterior of the label that won the vote, if one did."""
+    return np.array([p[:, v].mean() for p, v in zip(posteriors, voted, strict=True) if v >= 0], np.float32)
+
+
+def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    """Expected calibration error of answers of known confidence; 0 where there are none."""
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = [abs(float(confidence[bins == b].sum() - right[bins == b].sum())) for b in np.unique(bins)]
-    return sum(gaps) / len(truth)
+    return sum(gaps) / max(1, len(right))
+
+
+def error_by_chance(confidence: NDArray[np.float32]) -> float:
+    """The mean calibration error that answers of these confidences would show if each were right as often as it says.
+
+    The error of few answers is never 0, however good the confidence is: it is to be read beside this one.
+    """
+    rng = np.random.default_rng(0)
+    drawn = rng.random((SIMULATIONS, len(confidence))) < confidence
+    return float(np.mean([binned_error(confidence, right) for right in drawn]))
+
+
+def thresholds(
+    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], accuracies: Sequence[float]
+) -> tuple[Threshold, ...]:
+    """For each accuracy the lowest confidence above which the verdicts on these clips are right that often."""
+    voted = vote_top1(posteriors)
+    covered = voted >= 0
+    confidence = verdict_confidence(posteriors, voted)
+    order = np.argsort(-confidence, kind="stable")
+    share_right = np.cumsum((voted == np.asarray(labels))[covered][order]) / np.arange(1, len(order) + 1)
+    last_of_equals = np.append(np.diff(confidence[order]) < 0, True)[: len(order)]  # all of them are above, or none
+    found = []
+    for accuracy in accuracies:
+        enough = np.flatnonzero((share_right >= accuracy) & last_of_equals)
+        n = int(enough[-1]) + 1 if len(enough) else 0
+        reached = n >= FEWEST_VERDICTS
+        found.append(
+            Threshold(
+                accuracy=accuracy,
+                confidence=round(float(confidence[order[n - 1]]), 4) if reached else None,
+                coverage=round(n / len(posteriors), 4) if reached else None,
+            )
+        )
+    return tuple(found)
 
 
 def confusion(truth: Sequence[int], decided: Sequence[int], n_labels: int) -> NDArray[np.int64]:

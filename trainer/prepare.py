@@ -1,8 +1,7 @@
 """A corpus of labelled sound files becomes a feature store: a folder per genre, as GTZAN is laid out.
 
 Decoding and front end are the device's own (`edge.audio`, `edge.contract`), so what the network is trained on is what
-it will hear, bit for bit. Files are independent; joblib spreads them over cores,
-or over a cluster if its backend is one.
+it will hear, bit for bit. Files are independent and are spread over cores, or over a cluster.
 """
 
 import hashlib
@@ -11,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from edge.audio import ffmpeg_path, read_samples
 from edge.contract.errors import DataError, GenrewatchError
 from edge.contract.front_end import FrontEnd, FrontEndConfig, LogMel
+from trainer.cluster import parallel
 from trainer.oracle import AGREEMENT_DB, difference_db
 from trainer.progress import progress
 from trainer.splits import SplitTable, check_table, read_splits
@@ -46,7 +46,15 @@ class Prepared:
     """Largest difference of a log-mel cell of the first readable clip from librosa's."""
 
 
-def prepare(audio: Path, store: Path, front_end: FrontEndConfig, *, splits: Path | None, jobs: int) -> Prepared:
+def prepare(
+    audio: Path,
+    store: Path,
+    front_end: FrontEndConfig,
+    *,
+    splits: Path | None,
+    jobs: int,
+    cluster: str | None = None,
+) -> Prepared:
     """Writes the store of every readable file under `audio`/GENRE; raises DataError where there is nothing to do, or
     when this machine computes another log-mel than librosa.
     """
@@ -54,8 +62,12 @@ def prepare(audio: Path, store: Path, front_end: FrontEndConfig, *, splits: Path
     table = read_splits(splits) if splits else SplitTable()
     check_table(table, {name: path.parent.name for path, name in names.items()}, str(splits))
     agreement = _agreement_with_librosa(names, front_end)
-    with new_store(store, front_end, provenance=f"prepare {audio.name}", splits=table.schemes) as writer:
-        heard = Parallel(n_jobs=jobs, return_as="generator")(delayed(hear)(path, front_end) for path in names)
+    provenance = f"prepare {audio.name}"
+    with (
+        parallel(jobs=jobs, cluster=cluster) as run,
+        new_store(store, front_end, provenance=provenance, splits=table.schemes) as writer,
+    ):
+        heard = run(delayed(hear)(path.absolute(), front_end) for path in names)  # a worker is in another folder
         done = _fill(writer, progress(heard, total=len(names), name="prepare", unit="clip"), names, table)
         return replace(done, difference_db=agreement)
 
@@ -103,11 +115,11 @@ def _fill(writer: StoreWriter, heard: Iterable[Heard], names: dict[Path, str], t
     skipped: list[Heard] = []
     duplicates: list[tuple[str, str]] = []
     first: dict[str, str] = {}
-    for item in heard:
+    for item, (path, name) in zip(heard, names.items(), strict=True):
         if item.power_db is None:
             skipped.append(item)
             continue
-        name, label = names[item.path], item.path.parent.name
+        label = path.parent.name
         track = first.setdefault(item.samples_sha256, name)
         if track != name:
             duplicates.append((name, track))

@@ -3,9 +3,11 @@
 Percentages are integers; the learning rate and mixing strengths are the only fractions.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from edge.contract.decode import decode, encode
 from edge.contract.errors import ConfigError, require
 from edge.contract.front_end import COMPACT, PAPER, FrontEndConfig
 
@@ -82,13 +84,35 @@ class Recipe:
     """What becomes of it: it stays, or falls to 0 along a half cosine over all epochs."""
     batch: int = 32
     """Segments a step."""
+    steps_per_epoch: int = 0
+    """Batches after which an epoch ends; 0: a pass over the training clips is an epoch."""
     epochs: int = 100
-    """Passes over the training clips."""
+    """Epochs in which genres are learned."""
+    teach_epochs: int = 0
+    """Epochs before these in which a teacher's targets alone are learned."""
+    teach_learning_rate: float = 0.002
+    """Adam's at the start of those; it falls to 0 along a half cosine over them."""
+    taught_percent: int = 0
+    """Share of the rows of a batch, while genres are learned, that are crops with a teacher's targets instead."""
+    target_weight: float = 1.0
+    """Weight of their squared error (each value in units of its standard deviation) beside the cross-entropy."""
+    taught_augmentation: Augmentation = Augmentation()
+    """Random changes to the crops of taught rows, whose targets stay what they are."""
+    settle_batches: int = 0
+    """Batches of unchanged training clips whose statistics stand in batch normalisation when the network is judged and
+    saved to be used, instead of those of augmented ones and of taught crops; 0: those that training left."""
+    average_momentum: float = 0.0
+    """Share that the running average of the weights keeps at a step; the average is what is judged. 0 is none."""
 
     def __post_init__(self) -> None:
         require(1 <= self.batch <= 65_536, "batch", self.batch, "1 to 65536")
         require(1 <= self.epochs <= 1_000_000, "epochs", self.epochs, "1 to 1000000")
         require(bool(self.blocks), "blocks", "none", "at least one")
+        require(self.teach_epochs >= 0, "teach_epochs", self.teach_epochs, "at least 0")
+        require(self.steps_per_epoch >= 0, "steps_per_epoch", self.steps_per_epoch, "at least 0")
+        require(self.settle_batches >= 0, "settle_batches", self.settle_batches, "at least 0")
+        require(0 <= self.taught_percent < 100, "taught_percent", self.taught_percent, "0 to 99")
+        require(0 <= self.average_momentum < 1, "average_momentum", self.average_momentum, "0 to less than 1")
         require(self.crops_per_clip >= 1, "crops_per_clip", self.crops_per_clip, "at least 1")
         require(
             1 <= self.segment_hop_frames <= self.front_end.segment_frames,
@@ -96,6 +120,25 @@ class Recipe:
             self.segment_hop_frames,
             f"1 to {self.front_end.segment_frames}, the frames of a segment",
         )
+
+    @property
+    def all_epochs(self) -> int:
+        """Those that learn targets and those that learn genres."""
+        return self.teach_epochs + self.epochs
+
+    @property
+    def judges_others(self) -> bool:
+        """Whether the weights that are judged are others than those that training goes on with."""
+        return self.average_momentum > 0 or self.settle_batches > 0
+
+    @property
+    def teaches(self) -> bool:
+        """Whether it needs a teacher's targets."""
+        return self.teach_epochs > 0 or self.taught_percent > 0
+
+    def taught_rows(self, epoch: int) -> int:
+        """Rows of each batch of an epoch, counted from 0, that are crops with a teacher's targets."""
+        return self.batch if epoch < self.teach_epochs else self.batch * self.taught_percent // 100
 
 
 PAPER_RECIPE = Recipe(
@@ -137,7 +180,23 @@ COMPACT_RECIPE = Recipe(
 )
 """The shipped model's: small enough for 0.5 ms a segment in int8, taught against the smallness of its corpus."""
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, COMPACT_RECIPE)}
+DISTILLED_RECIPE = replace(
+    COMPACT_RECIPE,
+    name="distilled",
+    segment_hop_frames=24,
+    batch=48,
+    steps_per_epoch=100,
+    teach_epochs=30,
+    epochs=15,
+    taught_percent=50,
+    target_weight=1.0,
+    learning_rate=0.001,
+    settle_batches=10,
+    average_momentum=0.99,
+)
+"""The same network, first taught the features of a pretrained one, then genres and features together."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, COMPACT_RECIPE, DISTILLED_RECIPE)}
 
 
 def recipe_named(name: str) -> Recipe:
@@ -145,3 +204,19 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ConfigError("--recipe", f"found {name}", "one of " + ", ".join(RECIPES))
     return RECIPES[name]
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values of some fields, named by dotted keys such as `augmentation.mixup_alpha`; raises
+    ConfigError for a key that is none or a value that cannot be.
+    """
+    plain = encode(recipe)
+    for key, value in changes.items():
+        *tables, last = key.split(".")
+        table = plain
+        for name in tables:
+            table = table.get(name) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
+            raise ConfigError(f"recipe: {key}", "unknown key", "one of " + " ".join(plain))
+        table[last] = encode(value)
+    return decode(Recipe, plain, where="recipe")

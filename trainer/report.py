@@ -23,6 +23,7 @@ def print_report(evaluation: Evaluation) -> None:
     print(f"  clip, mean posterior      {m['clip_accuracy_mean']:.1%}")
     print(f"  clip, majority vote       {m['clip_accuracy_vote']:.1%}   {m['refused']} refused, counted as errors")
     print(f"  clip, vote, where covered {m['accuracy_on_covered']:.1%}   coverage {m['coverage']:.1%}")
+    print(f"  verdict, calibration      ece {m['verdict_ece']:.3f}   {m['verdict_ece_by_chance']:.3f} by chance alone")
     print(f"  {'genre (by vote)':<18}{'precision':>10}{'recall':>10}{'f1':>10}{'support':>10}")
     for genre, row in evaluation.genres.items():
         figures = "".join(f"{row[key]:>10.3f}" for key in ("precision", "recall", "f1"))
@@ -38,10 +39,11 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         pairs = zip(evaluation.labels, table.tolist(), strict=True)
         rows = [{"label": label} | dict(zip(columns, counts, strict=True)) for label, counts in pairs]
         write_csv(folder / f"confusion_{way}.csv", rows)
-        _draw(folder / f"confusion_{way}.png", table, evaluation.labels, f"{evaluation.split}, by {way}")
+        draw_confusion(folder / f"confusion_{way}.png", table, evaluation.labels, f"{evaluation.split}, by {way}")
 
 
-def _draw(path: Path, table: NDArray[np.int64], labels: tuple[str, ...], title: str) -> None:
+def draw_confusion(path: Path, table: NDArray[np.int64], labels: tuple[str, ...], title: str) -> None:
+    """A confusion table (n_labels, n_labels + 1) as a picture: counts, coloured by their share of the row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 6), layout="constrained")

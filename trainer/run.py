@@ -4,6 +4,7 @@ RUN/run.json       what was trained and how, epochs done, figures
 RUN/split.json     clip name -> part, of the whole store
 RUN/best.keras     weights of the best epoch on the validation part; absent where there was none
 RUN/last.keras     weights and optimizer after the last finished epoch
+RUN/average.keras  the network to be used as it is there: averaged and settled, if the recipe says so
 RUN/features.npz   held-out clips before scaling, and representative training segments
 RUN/history.csv    a line an epoch; RUN/curves.png draws it
 """
@@ -24,7 +25,19 @@ from trainer.files import readable, whole_file
 from trainer.recipes import Recipe
 
 VERSION = 1
-RECORD, SPLIT, BEST, LAST, FEATURES = "run.json", "split.json", "best.keras", "last.keras", "features.npz"
+RECORD, SPLIT, FEATURES = "run.json", "split.json", "features.npz"
+BEST, LAST, AVERAGE = "best.keras", "last.keras", "average.keras"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoreClips:
+    """Labelled clips of another store that were trained on too."""
+
+    store: str
+    store_sha256: str
+    n_clips: int
+    share: float
+    """Crops drawn from it for each crop of the first store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +58,13 @@ class RunRecord:
     validation_part: str | None
     """The part that chose the best epoch; None: no part did, the last epoch counts."""
     seed: int
+    also: tuple[MoreClips, ...] = ()
+    targets: tuple[str, ...] = ()
+    """Folder and teacher of each target store."""
+    targets_sha256: str = ""
+    """Of the targets."""
+    started_from: str = ""
+    """Folder of the run whose weights it began with."""
     epochs_done: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries that trained it."""
@@ -100,7 +120,7 @@ class Run:
     @property
     def weights(self) -> Path:
         """The file of the weights that count: the best epoch's, or the last's where no part chose."""
-        path = self.path / (LAST if self.record.validation_part is None else BEST)
+        path = self.path / (self._last if self.record.validation_part is None else BEST)
         if not path.is_file():
             raise DataError(str(self.path), "holds no weights yet", path.name)
         return path
@@ -115,7 +135,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether all epochs of the recipe are done and the figures written."""
-        return self.record.epochs_done >= self.recipe.epochs and bool(self.record.metrics)
+        return self.record.epochs_done >= self.recipe.all_epochs and bool(self.record.metrics)
 
     def trained_on(self, names: Iterable[str]) -> int:
         """How many of these clips the network was trained on."""
@@ -125,9 +145,23 @@ class Run:
         """The Keras model, with the weights that count or the last: (n, segment_frames, n_mels, 1) -> logits."""
         import keras
 
-        path = self.path / LAST if last else self.weights
+        from trainer.hardware import in_float32
+        from trainer.network import logits_of
+
+        path = self.path / self._last if last else self.weights
         with readable(path):
-            return keras.models.load_model(path, compile=False)
+            return in_float32(logits_of(keras.models.load_model(path, compile=False)))
+
+    def whole_model(self) -> Any:
+        """The Keras model after its last epoch, averaged if the recipe says so, with all that it answers."""
+        import keras
+
+        with readable(self.path / self._last):
+            return keras.models.load_model(self.path / self._last, compile=False)
+
+    @property
+    def _last(self) -> str:
+        return AVERAGE if self.recipe.judges_others else LAST
 
     def representative(self) -> NDArray[np.float32]:
         """(n, segment_frames, n_mels) in [0, 1]: random crops of training clips, to set quantization ranges by."""

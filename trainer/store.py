@@ -9,7 +9,7 @@ What is stored is the front end's `power_db`; scaling to [0, 1] belongs to a seg
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -91,6 +91,10 @@ class Store:
     def clip(self, i: int) -> LogMel:
         """Clip i -> (n_frames, n_mels) float32, dB re 1.0, not yet scaled."""
         return self._power_db[self._starts[i] : self._starts[i + 1]]
+
+    def parted(self, scheme: str, parts: dict[str, str]) -> "Store":
+        """The same clips with one split instead of those that it has."""
+        return Store(self.path, replace(self.index, splits={scheme: parts}), self._power_db)
 
     @cached_property
     def label_ids(self) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,16 @@ def classify(parsed: argparse.Namespace) -> int:
         raise ConfigError("--jobs", f"found {parsed.jobs}", "0 or more processes")
     config = ListenConfig(bundle=parsed.bundle)
     paths = find_files(parsed.paths)
+    found = classify_files(paths, config, jobs=parsed.jobs or os.cpu_count() or 1)
+    return print_all(found, as_json=parsed.json, timeline=parsed.timeline)
+
+
+def print_all(found: Iterable[Classified], *, as_json: bool, timeline: bool) -> int:
+    """Prints a line a file as they come; returns 1 when one could not be read."""
     failed = False
-    for classified in classify_files(paths, config, jobs=parsed.jobs or os.cpu_count() or 1):
+    for classified in found:
         failed |= classified.error is not None
-        for line in _json_lines(classified, parsed.timeline) if parsed.json else _lines(classified, parsed.timeline):
+        for line in _json_lines(classified, timeline) if as_json else _lines(classified, timeline):
             print(line, flush=True)
     return 1 if failed else 0
 

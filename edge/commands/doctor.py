@@ -13,13 +13,13 @@ from edge.audio import ffmpeg_path
 from edge.broker import try_broker
 from edge.classifier import Classifier
 from edge.config import ListenConfig
-from edge.contract.bundle import load_bundle
+from edge.contract.bundle import Manifest, load_bundle
 from edge.contract.errors import GenrewatchError
 from edge.golden import check_golden
 from edge.node import state_directory
 from edge.runtime import runtime_version
 from edge.sinks.mqtt import MqttConfig
-from edge.sources.uri import microphones
+from edge.sources.devices import microphones
 
 LEAST_FREE_MB = 100
 DEFAULT_BROKER = "mqtt://localhost"
@@ -67,7 +67,16 @@ def _golden(config: ListenConfig) -> str:
     report = check_golden(bundle, Classifier.of(bundle))
     return (
         f"{bundle.manifest.name} {bundle.manifest.version}: golden vectors agree, "
-        f"log-mel within {report.log_mel:.1e}, posterior within {report.posterior:.1e}"
+        f"log-mel within {report.log_mel:.1e}, posterior within {report.posterior:.1e}" + _thresholds(bundle.manifest)
+    )
+
+
+def _thresholds(manifest: Manifest) -> str:
+    """How sure a verdict must be, in words; nothing where nobody measured it."""
+    return "".join(
+        f"; right {limit.accuracy:.0%} of the time from confidence {limit.confidence:.2f} on"
+        for limit in manifest.thresholds
+        if limit.confidence is not None
     )
 
 
@@ -75,7 +84,7 @@ def _microphone() -> str:
     found = microphones()
     if not found:
         raise OSError("none on this machine")
-    return ", ".join(str(device["name"]) for device in found)
+    return ", ".join(device.name if device.usable else f"{device.name} (in use)" for device in found)
 
 
 def _broker(url: str) -> str:

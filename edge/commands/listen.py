@@ -12,13 +12,13 @@ from edge.broker import open_broker
 from edge.config import ListenConfig, load_config
 from edge.contract.errors import ConfigError, require
 from edge.contract.ids import ID_CHARACTERS, is_id
-from edge.daemon import Daemon
+from edge.daemon import Daemon, Input
 from edge.node import held_node_id, state_directory
 from edge.pipeline import Listener, open_listener
 from edge.sinks.mqtt import MqttSink
 from edge.sinks.printer import ChangePrinter, JsonPrinter
 from edge.sinks.sink import Sink
-from edge.sources import SourceConfig, open_sources
+from edge.sources import SourceConfig, name_for_people, open_sources
 
 
 def listen(parsed: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def listen(parsed: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
     config = effective_config(parsed)
     listener = _open_listener(config, parsed.config)
-    sources = open_sources(config.source, patient=parsed.config is not None or len(config.source) > 1)
+    inputs = _open_inputs(config, listener, parsed.config)
     manifest = listener.manifest
     with ExitStack() as opened:
         sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
@@ -42,12 +42,13 @@ def listen(parsed: argparse.Namespace) -> int:
                 labels=manifest.labels,
                 model_name=manifest.name,
                 model_version=manifest.version,
+                names={heard.source.id: heard.name for heard in inputs},
             )
             mqtt.start()
             sinks.append(mqtt)
             _say(f"{broker.sentence}; watch: {broker.watch(config.mqtt.base, node)}")
-        _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(source.id for source in sources)}")
-        daemon = Daemon(listener, sources, sinks, health_s=config.health_s, heartbeat_s=config.mqtt.heartbeat_s)
+        _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
+        daemon = Daemon(inputs, sinks, health_s=config.health_s, heartbeat_s=config.mqtt.heartbeat_s)
         daemon.stop_on_signals()
         return daemon.run()
 
@@ -57,6 +58,22 @@ def _open_listener(config: ListenConfig, file: Path | None) -> Listener:
         return open_listener(config.bundle_path, config.vote.apply, config.level)
     except ConfigError as wrong:  # only the bundle shows whether the file's [vote] is possible
         raise ConfigError(f"{file}: {wrong.where}" if file else wrong.where, wrong.found, wrong.expected) from None
+
+
+def _open_inputs(config: ListenConfig, listener: Listener, file: Path | None) -> list[Input]:
+    """Each source with the vote that it is to hold; those of a file, or of several, may be absent at first."""
+    sources = open_sources(config.source, patient=file is not None or len(config.source) > 1)
+    inputs = []
+    for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
+        try:
+            vote = wanted.vote.apply(listener.vote)
+            inputs.append(
+                Input(source=source, listener=replace(listener, vote=vote), name=name_for_people(wanted, source.id))
+            )
+        except ConfigError as wrong:
+            where = f"source[{number}].{wrong.where}"
+            raise ConfigError(f"{file}: {where}" if file else where, wrong.found, wrong.expected) from None
+    return inputs
 
 
 def effective_config(parsed: argparse.Namespace) -> ListenConfig:

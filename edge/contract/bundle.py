@@ -51,6 +51,18 @@ class Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """How sure a verdict must be to be right a given share of the time, measured on validation clips."""
+
+    accuracy: float
+    """That share, such as 0.9."""
+    confidence: float | None
+    """The lowest confidence that reaches it; None where none does."""
+    coverage: float | None
+    """Share of the clips whose verdict is that sure; None where none is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The contents of `bundle.json`."""
 
@@ -74,6 +86,8 @@ class Manifest:
     """The logits tensor."""
     files: dict[str, str]
     """sha256 of each file beside the manifest."""
+    thresholds: tuple[Threshold, ...] = ()
+    """Suggested limits for a `confidence` that is to be relied on, for people and for rules of their own."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Measured figures, for people."""
     provenance: dict[str, Any] = field(default_factory=dict)

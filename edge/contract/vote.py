@@ -9,13 +9,13 @@ Each key does one thing: `segments` (T) is how far back the vote looks, `min_sha
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import require
+from edge.contract.errors import ConfigError, require
 
 Reason = Literal["majority", "held", "refused", "silence", "not_music", "warming_up", "stalled"]
 Posterior = NDArray[np.float32]
@@ -65,6 +65,29 @@ class VoteConfig:
             self.segment_hop,
             f"at most a segment ({segment_samples} samples), or sound would pass unheard",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteOverrides:
+    """What a user changes of a vote: each key replaces the bundle's default; see `VoteConfig` for their meaning."""
+
+    segments: int | None = None
+    """T, ballots that count."""
+    segment_hop: int | None = None
+    """Samples between segments at the bundle's rate."""
+    min_share: float | None = None
+    """Share that a winner needs, 0.5 to 1."""
+    enter_segments: int | None = None
+    """Wins in a row before a genre is announced."""
+    exit_segments: int | None = None
+    """Misses in a row before it is withdrawn."""
+
+    def apply(self, defaults: VoteConfig) -> VoteConfig:
+        """The vote to hold; ConfigError on an impossible one."""
+        try:
+            return replace(defaults, **{key: value for key, value in vars(self).items() if value is not None})
+        except ConfigError as wrong:
+            raise ConfigError(f"vote.{wrong.where}", wrong.found, wrong.expected) from None
 
 
 @dataclass(frozen=True, kw_only=True)

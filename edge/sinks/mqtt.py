@@ -31,6 +31,7 @@ from edge.sinks.mqtt_payload import (
     stalled_fields,
     utc_now,
 )
+from edge.sources import NowPlaying
 
 __all__ = ["Backoff", "MqttConfig", "MqttSink"]
 
@@ -46,6 +47,7 @@ class _Source:
     key: Key | None = None
     since: str = ""
     heard: Mapping[str, Any] | None = None
+    playing: NowPlaying = NowPlaying()
     state: bytes | None = None
     made: float = 0.0
     """When `state` was made, on the monotonic clock."""
@@ -65,6 +67,7 @@ class MqttSink:
         model_name: str,
         model_version: str,
         *,
+        names: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
@@ -78,6 +81,7 @@ class MqttSink:
             model_name=model_name,
             model_version=model_version,
             top_k=config.top_k,
+            names=names or {},
             clock=clock,
         )
         self._sources: dict[str, _Source] = {}
@@ -122,10 +126,20 @@ class MqttSink:
                 topic, payload = f"{self._root}/{source_id}/votes", self._writer.votes(source_id, result)
                 self._send(Message(topic=topic, payload=payload, qos=0, schema=VOTES_SCHEMA))
 
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """Says with the next state, and at once if there is one, what the station says of itself."""
+        with self._lock:
+            known = self._source(source_id)
+            known.playing = playing
+            if known.heard is not None:
+                self._tell(source_id, known.heard)
+
     def publish_stalled(self, source_id: str) -> None:
         """Says that a source gives no sound: call it as often as you like, it speaks like `publish_result`."""
         with self._lock:
-            self._tell(source_id, stalled_fields(self._source(source_id).heard))
+            known = self._source(source_id)
+            known.playing = NowPlaying()
+            self._tell(source_id, stalled_fields(known.heard))
 
     def publish_health(self, health: Mapping[str, Any]) -> None:
         """Says how the node and this connection are; `health` must be what JSON can hold."""
@@ -143,7 +157,7 @@ class MqttSink:
     def _tell(self, source: str, heard: Mapping[str, Any]) -> None:
         """Makes and sends a state if it differs from the last or the last is a heartbeat old."""
         known, now = self._source(source), self._monotonic()
-        key: Key = (heard["genre"], heard["reason"])
+        key: Key = (heard["genre"], heard["reason"], heard["dead_air"], known.playing)
         known.heard = heard
         if key == known.key and now - known.made < self._config.heartbeat_s:
             return
@@ -152,7 +166,7 @@ class MqttSink:
         if known.key is None or _subject(key) != _subject(known.key):
             known.since = ts
         known.key, known.made = key, now
-        known.state = self._writer.state(source, self._seq, heard, ts=ts, since=known.since)
+        known.state = self._writer.state(source, self._seq, heard, known.playing, ts=ts, since=known.since)
         self._send_state(source, known)
 
     def _birth(self) -> None:
@@ -194,5 +208,5 @@ class MqttSink:
 
 def _subject(key: Key) -> str | None:
     """What `since` dates: the genre, or why there is none."""
-    genre, reason = key
+    genre, reason, *_ = key
     return reason if genre is None else f"genre {genre}"

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from edge.payload import SCHEMA_VERSION, rounded, verdict_fields
+from edge.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
 from edge.pipeline import SegmentResult
+from edge.sources import NowPlaying
 
 STATE_SCHEMA = f"genrewatch/state/{SCHEMA_VERSION}"
 VOTES_SCHEMA = f"genrewatch/votes/{SCHEMA_VERSION}"
 HEALTH_SCHEMA = f"genrewatch/health/{SCHEMA_VERSION}"
-Key = tuple[str | None, str]
+Key = tuple[Any, ...]
+"""What of a state is worth telling at once."""
 
 
 def utc_now() -> datetime:
@@ -33,16 +35,31 @@ class Writer:
     model_name: str
     model_version: str
     top_k: int
+    names: Mapping[str, str]
+    """Source id to its name for people."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
     def stamp(self) -> str:
         """The time now, RFC 3339 in UTC with milliseconds."""
         return self.clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def state(self, source: str, seq: int, heard: Mapping[str, Any], *, ts: str, since: str) -> bytes:
+    def state(
+        self, source: str, seq: int, heard: Mapping[str, Any], playing: NowPlaying, *, ts: str, since: str
+    ) -> bytes:
         """The snapshot of a verdict; `heard` is from `heard_fields` or `stalled_fields`."""
-        head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "seq": seq, "ts": ts}
-        return _json({**head, **heard, "since": since, "model": self.model_name, "version": self.model_version})
+        head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "name": self.names.get(source, source)}
+        head |= {"seq": seq, "ts": ts}
+        return _json(
+            {
+                **head,
+                **heard,
+                "station": playing.station,
+                "title": playing.title,
+                "since": since,
+                "model": self.model_name,
+                "version": self.model_version,
+            }
+        )
 
     def votes(self, source: str, result: SegmentResult) -> bytes:
         """One segment: its own label and the best of its posterior, and the tally after it."""
@@ -72,7 +89,7 @@ def heard_fields(result: SegmentResult) -> dict[str, Any]:
 def place_fields(result: SegmentResult) -> dict[str, Any]:
     """How loud and where in the stream."""
     return {
-        "level_dbfs": rounded(result.level_dbfs, 1),
+        **level_fields(result),
         "start_s": rounded(result.start_s, 3),
         "end_s": rounded(result.end_s, 3),
     }
@@ -88,7 +105,7 @@ def stalled_fields(last: Mapping[str, Any] | None) -> dict[str, Any]:
         "share": None,
         "votes": {},
         "segments": 0,
-        "level_dbfs": None,
+        **dict.fromkeys(("level_dbfs", "peak_dbfs", "clipped", "dc", "dead_air")),
         "start_s": last.get("start_s"),
         "end_s": last.get("end_s"),
         "lost_s": last.get("lost_s", 0.0),

@@ -11,6 +11,7 @@ from edge.contract.vote import Verdict
 from edge.payload import result_fields
 from edge.pipeline import SegmentResult
 from edge.sinks.mqtt_payload import utc_now
+from edge.sources import NowPlaying
 
 
 class ChangePrinter:
@@ -18,7 +19,7 @@ class ChangePrinter:
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
         self._out, self._clock = out or sys.stdout, clock
-        self._last: dict[str, tuple[str | None, str]] = {}
+        self._last: dict[str, tuple[object, ...]] = {}
         self._lock = threading.Lock()
 
     def publish_online(self, source_id: str, online: bool, why: str) -> None:
@@ -32,12 +33,17 @@ class ChangePrinter:
         if self._last.get(source_id) != (None, "offline"):  # which says it, and why
             self._change(source_id, (None, "stalled"), "(stalled)       no sound arrives, which is not silence")
 
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """See `Sink`."""
+        self._line(f"{self._time()}  {source_id:8}  playing: {playing.title or '-'}  ({playing.station or '-'})")
+
     def publish_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         verdict = result.verdict
-        self._change(source_id, (verdict.genre, verdict.reason), describe(verdict))
+        dead_air = "  DEAD AIR" if result.dead_air else ""
+        self._change(source_id, (verdict.genre, verdict.reason, result.dead_air), describe(verdict) + dead_air)
 
-    def _change(self, source_id: str, key: tuple[str | None, str], text: str) -> None:
+    def _change(self, source_id: str, key: tuple[object, ...], text: str) -> None:
         if self._last.get(source_id) != key:
             self._last[source_id] = key
             self._line(f"{self._time()}  {source_id:8}  {text}")
@@ -70,6 +76,10 @@ class JsonPrinter:
     def publish_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         self._line({"source": source_id, "genre": None, "reason": "stalled"})
+
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """See `Sink`."""
+        self._line({"source": source_id, "station": playing.station, "title": playing.title})
 
     def publish_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""

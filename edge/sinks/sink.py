@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from edge.pipeline import SegmentResult
+from edge.sources import NowPlaying
 
 
 class Sink(Protocol):
@@ -14,6 +15,9 @@ class Sink(Protocol):
 
     def publish_stalled(self, source_id: str) -> None:
         """A source that should give sound gives none, which is not silence; said again as long as it lasts."""
+
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """A station has said what it is or what it plays."""
 
     def publish_result(self, source_id: str, result: SegmentResult) -> None:
         """A segment has been classified."""

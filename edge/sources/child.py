@@ -9,14 +9,16 @@ import shlex
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edge.contract.errors import SourceError
-from edge.pcm import Block, PcmFormat, pcm_blocks
+from edge.pcm import READ_BYTES, Block, PcmFormat, pcm_blocks
 from edge.process import Child
-from edge.sources.source import SourceEvents
+from edge.sources.source import NowPlaying, SourceCounts, SourceEvents
+from edge.sources.words import LastWords, Words
 
+GATHER_S = 0.2
 EXIT_WAIT_S = 1.0  # for a child whose pipe has ended to say why
 
 
@@ -43,19 +45,35 @@ class Watch:
 class ChildSource:
     """A live source: a command that writes WAV or raw PCM to its standard output."""
 
-    def __init__(self, source_id: str, command: Sequence[str], pcm: PcmFormat | None, watch: Watch) -> None:
+    def __init__(
+        self,
+        source_id: str,
+        command: Sequence[str],
+        pcm: PcmFormat | None,
+        watch: Watch,
+        *,
+        where: str | None = None,
+        tell: Callable[[int], bytes] = lambda lives: b"",
+        words: Callable[[], Words] = LastWords,
+    ) -> None:
+        """`where` names it in an error, default its id; `tell` is given how many children there were before and says
+        what the next one reads on standard input; `words` makes sense of one child's standard error."""
         self.id = source_id
         self._command, self._pcm, self._watch = list(command), pcm, watch
+        self._where, self._tell, self._words = where or source_id, tell, words
+        self._playing: NowPlaying | None = None  # as last told
         self._closed = threading.Event()
         self._child: Child | None = None
+        self._heard: _Drained | None = None
         self._last_sound: float | None = None  # on the monotonic clock
-        self.restarts = 0
+        self._sounded_s = 0.0  # of this life
+        self.counts = SourceCounts()
 
     def blocks(self, events: SourceEvents) -> Iterator[Block]:
         """See `Source.blocks`."""
         failures = 0
         while not self._closed.is_set():
-            began = time.monotonic()
+            self._sounded_s = 0.0
             try:
                 yield from self._one_life(events)
                 why = "ended"
@@ -63,11 +81,15 @@ class ChildSource:
                 why = ended.why
             if not self._will_return():
                 if self._last_sound is None and not self._closed.is_set():
-                    raise SourceError(self.id, why)
+                    raise SourceError(self._where, why)
                 return
-            failures = 1 if time.monotonic() - began > self._watch.steady_s else failures + 1
-            self.restarts += 1
+            failures = 1 if self._sounded_s > self._watch.steady_s else failures + 1
+            self.counts.restarts += 1
             self._closed.wait(self._pause_s(failures))
+
+    def waiting_s(self) -> float:
+        """See `Source.waiting_s`."""
+        return self._heard.waiting_s() if self._heard else 0.0
 
     def close(self) -> None:
         """See `Source.close`."""
@@ -78,12 +100,14 @@ class ChildSource:
     def _one_life(self, events: SourceEvents) -> Iterator[Block]:
         """Blocks of one child from its start to its end; raises `_Ended` with the reason, already told to `events`."""
         try:
-            child = self._child = Child(self._command)
+            words = self._words()
+            told = self._tell(self.counts.restarts)
+            child = self._child = Child(self._command, told=told, on_line=words.line)
         except SourceError as wrong:
             if self._will_return():
                 events.source_offline(self.id, str(wrong))
             raise _Ended(str(wrong)) from None
-        heard = _Drained(child, self._pcm, self._watch, name=self._command[0])
+        heard = self._heard = _Drained(child, self._pcm, self._watch, self.counts, words, name=self._command[0])
         why = None
         try:
             for number, block in enumerate(heard.blocks()):
@@ -91,6 +115,8 @@ class ChildSource:
                     events.source_online(self.id, "sound arrives")
                     block = replace(block, lost=block.lost + self._missed(block.sample_rate))
                 self._last_sound = time.monotonic()
+                self._sounded_s += _seconds(block)
+                self._tell_playing(words.playing(), events)
                 yield block
         except _Stalled:
             why = f"no sound for {self._watch.stall_s:g} s"
@@ -103,6 +129,11 @@ class ChildSource:
             heard.end()
         raise _Ended(why)
 
+    def _tell_playing(self, playing: NowPlaying | None, events: SourceEvents) -> None:
+        if playing and playing != self._playing:
+            self._playing = playing
+            events.source_playing(self.id, playing)
+
     def _will_return(self) -> bool:
         """Whether a child that ends now is started again."""
         return (
@@ -111,7 +142,11 @@ class ChildSource:
 
     def _missed(self, sample_rate: int) -> int:
         """Samples that a pause between two lives has cost."""
-        return 0 if self._last_sound is None else round((time.monotonic() - self._last_sound) * sample_rate)
+        if self._last_sound is None:
+            return 0
+        seconds = time.monotonic() - self._last_sound
+        self.counts.lose("restart", seconds)
+        return round(seconds * sample_rate)
 
     def _pause_s(self, failures: int) -> float:
         longest = min(self._watch.longest_wait_s, self._watch.first_wait_s * 2 ** min(failures - 1, 16))
@@ -133,10 +168,21 @@ class _Ended(Exception):
 class _Drained:
     """A child whose pipe a thread drains into a bounded queue."""
 
-    def __init__(self, child: Child, pcm: PcmFormat | None, watch: Watch, *, name: str) -> None:
-        self._child, self._watch = child, watch
-        self._queue = _BlockQueue(watch.queue_s, drop=watch.restart)
+    def __init__(
+        self,
+        child: Child,
+        pcm: PcmFormat | None,
+        watch: Watch,
+        counts: SourceCounts,
+        words: Words,
+        *,
+        name: str,
+    ) -> None:
+        self._child, self._watch, self._words, self._counts = child, watch, words, counts
+        self._queue = _BlockQueue(watch.queue_s, counts if watch.restart else None)
+        self.waiting_s = self._queue.waiting_s
         self._pipe_ended = False
+        self._ending = threading.Event()
         self._reader = threading.Thread(target=self._drain, args=(name, pcm), daemon=True)
         self._reader.start()
 
@@ -153,12 +199,16 @@ class _Drained:
             raise item
 
     def own_words(self) -> str | None:
-        """What the child said when it ended by itself and with an error."""
+        """What the child said of why it ended, if it ended by itself."""
         code = self._child.wait(EXIT_WAIT_S) if self._pipe_ended else None
-        return (self._child.complaint() or f"exit code {code}") if code else None
+        if code is None:
+            return None
+        self._child.hear_out()
+        return self._words.why(code)
 
     def end(self) -> None:
         """Ends the child and the thread."""
+        self._ending.set()
         self._child.end()
         self._queue.close()
         self._reader.join()
@@ -166,18 +216,28 @@ class _Drained:
 
     def _drain(self, name: str, pcm: PcmFormat | None) -> None:
         try:
-            for block in pcm_blocks(self._child.out.read, pcm, where=name):
-                self._queue.put(block)
+            for block in pcm_blocks(self._gather, pcm, where=name):
+                lost = block.lost + round(self._words.lost_s() * block.sample_rate)
+                if lost:
+                    self._counts.lose("overflow", lost / block.sample_rate)
+                self._queue.put(replace(block, lost=lost))
             self._queue.put(None)
         except SourceError as wrong:
             self._queue.put(wrong)
+
+    def _gather(self, n: int) -> bytes:
+        """Reads; sound that trickles is left to gather, since each waking costs more than the sound it brings."""
+        data = self._child.out.read(n)
+        if n >= READ_BYTES and 0 < len(data) < n // 4:
+            self._ending.wait(GATHER_S)
+        return data
 
 
 class _BlockQueue:
     """At most so many seconds of blocks. A full one drops its oldest and counts them as lost in the next, for sound
     that does not wait; or lets the writer wait."""
 
-    def __init__(self, longest_s: float, *, drop: bool) -> None:
+    def __init__(self, longest_s: float, drop: SourceCounts | None) -> None:
         self._longest_s, self._drop, self._closed = longest_s, drop, False
         self._items: deque[Block | SourceError | None] = deque()
         self._held_s = 0.0
@@ -195,9 +255,13 @@ class _BlockQueue:
                     break  # nothing behind it that could carry its count
                 self._items.popleft()
                 self._held_s -= _seconds(oldest)
+                self._drop.lose("queue", _seconds(oldest))
                 lost = oldest.lost + len(oldest.samples) + following.lost
                 self._items[0] = replace(following, lost=lost)
             self._ready.notify_all()
+
+    def waiting_s(self) -> float:
+        return self._held_s
 
     def close(self) -> None:
         with self._ready:

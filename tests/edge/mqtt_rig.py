@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge.contract.vote import Ballot, Verdict
+from edge.level import Level
 from edge.pipeline import SegmentResult
 from edge.sinks.mqtt import MqttSink
 from edge.sinks.mqtt_config import MqttConfig
@@ -25,15 +26,17 @@ ROCK = SegmentResult(
     verdict=Verdict(
         genre="rock", reason="majority", share=7 / 9, confidence=0.64321, votes={"rock": 7, "jazz": 2}, segments=9
     ),
-    level_dbfs=-18.26,
+    level=Level(dbfs=-18.26, peak_dbfs=-3.14, clipped=0.00012, dc=-0.00123),
+    dead_air=False,
     lost=0,
+    hop_factor=1,
 )
 JAZZ = replace(ROCK, verdict=replace(ROCK.verdict, genre="jazz"))
 SILENCE = replace(
     ROCK,
     ballot=Ballot(label="silence", posterior=None),
     verdict=Verdict(genre=None, reason="silence", share=1.0, confidence=None, votes={"silence": 9}, segments=9),
-    level_dbfs=None,
+    level=Level(dbfs=None, peak_dbfs=None, clipped=0.0, dc=0.0),
 )
 
 

@@ -71,7 +71,8 @@ def test_a_child_that_dies_is_restarted_and_the_gap_is_counted():
     assert events[:5] == ["online", "offline: kaput", "online", "offline: kaput", "online"]
     assert blocks[0].lost == 0
     assert [block.lost > 0 for block in blocks if block.lost] == [True, True]
-    assert source.restarts == 2
+    assert source.counts.restarts == 2
+    assert source.counts.lost_s["restart"] == pytest.approx(sum(block.lost for block in blocks) / 8000, abs=0.001)
 
 
 def test_a_child_that_stalls_without_ending_is_ended_though_it_ignores_sigterm(tmp_path):

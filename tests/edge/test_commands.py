@@ -3,21 +3,19 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from edge.cli import main
+from tests.edge.microphones import LINE_IN, ROOT, YETI, Microphones
 from tests.servers import Mosquitto, free_port
-
-FAKE = str(Path(__file__).parent / "fake")
-ROOT = str(Path(__file__).parents[2])
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
     """A machine with two microphones and an empty state directory."""
-    monkeypatch.setenv("PYTHONPATH", f"{FAKE}:{ROOT}")
+    for key, value in Microphones(tmp_path / "microphones.json", YETI, LINE_IN, refused=[96_000]).environment.items():
+        monkeypatch.setenv(key, value)
     monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path / "state"))
     return monkeypatch
 
@@ -29,14 +27,15 @@ def checks(capsys) -> dict[str, dict[str, str]]:
 def test_devices_prints_the_source_that_opens_each_microphone(capsys):
     assert main(["devices"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first == ("* USB Audio: Blue Yeti  (48000 Hz, 2 channels, ALSA)  --source 'mic:USB Audio: Blue Yeti'")
-    assert second.startswith("  Line-in: codec")
+    also = "also 8000 16000 32000 44100"
+    assert first == f"* Blue Yeti  (48000 Hz, {also}; 2 channels; ALSA)  --source 'mic:Blue Yeti'"
+    assert second.startswith("  Line-in  (44100 Hz, ")
     assert main(["devices", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[1])["source"] == "mic:Line-in: codec"
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["source"] == "mic:Line-in"
 
 
-def test_devices_on_a_machine_without_microphone_or_sound_library_says_so(machine, capsys):
-    machine.setenv("FAKE_PORTAUDIO", "none")
+def test_devices_on_a_machine_without_microphone_or_sound_library_says_so(machine, tmp_path, capsys):
+    Microphones(tmp_path / "microphones.json")
     assert main(["devices"]) == 1
     assert "no microphone on this machine" in capsys.readouterr().out
     machine.setenv("FAKE_PORTAUDIO", "missing")

@@ -3,20 +3,25 @@
 import numpy as np
 
 from edge.config import SHIPPED_BUNDLE
-from edge.daemon import Daemon
+from edge.daemon import Daemon, Input
 from edge.level import LevelConfig
 from edge.pcm import Block
 from edge.pipeline import open_listener
+from edge.sources import SourceCounts
 
 
 class Gappy:
     """Half-second lives, two seconds lost before each."""
 
     id = "gappy"
+    counts = SourceCounts()
 
     def blocks(self, events):
         for _ in range(10):
             yield Block(samples=np.ones(4000, np.float32), sample_rate=8000, lost=16_000)
+
+    def waiting_s(self):
+        return 0.0
 
     def close(self): ...
 
@@ -27,7 +32,7 @@ class Full:
     def publish_online(self, *said):
         raise OSError(28, "No space left on device")
 
-    publish_stalled = publish_result = publish_health = publish_online
+    publish_stalled = publish_playing = publish_result = publish_health = publish_online
 
     def close(self): ...
 
@@ -43,6 +48,8 @@ class Kept:
 
     def publish_stalled(self, source_id): ...
 
+    def publish_playing(self, source_id, playing): ...
+
     def publish_result(self, source_id, result): ...
 
     def publish_health(self, health):
@@ -53,13 +60,14 @@ class Kept:
 
 def run(*sinks):
     listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
-    return Daemon(listener, [Gappy()], sinks, health_s=60, heartbeat_s=30).run()
+    return Daemon([Input(source=Gappy(), listener=listener, name="gappy")], sinks, health_s=60, heartbeat_s=30).run()
 
 
 def test_lost_sound_is_counted_though_no_segment_ever_completes():
     kept = Kept()
     assert run(kept) == 0
-    assert kept.health[-1]["sources"]["gappy"] == {"online": False, "segments": 0, "lost_s": 20.0}
+    said = kept.health[-1]["sources"]["gappy"]
+    assert (said["online"], said["segments"], said["heard_s"], said["lost_s"]) == (False, 0, 5.0, 20.0)
 
 
 def test_a_sink_that_fails_is_given_up_and_the_others_go_on(caplog):

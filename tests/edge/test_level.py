@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError
-from edge.level import LevelConfig, LevelGate, level_dbfs
+from edge.level import LevelConfig, LevelGate, level_dbfs, measure
 
 CONFIG = LevelConfig(silence_dbfs=-60, hysteresis_db=4)
 
@@ -51,7 +51,7 @@ def test_the_smallest_float_still_gives_no_minus_infinity(step: float) -> None:
 
 
 def heard(levels: list[float | None], hops_per_segment: int = 1) -> str:
-    gate, told = LevelGate(CONFIG, hops_per_segment=hops_per_segment), ""
+    gate, told = LevelGate(CONFIG, hops_per_segment=hops_per_segment, hop_s=2.0), ""
     for level in levels:
         gate.add(level)
         told += "s" if gate.silent else "."
@@ -71,7 +71,7 @@ def test_a_segment_is_silent_when_more_than_half_of_its_hops_are() -> None:
 
 
 def test_clear_forgets_the_hops_before() -> None:
-    gate = LevelGate(CONFIG, hops_per_segment=5)
+    gate = LevelGate(CONFIG, hops_per_segment=5, hop_s=2.0)
     for _ in range(5):
         gate.add(None)
     gate.clear()
@@ -89,3 +89,44 @@ def test_an_impossible_limit_is_refused(key: str, value: float) -> None:
 def test_a_limit_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^silence_dbfs"):
         LevelConfig(silence_dbfs=float("nan"))
+
+
+def test_peak_clipping_and_dc_of_a_sine_that_is_too_loud() -> None:
+    level = measure(np.clip(sine(2.0), -1, 1) + np.float32(0.0))
+    assert level.peak_dbfs == 0
+    assert level.clipped == pytest.approx(2 / 3, abs=0.04)  # |sin| > 1/2 for two thirds of the time
+    assert level.dc == pytest.approx(0, abs=1e-6)
+    quiet = measure(sine(0.1) + np.float32(0.25))
+    assert (quiet.clipped, quiet.dc) == (0, pytest.approx(0.25, abs=1e-6))
+    assert quiet.peak_dbfs == pytest.approx(20 * math.log10(0.35), abs=0.01)
+
+
+def test_digital_silence_has_neither_level_nor_peak() -> None:
+    for samples in (np.zeros(100, np.float32), np.empty(0, np.float32)):
+        level = measure(samples)
+        assert (level.dbfs, level.peak_dbfs, level.clipped, level.dc) == (None, None, 0, 0)
+
+
+def dead_air(levels: list[float | None]) -> str:
+    config = LevelConfig(dead_air_s=6, sound_returns_s=4)
+    gate, told = LevelGate(config, hops_per_segment=4, hop_s=2.0), ""
+    for level in levels:
+        gate.add(level)
+        told += "D" if gate.dead_air else "."
+    return told
+
+
+def test_dead_air_begins_after_long_silence_and_ends_only_when_sound_has_lasted() -> None:
+    music, silence = -20.0, None
+    assert dead_air([music, silence, silence, music, silence, silence, silence]) == "......D"
+    assert dead_air([silence] * 3 + [music, silence, music, music, music]) == "..DDDD.."
+
+
+def test_a_gap_neither_makes_nor_ends_dead_air() -> None:
+    gate = LevelGate(LevelConfig(dead_air_s=6), hops_per_segment=4, hop_s=2.0)
+    for _ in range(3):
+        gate.add(None)
+    gate.clear()
+    assert gate.dead_air
+    gate.add(None)
+    assert gate.dead_air

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from edge.cli import main
+from tests.edge.microphones import YETI, Microphones
 from tests.servers import Mosquitto, Watcher
 from tests.sounds import pcm16, tune, write_wav
 
-FAKE = str(Path(__file__).parent / "fake")
 ROOT = str(Path(__file__).parents[2])
 PLACE = ("ts", "source", "path")
 
@@ -30,8 +30,8 @@ def clip(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
-    path = os.pathsep.join([FAKE, ROOT])
-    return {**os.environ, "GENREWATCH_STATE": str(tmp_path / "state"), "PYTHONPATH": path}
+    microphones = Microphones(tmp_path / "microphones.json", YETI)
+    return {**os.environ, **microphones.environment, "GENREWATCH_STATE": str(tmp_path / "state")}
 
 
 def run(*arguments: str, environment, stdin=subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:

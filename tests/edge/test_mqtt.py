@@ -12,6 +12,7 @@ import pytest
 
 from edge.contract.errors import ConfigError
 from edge.sinks.mqtt import MqttConfig, MqttSink
+from edge.sources import NowPlaying
 from tests.edge.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE, running_sink
 from tests.servers import Mosquitto, Watcher, no_mqtt_5
 
@@ -42,6 +43,7 @@ def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forg
         "v": 1,
         "node": "box",
         "source": "mic",
+        "name": "mic",
         "seq": 1,
         "ts": "2026-11-22T12:00:00.123Z",
         "genre": "rock",
@@ -51,9 +53,15 @@ def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forg
         "votes": {"rock": 7, "jazz": 2},
         "segments": 9,
         "level_dbfs": -18.3,
+        "peak_dbfs": -3.1,
+        "clipped": 0.0001,
+        "dc": -0.0012,
+        "dead_air": False,
         "start_s": 1.0,
         "end_s": 8.0,
         "lost_s": 0.0,
+        "station": None,
+        "title": None,
         "since": "2026-11-22T12:00:00.123Z",
         "model": "net",
         "version": "1.2.0",
@@ -71,6 +79,7 @@ def test_whoever_subscribes_later_finds_status_availability_and_state(broker: Mo
             sink.publish_online("mic", True, "opened")
             sink.publish_result("mic", ROCK)
             early.next("mic/state")
+            early.next("mic/votes")
         with Watcher(broker.port) as late:
             seen = {message.topic: message for message in late.settled()}
     assert {topic: message.retain for topic, message in seen.items()} == {
@@ -130,6 +139,35 @@ def test_since_stays_while_the_genre_stays(broker: Mosquitto) -> None:
         states = [json.loads(watcher.next("mic/state").payload) for _ in range(4)]
     assert [state["reason"] for state in states] == ["majority", "held", "majority", "majority"]
     assert [state["since"][11:13] for state in states] == ["00", "00", "00", "03"]
+
+
+def test_what_the_station_plays_is_told_with_the_state_and_forgotten_when_it_stalls(broker: Mosquitto) -> None:
+    with Watcher(broker.port) as watcher, running_sink(broker.url, names={"radio": "Radio Küche"}) as sink:
+        watcher.next("box/status")
+        sink.publish_playing("radio", NowPlaying(station="Jazz FM"))
+        sink.publish_result("radio", ROCK)
+        sink.publish_playing("radio", NowPlaying(station="Jazz FM", title="So What"))
+        sink.publish_stalled("radio")
+        states = [json.loads(watcher.next("radio/state").payload) for _ in range(3)]
+    assert [(state["station"], state["title"]) for state in states] == [
+        ("Jazz FM", None),
+        ("Jazz FM", "So What"),
+        (None, None),
+    ]
+    assert [state["genre"] for state in states] == ["rock", "rock", None]
+    assert {state["name"] for state in states} == {"Radio Küche"}
+    assert states[0]["since"] == states[1]["since"]
+
+
+def test_dead_air_is_told_at_once_and_is_unknown_while_nothing_arrives(broker: Mosquitto) -> None:
+    with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
+        watcher.next("box/status")
+        sink.publish_result("radio", SILENCE)
+        sink.publish_result("radio", replace(SILENCE, dead_air=True))
+        sink.publish_stalled("radio")
+        states = [json.loads(watcher.next("radio/state").payload) for _ in range(3)]
+    assert [state["dead_air"] for state in states] == [False, True, None]
+    assert states[0]["since"] == states[1]["since"]
 
 
 def test_votes_show_the_best_of_each_segment_and_are_not_kept(broker: Mosquitto) -> None:

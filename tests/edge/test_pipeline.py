@@ -84,7 +84,7 @@ def heard(stream: Iterable[Block], **vote: Any) -> list[SegmentResult]:
 
 def as_bytes(results: list[SegmentResult]) -> list[object]:
     return [
-        (r.start, r.end, r.ballot.label, np.asarray(r.ballot.posterior).tobytes(), r.verdict, r.level_dbfs, r.lost)
+        (r.start, r.end, r.ballot.label, np.asarray(r.ballot.posterior).tobytes(), r.verdict, r.level.dbfs, r.lost)
         for r in results
     ]
 
@@ -139,7 +139,7 @@ def test_the_network_is_not_asked_about_silence() -> None:
     here = listener()
     results = list(classify_stream(blocks(np.zeros(RATE, np.float32)), here))
     assert {r.ballot.label for r in results} == {SILENCE}
-    assert {r.level_dbfs for r in results} == {None}
+    assert {r.level.dbfs for r in results} == {None}
     assert results[-1].verdict.reason == "silence"
     assert cast(LoudestThird, here.classifier).asked == 0
 
@@ -226,13 +226,13 @@ def test_nan_and_infinity_from_a_source_invent_nothing_and_stop_nothing() -> Non
     results = heard(pcm_blocks(lambda n: next(pipe), PcmFormat(rate=RATE, encoding="f32le"), where="pipe"))
     assert set(labels(results)) == {"low", SILENCE}
     assert results[-1].verdict.genre == "low"
-    assert all(r.level_dbfs is None or np.isfinite(r.level_dbfs) for r in results)
+    assert all(r.level.dbfs is None or np.isfinite(r.level.dbfs) for r in results)
 
 
 def test_full_scale_clipping_is_heard_like_any_sound() -> None:
     results = heard(blocks(np.clip(50 * tone(200, 1), -1, 1)))
     assert labels(results) == ["low"]
-    assert results[-1].level_dbfs == pytest.approx(0, abs=0.5)
+    assert results[-1].level.dbfs == pytest.approx(0, abs=0.5)
 
 
 def test_no_blocks_and_too_few_samples_give_no_results() -> None:
@@ -252,3 +252,19 @@ def test_a_vote_that_does_not_fit_the_front_end_is_refused(segment_hop: int) -> 
     vote = VoteConfig(segment_hop=segment_hop)
     with pytest.raises(ConfigError, match="segment_hop"):
         Listener(manifest=good.manifest, front_end=good.front_end, classifier=good.classifier, vote=vote)
+
+
+def test_a_listener_that_falls_behind_looks_less_often_and_says_so() -> None:
+    class Twice:
+        def hop_factor(self, hop_s: float) -> int:
+            assert hop_s == 200 / RATE
+            return 2
+
+    sound = Block(samples=tone(500, 1), sample_rate=RATE)
+    every = list(classify_stream([sound], listener()))
+    wide = list(classify_stream([sound], listener(), Twice()))
+    assert [r.start for r in wide] == [0, 200, *range(600, every[-1].start + 1, 400)]
+    assert {r.hop_factor for r in every} == {1}
+    assert {r.hop_factor for r in wide} == {2}
+    by_start = {r.start: r for r in every}
+    assert all(np.array_equal(r.ballot.posterior, by_start[r.start].ballot.posterior) for r in wide)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.front_end import FrontEnd, FrontEndConfig
-from edge.level import level_dbfs
+from edge.level import measure
 from edge.segments import Segment, SegmentBuffer
 
 TINY = FrontEndConfig(sample_rate=8_000, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
@@ -100,8 +100,8 @@ def test_levels_are_those_of_the_new_hops_oldest_first(hop_frames: int) -> None:
     first, second, *_ = cut(samples, [], TINY, hop)
     n_hops = max(1, TINY.segment_samples // hop)
     ends = [first.end - hop * k for k in reversed(range(n_hops))]
-    assert first.levels == pytest.approx([level_dbfs(samples[end - hop : end]) for end in ends])
-    assert second.levels == pytest.approx([level_dbfs(samples[second.end - hop : second.end])])
+    assert list(first.levels) == [measure(samples[end - hop : end]) for end in ends]
+    assert list(second.levels) == [measure(samples[second.end - hop : second.end])]
 
 
 @given(
@@ -134,6 +134,33 @@ def test_after_a_gap_every_level_of_the_segment_is_new() -> None:
 
 def test_what_is_held_stays_below_a_segment_and_a_block() -> None:
     buffer = SegmentBuffer(FrontEnd(TINY), 300)
+    for _ in range(300):
+        list(buffer.push(noise(97)))
+        assert sum(len(piece) for piece in buffer._pieces) <= TINY.segment_samples + 97
+
+
+@given(
+    factors=st.lists(st.sampled_from([1, 2, 4, 8, 16]), min_size=30, max_size=30),
+    cuts=st.lists(st.integers(0, 20_000), max_size=30),
+)
+def test_a_wider_hop_skips_segments_and_those_that_remain_are_bit_equal(factors: list[int], cuts: list[int]) -> None:
+    samples, hop, front_end = noise(20_000), 300, FrontEnd(TINY)
+    buffer, seen = SegmentBuffer(front_end, hop), 0
+    starts = [0]
+    for piece in np.split(samples, sorted(cuts)):
+        for segment in buffer.push(piece):
+            assert segment.start == starts[-1]
+            expected = front_end.power_db(samples[segment.start : segment.end])
+            assert segment.power_db.tobytes() == expected.tobytes()
+            starts.append(segment.start + hop * buffer.hop_factor)  # the step after this one was taken before
+            buffer.hop_factor = factors[min(seen, len(factors) - 1)]
+            seen += 1
+    assert starts[-1] + TINY.segment_samples > 20_000
+
+
+def test_what_lies_between_two_segments_of_a_wide_hop_is_not_held() -> None:
+    buffer = SegmentBuffer(FrontEnd(TINY), 300)
+    buffer.hop_factor = 16
     for _ in range(300):
         list(buffer.push(noise(97)))
         assert sum(len(piece) for piece in buffer._pieces) <= TINY.segment_samples + 97

@@ -4,7 +4,7 @@ import pytest
 
 from edge.contract.errors import GenrewatchError, SourceError
 from edge.sources import SourceConfig, open_sources
-from edge.sources.uri import parse_uri
+from edge.sources.kinds import parse
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from edge.sources.uri import parse_uri
     ],
 )
 def test_a_uri_is_taken_apart(text, kind, target, options):
-    uri = parse_uri(text)
+    uri = parse(text)
     assert (uri.kind, uri.target, uri.options) == (kind, target, options)
 
 
@@ -42,7 +42,7 @@ def test_a_uri_is_taken_apart(text, kind, target, options):
     ("text", "words"),
     [
         ("microphone", "not a source"),
-        ("rtsp://camera", "not a source"),
+        ("gopher://camera", "not a source"),
         ("mic:Yeti?rate=44100", "unknown option rate"),
         ("file:x.wav?pace=slow", "expected pace=real or max"),
         ("file:", "no path"),

@@ -15,8 +15,8 @@ from edge.contract.bundle import load_bundle
 from edge.contract.front_end import FrontEnd, FrontEndConfig
 from edge.golden import check_golden
 from export.cli import main
+from export.compare import clip_logits, fit_temperature
 from export.convert import load_model
-from export.verify import clip_logits, fit_temperature
 from trainer.evaluate import evaluate
 from trainer.files import write_json
 from trainer.recipes import Block, Recipe
@@ -89,6 +89,38 @@ def test_the_manifest_says_what_quantization_cost_on_held_out_clips(bundle, run)
     assert metrics["int8"]["n_clips"] == 8
     assert metrics["int8"]["clip_accuracy_mean"] == 1.0
     assert 0 < metrics["posterior_error"] < 0.05
+
+
+def test_the_manifest_holds_the_table_of_forms(bundle):
+    metrics = load_bundle(bundle).manifest.metrics
+    sizes = {name: metrics[name]["bytes"] for name in ("float32", "dynamic", "int8")}
+    assert sizes["int8"] == (bundle / "model.tflite").stat().st_size
+    assert all(metrics[name]["ms"] > 0 and metrics[name]["n_clips"] == 8 for name in sizes)
+
+
+def test_a_vote_is_written_with_its_reason_and_an_impossible_one_is_refused(run, tmp_path, capsys):
+    why = ["--vote-reason", "steadier"]
+    assert main([str(run), "-o", str(tmp_path / "b"), "--vote", "segments=5,exit_segments=3", *why]) == 0
+    manifest = load_bundle(tmp_path / "b").manifest
+    assert (manifest.vote.segments, manifest.vote.exit_segments, manifest.vote.segment_hop) == (5, 3, 512)
+    assert manifest.provenance["vote"] == "steadier"
+    for vote, message in (("segments=0", "vote.segments: found 0"), ("segment_hop=100", "vote.segment_hop: found 100")):
+        assert main([str(run), "-o", str(tmp_path / "c"), "--vote", vote, *why]) == 2
+        assert message in capsys.readouterr().err
+    assert main([str(run), "-o", str(tmp_path / "c"), "--vote", "segments=5"]) == 2
+    assert "--vote-reason: one without the other" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_layer_left_in_float_brings_the_network_nearer_to_what_it_was(run, bundle, tmp_path, capsys):
+    assert main([str(run), "-o", str(tmp_path / "b"), "--float-layers", "1"]) == 0
+    repaired = load_bundle(tmp_path / "b").manifest
+    assert repaired.input.dtype == "float32"
+    assert len(repaired.provenance["float_layers"]) == 1
+    assert repaired.metrics["posterior_error"] < load_bundle(bundle).manifest.metrics["posterior_error"]
+    assert genrewatch(["doctor", "--bundle", str(tmp_path / "b")]) == 0
+    assert main([str(run), "-o", str(tmp_path / "c"), "--float-layers", "2"]) == 2
+    assert "--float-layers: found 2, expected 1 to 1" in capsys.readouterr().err
 
 
 def test_int8_gives_nearly_the_logits_of_the_keras_model(bundle, run):

@@ -123,11 +123,11 @@ def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
     settings = {"scheme": "fixed", "train_parts": ("train",), "seed": 3}
     whole = fitting.fit(store, recipe, tmp_path / "whole", **settings)
 
-    def power_cut(run: Run, model: object, rows: list[dict[str, float]]) -> None:
+    def power_cut(run: Run, model: object, rows: list[dict[str, float]], feed: object) -> None:
         if len(rows) == 4:  # the best weights and the history are written, the last weights are not
             fitting.write_history(run.path, rows)
             raise KeyboardInterrupt
-        keep(run, model, rows)
+        keep(run, model, rows, feed)
 
     keep = fitting._keep
     monkeypatch.setattr(fitting, "_keep", power_cut)

@@ -1,0 +1,113 @@
+"""What Linux knows of a process: memory, processor time, threads, descriptors and children."""
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What a process holds at one time."""
+
+    rss_mb: float
+    """Resident memory."""
+    threads: int
+    descriptors: int
+    children: int
+    """Its own children that run."""
+    zombies: int
+    """Its own children that have ended and were not waited for."""
+
+
+def footprint(pid: int) -> Footprint:
+    """What a process holds now; FileNotFoundError when it has gone."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    states = [state for child in children(pid) if (state := _state(child))]
+    return Footprint(
+        rss_mb=int(status["VmRSS"].split()[0]) / 1024,
+        threads=int(status["Threads"]),
+        descriptors=len(os.listdir(f"/proc/{pid}/fd")),
+        children=sum(state != "Z" for state in states),
+        zombies=sum(state == "Z" for state in states),
+    )
+
+
+class PeakMemory:
+    """Watches a process's memory while a context lasts."""
+
+    EVERY_S = 0.1
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._stop = pid, threading.Event()
+        self.first_mb = self.peak_mb = 0.0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self.first_mb = self.peak_mb = footprint(self._pid).rss_mb
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with suppress(OSError):  # it has ended
+            while not self._stop.wait(self.EVERY_S):
+                self.peak_mb = max(self.peak_mb, footprint(self._pid).rss_mb)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started itself, zombies included."""
+    found: list[int] = []
+    for task in _listed(f"/proc/{pid}/task"):
+        try:
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+        except OSError:
+            continue  # a thread that has ended meanwhile
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All that a process has started, at any depth."""
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has used, without its children; 0 when it has gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def main_thread_cpu_s(pid: int) -> float:
+    """The same for a program of one thread, to the nanosecond."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    return _state(pid) not in (None, "Z")
+
+
+def _state(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

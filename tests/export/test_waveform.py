@@ -1,0 +1,112 @@
+"""From samples to posterior in one TFLite file: the bundle's own numbers, its labels inside, no operator of our own."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import edge
+from edge import programme
+from edge.classifier import Classifier
+from edge.contract.bundle import load_bundle
+from edge.contract.front_end import PAPER, FrontEnd, FrontEndConfig
+from export.chain import chain
+from export.cli import main
+from export.convert import convert_function
+from export.metadata import labels_of
+from export.waveform import WaveformModel, log_mel
+from tests.sounds import tune, write_wav
+
+BUNDLE = Path(edge.__file__).parent / "bundles" / "gtzan-compact"
+ODD = FrontEndConfig(sample_rate=8000, n_fft=256, hop_length=300, n_mels=8, fmin=0, fmax=4000, segment_frames=5)
+
+
+@pytest.fixture(scope="module")
+def waveform(tmp_path_factory):
+    path = tmp_path_factory.mktemp("waveform") / "genre_waveform.tflite"
+    assert main(["waveform", str(BUNDLE), "-o", str(path)]) == 0
+    return path
+
+
+def test_it_gives_the_bundles_posterior_for_music_silence_and_any_level(waveform):
+    bundle = load_bundle(BUNDLE)
+    classifier, front_end, model = Classifier.of(bundle), FrontEnd(bundle.manifest.front_end), WaveformModel(waveform)
+    n = model.segment_samples
+    sounds = [programme.item(entry.name)[:n] for entry in programme.PROGRAMME] + [tune(8, seed=4)[:n]]
+    sounds += [sounds[0] / 10, np.zeros(n, np.float32)]
+    for samples in sounds:
+        expected = classifier.posterior(front_end.log_mel(samples))
+        np.testing.assert_allclose(model.posterior(samples), expected, atol=0.02)
+
+
+def test_its_labels_are_metadata_that_an_unzip_program_and_the_metadata_reader_find(waveform):
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    labels = load_bundle(BUNDLE).manifest.labels
+    assert labels_of(waveform) == labels
+    with zipfile.ZipFile(waveform) as archive:
+        assert archive.testzip() is None
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(waveform.read_bytes()), 0))
+    entry = next(each for each in model.metadata if each.name == b"TFLITE_METADATA")
+    packed = bytes(model.buffers[entry.buffer].data)
+    assert packed[4:8] == b"M001"
+    assert b"labels.txt" in packed
+    assert b"22050 Hz" in packed
+
+
+def test_it_needs_no_operator_from_outside_the_built_in_ones(waveform):
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(waveform.read_bytes()), 0))
+    assert not [code for code in model.operatorCodes if code.customCode]
+    assert schema.BuiltinOperator.CUSTOM not in {code.builtinCode for code in model.operatorCodes}
+
+
+@pytest.mark.parametrize("config", [PAPER, ODD])
+def test_the_front_end_in_tensorflow_is_the_devices_for_any_geometry(config, rng):
+    samples = rng.normal(0, 0.1, config.segment_samples).astype(np.float32)
+    found = np.asarray(log_mel(samples[None], config))[0, :, :, 0]
+    np.testing.assert_allclose(found, FrontEnd(config).log_mel(samples), atol=1e-4)
+
+
+def test_models_in_a_chain_compute_what_they_compute_alone(rng):
+    double = convert_function(lambda x: 2.0 * x, (1, 3))
+    shift = convert_function(lambda x: x + 1.0, (1, 3))
+    whole = Classifier(chain([double, shift, double], description="both"))._interpreter
+    values = rng.normal(0, 1, (1, 3)).astype(np.float32)
+    whole.set_tensor(whole.get_input_details()[0]["index"], values)
+    whole.invoke()
+    np.testing.assert_allclose(whole.get_tensor(whole.get_output_details()[0]["index"]), 2 * (2 * values + 1))
+
+
+def test_verify_says_a_line_a_check_and_0_when_all_is_well(waveform, tmp_path, capsys):
+    sound = write_wav(tmp_path / "a.wav", tune(9))
+    assert main(["verify", str(BUNDLE), "--waveform", str(waveform), "--audio", str(sound), "--json"]) == 0
+    checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = ["runtime", "bundle", "tensors", "golden", "sanity", "level", "librosa", "waveform", "labels"]
+    assert [check["name"] for check in checks] == names
+    assert {check["result"] for check in checks} == {"ok"}
+
+
+def test_verify_says_1_for_an_altered_file_another_waveform_model_and_a_sound_that_is_none(waveform, tmp_path, capsys):
+    altered = tmp_path / "altered"
+    shutil.copytree(BUNDLE, altered)
+    (altered / "model.tflite").write_bytes(b"x")
+    assert main(["verify", str(altered)]) == 1
+    assert "wrong   bundle" in capsys.readouterr().out
+
+    swapped = tmp_path / "swapped.tflite"
+    swapped.write_bytes(waveform.read_bytes().replace(b"blues\nclassical", b"classical\nblues"))
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(waveform.read_bytes()[:1000])
+    for path, name in ((swapped, "labels"), (broken, "waveform"), (tmp_path / "none.tflite", "waveform")):
+        assert main(["verify", str(BUNDLE), "--waveform", str(path)]) == 1
+        assert f"wrong   {name}" in capsys.readouterr().out
+    assert main(["verify", str(BUNDLE), "--audio", str(tmp_path / "no.wav")]) == 1
+    assert "wrong   audio" in capsys.readouterr().out

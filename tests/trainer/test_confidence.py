@@ -1,0 +1,36 @@
+"""What a confidence is worth: calibration of verdicts, what chance alone would show, limits that can be relied on."""
+
+import numpy as np
+import pytest
+
+from trainer.metrics import binned_error, clip_metrics, error_by_chance, thresholds
+
+
+def sure(label: int, confidence: float) -> np.ndarray:
+    """A clip of two segments that both say so, of two labels."""
+    row = [1 - confidence, confidence] if label else [confidence, 1 - confidence]
+    return np.array([row, row], np.float32)
+
+
+def test_the_calibration_of_verdicts_is_that_of_the_winners_mean_posterior() -> None:
+    refused = np.array([[0.9, 0.1], [0.1, 0.9]], np.float32)
+    figures = clip_metrics([sure(0, 0.9), sure(0, 0.9), refused], [0, 1, 0])
+    assert figures["verdict_ece"] == pytest.approx(0.4)  # 0.9 sure, half right; a refusal has no confidence
+    assert clip_metrics([refused], [0])["verdict_ece"] == 0
+
+
+def test_few_answers_are_off_by_chance_and_many_are_not() -> None:
+    few, many = (np.full(n, 0.7, np.float32) for n in (20, 20_000))
+    assert 0.05 < error_by_chance(few) < 0.15
+    assert error_by_chance(many) < 0.01
+    assert binned_error(many, np.arange(len(many)) % 10 < 7) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_threshold_is_the_lowest_confidence_that_keeps_its_promise_on_enough_clips() -> None:
+    clips = [sure(0, 0.9)] * 30 + [sure(0, 0.7)] * 10 + [sure(0, 0.6)] * 20
+    labels = [0] * 30 + [0] * 5 + [1] * 5 + [1] * 20
+    found = {limit.accuracy: limit for limit in thresholds(clips, labels, (0.85, 0.95))}
+    assert (found[0.85].confidence, found[0.85].coverage) == (pytest.approx(0.7), pytest.approx(40 / 60, abs=1e-4))
+    assert (found[0.95].confidence, found[0.95].coverage) == (pytest.approx(0.9), pytest.approx(30 / 60))
+    few = thresholds([sure(0, 0.9)] * 5, [0] * 5, (0.9,))
+    assert (few[0].confidence, few[0].coverage) == (None, None)
