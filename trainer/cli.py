@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_import(commands)
     _add_fit(commands)
+    _add_readout(commands)
     _add_benchmark_feed(commands)
     _add_evaluate(commands)
     add_evaluate_stream(commands)
@@ -97,6 +98,10 @@ def _add_more(it: argparse.ArgumentParser) -> None:
     it.add_argument(
         "--targets", type=Path, action="append", default=[], metavar="TARGETS", help="of `teach`; may be repeated"
     )
+    _add_also(it)
+
+
+def _add_also(it: argparse.ArgumentParser) -> None:
     it.add_argument(
         "--also",
         type=_also,
@@ -116,6 +121,28 @@ def _also(text: str) -> tuple[Path, float]:
     if not (path and 0 < found <= 100):
         raise argparse.ArgumentTypeError(f"found {text}, expected STORE or STORE=SHARE, the share above 0")
     return Path(path), found
+
+
+def _add_readout(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    it = commands.add_parser("readout", help="a genre head by logistic regression on what a taught run has learned")
+    it.add_argument("taught", type=Path, metavar="TAUGHT_RUN", help="run of `fit --targets`")
+    it.add_argument("store", type=Path, metavar="STORE")
+    _add_also(it)
+    it.add_argument("--split", default="random_60_10_30", metavar="SCHEME", help="default: random_60_10_30")
+    it.add_argument("--train-parts", default="train", metavar="PART,PART", help="default: train")
+    it.add_argument("--strength", type=_share, default=0.1, metavar="C", help="inverse of the penalty; default: 0.1")
+    it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
+    it.set_defaults(command=_readout)
+
+
+def _share(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1e6:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number above 0")
+    return found
 
 
 def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -259,6 +286,26 @@ def _fit(arguments: argparse.Namespace) -> None:
             more=More(also=also, targets=targets, start=start),
         )
     print(f"{run.path}: {run.record.epochs_done} epochs, {json.dumps(run.record.metrics)}")
+
+
+def _readout(arguments: argparse.Namespace) -> None:
+    from trainer.run import Run
+    from trainer.store import Store
+
+    taught, store = Run.load(arguments.taught), Store.load(arguments.store)
+    also = tuple((Store.load(path), share) for path, share in arguments.also)
+    from trainer.readout import fit_readout  # loads Keras
+
+    run = fit_readout(
+        taught,
+        store,
+        arguments.run,
+        scheme=arguments.split,
+        train_parts=tuple(arguments.train_parts.split(",")),
+        strength=arguments.strength,
+        also=also,
+    )
+    print(f"{run.path}: {json.dumps(run.record.metrics)}")
 
 
 def _benchmark_feed(arguments: argparse.Namespace) -> None:

@@ -105,9 +105,9 @@ def fit(
 ) -> Run:
     """Trains, or goes on training, the run in folder `path`; raises ConfigError or DataError before it starts."""
     split = parts_of(store.index, scheme, seed)
-    feed = _feed(store, recipe, split, scheme, train_parts, seed, more)
-    record = _record(feed, split, scheme, train_parts, more)
-    run = _open(path, record, split, feed)
+    feed = feed_of(store, recipe, split, scheme, train_parts, seed, more)
+    record = record_of(feed, split, scheme, train_parts, more)
+    run = open_run(path, record, split, feed)
     model, rows = _resume(run, feed, more.start)
     validation = _validation(store, split, run)
     total, done = recipe.all_epochs * feed.n_batches, len(rows) * feed.n_batches
@@ -120,7 +120,7 @@ def fit(
     return _finish(run, rows, validation)
 
 
-def _feed(
+def feed_of(
     store: Store,
     recipe: Recipe,
     split: dict[str, str],
@@ -129,6 +129,7 @@ def _feed(
     seed: int,
     more: More,
 ) -> Feed:
+    """What a network of the recipe learns from; raises ConfigError or DataError where that cannot be."""
     for part in train_parts:
         if part not in split.values():
             raise ConfigError("--train-parts", f"found {part}", "of " + ", ".join(sorted(set(split.values()))))
@@ -157,7 +158,8 @@ def _also(store: Store, share: float, scheme: str, train_parts: tuple[str, ...])
     return Also(store=store, clips=clips, share=share)
 
 
-def _record(feed: Feed, split: dict[str, str], scheme: str, train_parts: tuple[str, ...], more: More) -> RunRecord:
+def record_of(feed: Feed, split: dict[str, str], scheme: str, train_parts: tuple[str, ...], more: More) -> RunRecord:
+    """What run.json says before anything is learned."""
     store, recipe = feed.store, feed.recipe
     validates = VALIDATION in split.values() and VALIDATION not in train_parts
     return RunRecord(
@@ -198,7 +200,7 @@ def _clips(store: Store, split: dict[str, str], parts: tuple[str, ...]) -> tuple
     return chosen
 
 
-def _open(path: Path, record: RunRecord, split: dict[str, str], feed: Feed) -> Run:
+def open_run(path: Path, record: RunRecord, split: dict[str, str], feed: Feed) -> Run:
     """The run in `path` if it is this one, else a new one; run.json is written last, so it means all is there."""
     if (path / RECORD).is_file():
         run = Run.load(path)
@@ -305,6 +307,17 @@ def _goodness(row: Row) -> tuple[float, float]:
 def _save(model: Any, path: Path) -> None:
     with whole_file(path) as beside:
         model.save(beside)
+
+
+def finish_untrained(run: Run, model: Any, store: Store, split: dict[str, str], figures: dict[str, Any]) -> Run:
+    """Writes a model that was not trained by gradients as the only epoch of a run, with its figures."""
+    for name in (LAST, BEST) if run.record.validation_part else (LAST,):
+        _save(model, run.path / name)
+    metrics: dict[str, Any] = {**figures, "size": size(model)}
+    if validation := _validation(store, split, run):
+        metrics["valid"] = validation.figures(model, PREDICT_BATCH) | {"best_epoch": 1}
+    write_json(run.path / RECORD, replace(run.record, epochs_done=run.recipe.all_epochs, metrics=metrics))
+    return Run.load(run.path)
 
 
 def _finish(run: Run, rows: list[Row], validation: Validation | None) -> Run:

@@ -57,7 +57,15 @@ class Station:
         return f"http://127.0.0.1:{self.port}/live.{codec}"
 
     def start(self) -> None:
-        """Starts server and streams and waits until all are on the air; SourceError when one does not come."""
+        """Starts server and streams and waits until all are on the air; SourceError when one does not come, twice."""
+        try:
+            self._start()
+        except SourceError:  # as when the port was not quite free
+            self.kill()
+            time.sleep(1.0)
+            self._start()
+
+    def _start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:  # as which Icecast refuses to run
             self._directory.parent.chmod(0o711)  # its logs are in there
