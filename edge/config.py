@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contract.decode import decode, read_toml
-from edge.contract.errors import require
+from edge.contract.errors import ConfigError, require
 from edge.contract.ids import ID_CHARACTERS, is_id
 from edge.contract.vote import VoteOverrides
+from edge.history.config import HistoryConfig
 from edge.level import LevelConfig
 from edge.paths import expand_home
-from edge.sinks.mqtt import MqttConfig
+from edge.sinks.hook_config import HookConfig
+from edge.sinks.mqtt_config import PASSWORD_CREDENTIAL, PASSWORD_VARIABLE, MqttConfig
 from edge.sources import SourceConfig
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "gtzan-compact"
@@ -31,6 +33,10 @@ class ListenConfig:
     """What counts as silence."""
     mqtt: MqttConfig = MqttConfig()
     """Where verdicts go."""
+    history: HistoryConfig = HistoryConfig()
+    """What is kept on disk."""
+    hook: tuple[HookConfig, ...] = ()
+    """What is run or called when something happens."""
     health_s: float = 30.0
     """Seconds between health messages."""
 
@@ -45,5 +51,11 @@ class ListenConfig:
 
 
 def load_config(path: Path | None) -> ListenConfig:
-    """Reads a TOML file strictly; without one, the defaults."""
-    return decode(ListenConfig, read_toml(path), where=str(path)) if path else ListenConfig()
+    """Reads a TOML file strictly; without one, the defaults. A file with a password must be its owner's alone."""
+    if path is None:
+        return ListenConfig()
+    config = decode(ListenConfig, read_toml(path), where=str(path))
+    if config.mqtt.password is not None and (mode := path.stat().st_mode & 0o777) & 0o077:
+        expected = f"chmod 600 {path}, {PASSWORD_VARIABLE}, or systemd's LoadCredential={PASSWORD_CREDENTIAL}:FILE"
+        raise ConfigError(f"{path}: mqtt.password", f"others of this machine can read it (mode {mode:o})", expected)
+    return config

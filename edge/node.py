@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge.contract.errors import ConfigError
 from edge.contract.ids import is_id
+from edge.paths import write_durably
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -26,11 +27,13 @@ def state_directory() -> Path:
 
 
 @contextmanager
-def held_node_id(directory: Path) -> Iterator[str]:
-    """This box's id, for one daemon at a time: two with one id would throw each other off the broker for ever."""
-    kept = node_id(directory)
+def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
+    """This box's id, or the wanted one, for one daemon at a time: two would throw each other off the broker for ever,
+    and write over each other's history."""
+    kept = wanted or node_id(directory)
     try:
-        lock = (directory / "lock").open("w")
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / f"{kept}.lock").open("w")
     except OSError:  # nothing can be written here, so nobody can be told
         yield kept
         return
@@ -51,22 +54,11 @@ def node_id(directory: Path) -> str:
             if kept:
                 log.warning("%s holds no id: a new one is made", path)
             kept = f"gw-{secrets.token_hex(4)}"
-            _keep(path, kept)
+            write_durably(path, kept + "\n")
         return kept
     except OSError as wrong:
         log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, wrong.strerror)
         return _machine_node_id()
-
-
-def _keep(path: Path, text: str) -> None:
-    """Writes so that a power cut leaves the old contents or the new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _machine_node_id() -> str:

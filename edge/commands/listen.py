@@ -4,8 +4,10 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edge.broker import open_broker
@@ -13,12 +15,17 @@ from edge.config import ListenConfig, load_config
 from edge.contract.errors import ConfigError, require
 from edge.contract.ids import ID_CHARACTERS, is_id
 from edge.daemon import Daemon, Input
+from edge.history.database import database_path
+from edge.memory import Memory
 from edge.node import held_node_id, state_directory
+from edge.paths import expand_home
 from edge.pipeline import Listener, open_listener
+from edge.sinks.history import HistorySink
+from edge.sinks.hooks import HookSink
 from edge.sinks.mqtt import MqttSink
 from edge.sinks.printer import ChangePrinter, JsonPrinter
 from edge.sinks.sink import Sink
-from edge.sources import SourceConfig, name_for_people, open_sources
+from edge.sources import Source, SourceConfig, name_for_people, open_sources
 
 
 def listen(parsed: argparse.Namespace) -> int:
@@ -27,30 +34,82 @@ def listen(parsed: argparse.Namespace) -> int:
     config = effective_config(parsed)
     listener = _open_listener(config, parsed.config)
     inputs = _open_inputs(config, listener, parsed.config)
-    manifest = listener.manifest
+    manifest, directory = listener.manifest, state_directory()
     with ExitStack() as opened:
-        sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
-        if config.mqtt.url != "none":
-            node = config.node or opened.enter_context(held_node_id(state_directory()))
-            settings = config.mqtt.with_environment(os.environ)
-            broker = opened.enter_context(
-                open_broker(settings.url, username=settings.username, password=settings.password)
-            )
-            mqtt = MqttSink(
-                broker.apply(settings),
-                node=node,
-                labels=manifest.labels,
-                model_name=manifest.name,
-                model_version=manifest.version,
-                names={heard.source.id: heard.name for heard in inputs},
-            )
-            mqtt.start()
-            sinks.append(mqtt)
-            _say(f"{broker.sentence}; watch: {broker.watch(config.mqtt.base, node)}")
+        node = opened.enter_context(held_node_id(directory, config.node))
+        memory = Memory(directory / f"memory-{node}.json")
+        opened.callback(memory.close)
+        mqtt = _open_mqtt(config, opened, node, inputs, memory)
+        sinks = _open_sinks(config, parsed, node, inputs, mqtt)
         _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
-        daemon = Daemon(inputs, sinks, health_s=config.health_s, heartbeat_s=config.mqtt.heartbeat_s)
+        daemon = Daemon(
+            inputs,
+            sinks,
+            health_s=config.health_s,
+            heartbeat_s=config.mqtt.heartbeat_s,
+            memory=memory,
+            open_bundle=partial(_open_another, config, inputs),
+        )
+        if mqtt:
+            mqtt.obey(daemon)
+            mqtt.start()
         daemon.stop_on_signals()
         return daemon.run()
+
+
+def _open_mqtt(
+    config: ListenConfig, opened: ExitStack, node: str, inputs: Sequence[Input], memory: Memory
+) -> MqttSink | None:
+    """The sink for the broker that the configuration names, which is found or made first; not yet started."""
+    if config.mqtt.url == "none":
+        return None
+    settings = config.mqtt.with_environment(os.environ)
+    broker = opened.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
+    _say(f"{broker.sentence}; watch: {broker.watch(config.mqtt.base, node)}")
+    return MqttSink(
+        broker.apply(settings),
+        node,
+        inputs[0].listener.manifest,
+        names=_names(inputs),
+        memory=memory,
+        health_s=config.health_s,
+    )
+
+
+def _open_sinks(
+    config: ListenConfig, parsed: argparse.Namespace, node: str, inputs: Sequence[Input], mqtt: MqttSink | None
+) -> list[Sink]:
+    """All sinks, in the order in which they are told and closed: the history delivers its last while MQTT stands."""
+    sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
+    if config.history.enabled:
+        path = database_path(state_directory(), node)
+        courier = mqtt if config.mqtt.history else None
+        history = HistorySink(path, node, config.history, names=_names(inputs), courier=courier)
+        if mqtt:
+            mqtt.when_there_is_news(history.wake)
+        history.start()
+        sinks.append(history)
+    if config.hook:
+        try:
+            sinks.append(HookSink(config.hook, node=node, names=_names(inputs)))
+        except ConfigError as wrong:
+            where = f"{parsed.config}: {wrong.where}" if parsed.config else wrong.where
+            raise ConfigError(where, wrong.found, wrong.expected) from None
+    return [*sinks, mqtt] if mqtt else sinks
+
+
+def _names(inputs: Sequence[Input]) -> dict[str, str]:
+    return {heard.source.id: heard.name for heard in inputs}
+
+
+def _open_another(config: ListenConfig, inputs: Sequence[Input], name: str) -> dict[str, Listener]:
+    """How each source is listened to with a bundle of the configured directory; GenrewatchError if it cannot be."""
+    require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
+    another = open_listener(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
+    listeners = {}
+    for heard, wanted in zip(inputs, config.source, strict=True):
+        listeners[heard.source.id] = replace(another, vote=wanted.vote.apply(another.vote))
+    return listeners
 
 
 def _open_listener(config: ListenConfig, file: Path | None) -> Listener:
@@ -66,14 +125,18 @@ def _open_inputs(config: ListenConfig, listener: Listener, file: Path | None) ->
     inputs = []
     for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
         try:
-            vote = wanted.vote.apply(listener.vote)
-            inputs.append(
-                Input(source=source, listener=replace(listener, vote=vote), name=name_for_people(wanted, source.id))
-            )
+            adjusted = replace(listener, vote=wanted.vote.apply(listener.vote))
+            name, again = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
+            inputs.append(Input(source=source, listener=adjusted, name=name, reopen=again))
         except ConfigError as wrong:
             where = f"source[{number}].{wrong.where}"
             raise ConfigError(f"{file}: {where}" if file else where, wrong.found, wrong.expected) from None
     return inputs
+
+
+def _reopen(config: SourceConfig) -> Source:
+    """The same source again; what it needs may be absent for a while."""
+    return open_sources([config], patient=True)[0]
 
 
 def effective_config(parsed: argparse.Namespace) -> ListenConfig:

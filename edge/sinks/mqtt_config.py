@@ -6,6 +6,7 @@ Checked when it is decoded, so that a wrong key or value is one line at the star
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ URL_FORMS = "mqtt://HOST[:PORT], mqtts://HOST[:PORT], auto or none"
 NO_ADDRESS = ("auto", "none")
 USERNAME_VARIABLE = "GENREWATCH_MQTT_USERNAME"
 PASSWORD_VARIABLE = "GENREWATCH_MQTT_PASSWORD"
+USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL = "mqtt_username", "mqtt_password"
+"""Names of systemd credentials."""
 
 
 class Endpoint(NamedTuple):
@@ -65,11 +68,21 @@ class MqttConfig:
     top_k: int = 3
     """How many labels of a segment's posterior the votes topic shows, 1 to 100."""
 
+    history: bool = True
+    """Whether to deliver the history's spells, also those that an absent broker has missed."""
+    discovery: bool = True
+    """Whether to describe this node to Home Assistant."""
+    discovery_prefix: str = "homeassistant"
+    """First level or levels of Home Assistant's topics."""
+    bundles: str | None = None
+    """A directory of bundles, of which `bundle/set` may choose one by its name; without it, it may not."""
+
     def __post_init__(self) -> None:
         if self.url not in NO_ADDRESS:
             parse_url(self.url)
-        for level in self.base.split("/"):
-            check_id(level, "base")
+        for key in ("base", "discovery_prefix"):
+            for level in getattr(self, key).split("/"):
+                check_id(level, key)
         require(5 <= self.keepalive_s <= 3600, "keepalive_s", self.keepalive_s, "5 to 3600")
         require(0 <= self.will_delay_s <= 3600, "will_delay_s", self.will_delay_s, "0 to 3600")
         require(1 <= self.heartbeat_s <= 3600, "heartbeat_s", self.heartbeat_s, "1 to 3600")
@@ -97,14 +110,27 @@ class MqttConfig:
         return parse_url(self.url)
 
     def with_environment(self, environ: Mapping[str, str]) -> "MqttConfig":
-        """This configuration with the login that `environ` holds, if it holds one."""
-        if USERNAME_VARIABLE not in environ and PASSWORD_VARIABLE not in environ:
-            return self
-        username = environ.get(USERNAME_VARIABLE, self.username)
-        password = environ.get(PASSWORD_VARIABLE, self.password)
-        if username is None:
+        """This configuration with the login that `environ`, or else systemd's credentials, hold, if they do."""
+        kept = _credentials(environ.get("CREDENTIALS_DIRECTORY"))
+        username = environ.get(USERNAME_VARIABLE, kept.get(USERNAME_CREDENTIAL, self.username))
+        password = environ.get(PASSWORD_VARIABLE, kept.get(PASSWORD_CREDENTIAL, self.password))
+        if username is None and password is not None:
             raise ConfigError(PASSWORD_VARIABLE, "no username", f"{USERNAME_VARIABLE} or mqtt.username beside it")
         return replace(self, username=username, password=password)
+
+
+def _credentials(directory: str | None) -> dict[str, str]:
+    """What systemd hands to the service alone (`LoadCredential=mqtt_password:/etc/...`), by name."""
+    found: dict[str, str] = {}
+    for name in (USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL) if directory else ():
+        path = Path(directory or "") / name
+        try:
+            found[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise ConfigError(str(path), f"cannot be read ({wrong})", "text") from None
+    return found
 
 
 def parse_url(url: str) -> Endpoint:

@@ -10,13 +10,15 @@ import random
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from paho.mqtt.client import MQTTMessageInfo
 
 from edge.sinks.mqtt_config import MqttConfig
-from edge.sinks.mqtt_link import Link, Message, Outcome, connect
+from edge.sinks.mqtt_link import Callbacks, Link, Message, Outcome, Received, connect
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,13 @@ class Connection:
         on_birth: Callable[[], None],
         tls: ssl.SSLContext | None,
         backoff: Backoff,
+        subscriptions: Sequence[str] = (),
+        on_message: Callable[[Received], None] = lambda received: None,
+        on_receipt: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_birth` is called on every new link, after the subscriptions; `on_receipt` when `receipts` has news."""
+        self._subscriptions, self._on_message, self._on_receipt = subscriptions, on_message, on_receipt
+        self._receipts = Receipts()
         self._config, self._client_id, self._will, self._tls = config, client_id, will, tls
         self._on_birth, self._backoff, self._rng = on_birth, backoff, random.Random()
         self._link: Link | None = None
@@ -76,6 +84,26 @@ class Connection:
         with self._link_lock:
             return None if self._link is None else self._link.publish(message)
 
+    @property
+    def number(self) -> int:
+        """Of the present link, from 1; 0 while there is none."""
+        return 0 if self._link is None else self.links
+
+    def receipts(self) -> list[tuple[int, bool]]:
+        """Which messages of QoS 1 have been acknowledged since the last call, and whether the broker took them."""
+        return self._receipts.take()
+
+    def ticket(self, message: Message) -> int | None:
+        """Sends a message of QoS 1 as `publish` does; the number under which `receipts` will name it."""
+        with self._link_lock:
+            info = None if self._link is None else self._link.publish(message)
+            if info is None:
+                return None
+            ticket = _ticket(self.links, info.mid)
+        if self._receipts.expect(ticket):
+            self._on_receipt()
+        return ticket
+
     def close(self, farewell: Sequence[Message], *, timeout_s: float) -> None:
         """Publishes `farewell`, waits until the broker has it, and disconnects; gives up after `timeout_s`."""
         end = time.monotonic() + timeout_s
@@ -93,7 +121,8 @@ class Connection:
     def _run(self) -> None:
         failures = 0
         while not self._closing.is_set():
-            link, outcome = connect(self._config, self._client_id, self._will, self._tls)
+            callbacks = Callbacks(on_message=self._on_message, on_receipt=partial(self._take_receipt, self.links + 1))
+            link, outcome = connect(self._config, self._client_id, self._will, self._tls, callbacks)
             if outcome is Outcome.CONNECTED:
                 began = time.monotonic()
                 self._serve(link)
@@ -112,11 +141,17 @@ class Connection:
                 self._link, self.links = link, self.links + 1
         if wanted:
             self._say(Outcome.CONNECTED, f"connected to {self._config.endpoint}, MQTT {link.protocol}")
+            link.subscribe(self._subscriptions)
             self._on_birth()
             link.wait_ended()
         with self._link_lock:
             self._link = None
+        self._receipts.forget()
         link.close()
+
+    def _take_receipt(self, number: int, mid: int, accepted: bool) -> None:
+        if self._receipts.add(_ticket(number, mid), accepted):
+            self._on_receipt()
 
     def _say(self, outcome: Outcome, why: str) -> None:
         """Logs a change of state, and only a change."""
@@ -129,3 +164,48 @@ class Connection:
             log.error("%s refuses the login (%s); retried slowly", self._config.endpoint, why)
         else:
             log.warning("no connection to %s (%s); retried until there is one", self._config.endpoint, why)
+
+
+class Receipts:
+    """Of the messages that somebody waits for; a receipt may come before `publish` has told its number."""
+
+    MOST_EARLY = 100
+
+    def __init__(self) -> None:
+        self._expected: set[int] = set()
+        self._early: deque[tuple[int, bool]] = deque(maxlen=self.MOST_EARLY)
+        self._come: list[tuple[int, bool]] = []
+        self._lock = threading.Lock()
+
+    def expect(self, ticket: int) -> bool:
+        """This one is waited for; whether it has come already."""
+        with self._lock:
+            early = [receipt for receipt in self._early if receipt[0] == ticket]
+            self._come += early
+            if not early:
+                self._expected.add(ticket)
+            return bool(early)
+
+    def add(self, ticket: int, accepted: bool) -> bool:
+        """One has come; whether somebody waits for it."""
+        with self._lock:
+            expected = ticket in self._expected
+            self._expected.discard(ticket)
+            (self._come if expected else self._early).append((ticket, accepted))
+            return expected
+
+    def take(self) -> list[tuple[int, bool]]:
+        """Those that have come and were waited for, once."""
+        with self._lock:
+            come, self._come = self._come, []
+            return come
+
+    def forget(self) -> None:
+        """The link is gone, and with it what was to come."""
+        with self._lock:
+            self._expected.clear()
+
+
+def _ticket(link: int, mid: int) -> int:
+    """Message numbers begin anew with every link."""
+    return link << 16 | mid

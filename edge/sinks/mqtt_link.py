@@ -6,10 +6,18 @@ it broke is dropped with it: the sink says everything again on the next birth.
 
 import ssl
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client, ConnectFlags, DisconnectFlags, MQTTMessageInfo
+from paho.mqtt.client import (
+    MQTT_CLEAN_START_FIRST_ONLY,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTMessageInfo,
+)
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -19,7 +27,10 @@ from edge.sinks.mqtt_config import MqttConfig
 
 CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 5.0
-QUEUED_MESSAGES = 200
+QUEUED_MESSAGES = 5000
+"""That paho holds beyond its 20 in flight: a birth with hundreds of sources, not an outage."""
+LARGEST_PACKET = 65_536
+"""Bytes that we let a broker send us at a time."""
 UNSUPPORTED_PROTOCOL_VERSION = 132
 LOGIN_REFUSALS = (134, 135, 138, 140)
 """Reason codes: bad user name or password, not authorized, banned, bad authentication method."""
@@ -49,11 +60,36 @@ class Message:
     """With MQTT 5, seconds after which the broker forgets it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """What comes in over a subscription."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    """Whether the broker had kept it from an earlier time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """Who is told what happens on a link, from paho's thread; nobody may wait there."""
+
+    on_message: Callable[[Received], None] = lambda received: None
+    on_receipt: Callable[[int, bool], None] = lambda mid, accepted: None
+    """A message of QoS 1 has been acknowledged: its number, and whether the broker took it."""
+
+
 class Link:
     """A client object and what became of it. Its events are set from paho's thread."""
 
     def __init__(
-        self, config: MqttConfig, client_id: str, protocol: str, will: Message | None, tls: ssl.SSLContext | None
+        self,
+        config: MqttConfig,
+        client_id: str,
+        protocol: str,
+        will: Message | None,
+        tls: ssl.SSLContext | None,
+        callbacks: Callbacks,
     ):
         self._config, self.protocol, self.is_v5 = config, protocol, protocol == "5"
         self._client = Client(
@@ -73,7 +109,10 @@ class Link:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain, self._will_properties())
         if tls is not None:
             self._client.tls_set_context(tls)
+        self._callbacks = callbacks
         self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
 
     def open(self) -> Outcome:
@@ -104,6 +143,11 @@ class Link:
         info = self._client.publish(message.topic, message.payload, message.qos, retain, properties)
         return info if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Asks for what is said on these topics from now on."""
+        if topics:
+            self._client.subscribe([(topic, 1) for topic in topics])
+
     def wait_ended(self) -> None:
         """Waits until the connection is lost or closed."""
         self._ended.wait()
@@ -129,6 +173,15 @@ class Link:
             self._outcome = Outcome.REFUSED if reason.value in LOGIN_REFUSALS else Outcome.UNREACHABLE
         self._answered.set()
 
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        received = Received(topic=message.topic, payload=bytes(message.payload), retain=message.retain)
+        self._callbacks.on_message(received)
+
+    def _on_publish(
+        self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._callbacks.on_receipt(mid, not reason.is_failure)
+
     def _on_disconnect(
         self,
         client: Client,
@@ -146,6 +199,7 @@ class Link:
         properties = _properties(PacketTypes.CONNECT)
         # The will waits no longer than the session lasts, so the session must outlive the delay.
         properties.SessionExpiryInterval = self._config.will_delay_s + 1
+        properties.MaximumPacketSize = LARGEST_PACKET
         return properties
 
     def _will_properties(self) -> Properties | None:
@@ -158,11 +212,15 @@ class Link:
 
 
 def connect(
-    config: MqttConfig, client_id: str, will: Message | None, tls: ssl.SSLContext | None
+    config: MqttConfig,
+    client_id: str,
+    will: Message | None,
+    tls: ssl.SSLContext | None,
+    callbacks: Callbacks | None = None,
 ) -> tuple[Link, Outcome]:
     """One attempt: in 5, then at once in 3.1.1 if the broker did not understand or hung up before CONNACK."""
     for protocol in ("5", "3.1.1") if config.protocol == "auto" else (config.protocol,):
-        link = Link(config, client_id, protocol, will, tls)
+        link = Link(config, client_id, protocol, will, tls, callbacks or Callbacks())
         outcome = link.open()
         if outcome is not Outcome.OTHER_PROTOCOL:
             break

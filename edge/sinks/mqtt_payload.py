@@ -1,21 +1,20 @@
-"""The JSON that goes out: `state`, `votes` and `health`. Wall-clock time is stamped here and used for nothing else.
+"""The JSON that goes out: `state`, `event`, `votes` and `health`, each stamped with the wall-clock time.
 
-The fields of `state` are published in `edge/schema/state.schema.json`; they may be added to, never changed.
+The fields are published in `edge/schema/`; they may be added to, never changed.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from edge.contract.bundle import Manifest
 from edge.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
 from edge.pipeline import SegmentResult
+from edge.sinks.events import Event, event_body
 from edge.sources import NowPlaying
 
-STATE_SCHEMA = f"genrewatch/state/{SCHEMA_VERSION}"
-VOTES_SCHEMA = f"genrewatch/votes/{SCHEMA_VERSION}"
-HEALTH_SCHEMA = f"genrewatch/health/{SCHEMA_VERSION}"
 Key = tuple[Any, ...]
 """What of a state is worth telling at once."""
 
@@ -27,13 +26,9 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Writer:
-    """Writes payloads in the name of one node and one model."""
+    """Writes payloads in the name of one node."""
 
     node: str
-    labels: Sequence[str]
-    """Names of the posterior's elements."""
-    model_name: str
-    model_version: str
     top_k: int
     names: Mapping[str, str]
     """Source id to its name for people."""
@@ -44,9 +39,17 @@ class Writer:
         return self.clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def state(
-        self, source: str, seq: int, heard: Mapping[str, Any], playing: NowPlaying, *, ts: str, since: str
+        self,
+        source: str,
+        seq: int,
+        heard: Mapping[str, Any],
+        playing: NowPlaying,
+        model: Manifest,
+        *,
+        ts: str,
+        since: str,
     ) -> bytes:
-        """The snapshot of a verdict; `heard` is from `heard_fields` or `stalled_fields`."""
+        """The snapshot of a verdict; `heard` is from `heard_fields` or `silent_fields`."""
         head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "name": self.names.get(source, source)}
         head |= {"seq": seq, "ts": ts}
         return _json(
@@ -56,17 +59,23 @@ class Writer:
                 "station": playing.station,
                 "title": playing.title,
                 "since": since,
-                "model": self.model_name,
-                "version": self.model_version,
+                "model": model.name,
+                "version": model.version,
             }
         )
 
-    def votes(self, source: str, result: SegmentResult) -> bytes:
-        """One segment: its own label and the best of its posterior, and the tally after it."""
+    def event(self, event: Event, model: Manifest) -> bytes:
+        """Something that has happened now."""
+        name, ts = self.names.get(event.source, event.source), self.stamp()
+        body = event_body(event, node=self.node, name=name, ts=ts, model=model.name, version=model.version)
+        return _json(body)
+
+    def votes(self, source: str, result: SegmentResult, labels: Sequence[str]) -> bytes:
+        """One segment: its own label, the best of its posterior, whose elements are `labels`, and the tally after it."""
         posterior = None
         if result.ballot.posterior is not None:
             best = result.ballot.posterior.argsort()[::-1][: self.top_k]
-            posterior = {self.labels[i]: rounded(float(result.ballot.posterior[i])) for i in best}
+            posterior = {labels[i]: rounded(float(result.ballot.posterior[i])) for i in best}
         body = {
             "label": result.ballot.label,
             "posterior": posterior,
@@ -95,12 +104,12 @@ def place_fields(result: SegmentResult) -> dict[str, Any]:
     }
 
 
-def stalled_fields(last: Mapping[str, Any] | None) -> dict[str, Any]:
+def silent_fields(reason: Literal["stalled", "off"], last: Mapping[str, Any] | None) -> dict[str, Any]:
     """A state without sound: no verdict and no level; place and loss are those of the last segment, if any."""
     last = last or {}
     return {
         "genre": None,
-        "reason": "stalled",
+        "reason": reason,
         "confidence": None,
         "share": None,
         "votes": {},

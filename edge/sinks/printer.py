@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -11,10 +11,11 @@ from edge.contract.vote import Verdict
 from edge.payload import result_fields
 from edge.pipeline import SegmentResult
 from edge.sinks.mqtt_payload import utc_now
+from edge.sinks.sink import Sink
 from edge.sources import NowPlaying
 
 
-class ChangePrinter:
+class ChangePrinter(Sink):
     """`12:03:05  mic   rock        78 % of 9  confidence 0.64  majority`, when genre or reason change."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
@@ -48,12 +49,6 @@ class ChangePrinter:
             self._last[source_id] = key
             self._line(f"{self._time()}  {source_id:8}  {text}")
 
-    def publish_health(self, health: Mapping[str, Any]) -> None:
-        """See `Sink`; nothing to read here."""
-
-    def close(self) -> None:
-        """See `Sink`."""
-
     def _time(self) -> str:
         return self._clock().astimezone().strftime("%H:%M:%S")
 
@@ -62,7 +57,7 @@ class ChangePrinter:
             print(text, file=self._out, flush=True)
 
 
-class JsonPrinter:
+class JsonPrinter(Sink):
     """A JSON line for each segment, in the fields that `classify --timeline --json` prints."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
@@ -84,12 +79,6 @@ class JsonPrinter:
     def publish_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         self._line({"source": source_id, **result_fields(result)})
-
-    def publish_health(self, health: Mapping[str, Any]) -> None:
-        """See `Sink`; nothing to read here."""
-
-    def close(self) -> None:
-        """See `Sink`."""
 
     def _line(self, record: dict[str, Any]) -> None:
         stamped = {"ts": self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z"), **record}

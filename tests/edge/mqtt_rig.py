@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.config import SHIPPED_BUNDLE
+from edge.contract.bundle import load_bundle
 from edge.contract.vote import Ballot, Verdict
 from edge.level import Level
 from edge.pipeline import SegmentResult
@@ -16,6 +18,15 @@ from edge.sinks.mqtt_connection import Backoff
 
 LABELS = ("blues", "jazz", "rock", "neue Volksmusik é")
 SAMPLE_RATE = 22_050
+SHIPPED = load_bundle(SHIPPED_BUNDLE).manifest
+MODEL = replace(
+    SHIPPED,
+    name="net",
+    version="1.2.0",
+    labels=LABELS,
+    output=replace(SHIPPED.output, shape=(1, len(LABELS))),
+)
+"""A model that says rock."""
 QUICK = Backoff(first_s=0.05, max_s=0.2, refused_max_s=0.2)
 
 ROCK = SegmentResult(
@@ -42,9 +53,10 @@ SILENCE = replace(
 
 @contextmanager
 def running_sink(url: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> Iterator[MqttSink]:
-    """A started sink of node `box` for the broker at `url`, closed at the end."""
-    config = MqttConfig(url=url, **(settings or {}))
-    sink = MqttSink(config, "box", LABELS, "net", "1.2.0", **{"backoff": QUICK, **arguments})
+    """A started sink of node `box` for the broker at `url`, closed at the end; silent towards Home Assistant unless
+    `settings` want it otherwise."""
+    config = MqttConfig(url=url, **{"discovery": False, **(settings or {})})
+    sink = MqttSink(config, "box", MODEL, **{"backoff": QUICK, **arguments})
     sink.start()
     try:
         yield sink

@@ -7,6 +7,7 @@ from edge.daemon import Daemon, Input
 from edge.level import LevelConfig
 from edge.pcm import Block
 from edge.pipeline import open_listener
+from edge.sinks.sink import Sink
 from edge.sources import SourceCounts
 
 
@@ -26,7 +27,7 @@ class Gappy:
     def close(self): ...
 
 
-class Full:
+class Full(Sink):
     """A sink whose disk is full."""
 
     def publish_online(self, *said):
@@ -34,10 +35,8 @@ class Full:
 
     publish_stalled = publish_playing = publish_result = publish_health = publish_online
 
-    def close(self): ...
 
-
-class Kept:
+class Kept(Sink):
     """A sink that remembers."""
 
     def __init__(self):
@@ -46,16 +45,8 @@ class Kept:
     def publish_online(self, source_id, online, why):
         self.online.append((online, why))
 
-    def publish_stalled(self, source_id): ...
-
-    def publish_playing(self, source_id, playing): ...
-
-    def publish_result(self, source_id, result): ...
-
     def publish_health(self, health):
         self.health.append(health)
-
-    def close(self): ...
 
 
 def run(*sinks):

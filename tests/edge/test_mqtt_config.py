@@ -90,7 +90,7 @@ def test_the_environment_brings_the_login_and_goes_before_the_file() -> None:
     login = {"GENREWATCH_MQTT_USERNAME": "me", "GENREWATCH_MQTT_PASSWORD": "geheim"}
     seen = config.with_environment(login)
     assert (seen.username, seen.password) == ("me", "geheim")
-    assert config.with_environment({}) is config
+    assert config.with_environment({}) == config
     assert "geheim" not in repr(seen)
 
 

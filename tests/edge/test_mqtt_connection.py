@@ -18,7 +18,8 @@ SINK_LOG = "edge.sinks.mqtt_connection"
 CHILD = """
 import sys
 from edge.sinks.mqtt import MqttConfig, MqttSink
-sink = MqttSink(MqttConfig(url=sys.argv[1], will_delay_s=int(sys.argv[2])), "box", ["rock"], "net", "1")
+from tests.edge.mqtt_rig import MODEL
+sink = MqttSink(MqttConfig(url=sys.argv[1], will_delay_s=int(sys.argv[2])), "box", MODEL)
 sink.start()
 sink.publish_online("mic", True, "opened")
 sys.stdin.read()
@@ -71,7 +72,7 @@ def test_a_broker_that_comes_later_hears_only_the_newest_state(broker: Mosquitto
         with Watcher(broker.port) as watcher:
             state = json.loads(watcher.next("mic/state").payload)
         assert (state["genre"], state["seq"]) == ("jazz", 4)
-        assert sink.dropped == 9  # availability, 4 states, 4 votes
+        assert sink.dropped == 13  # availability, 4 states, 4 events, 4 votes
     assert [line.split()[0] for line in log.lines] == ["WARNING", "INFO"]
 
 

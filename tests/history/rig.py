@@ -1,0 +1,46 @@
+"""Spells to keep, and a courier whose broker a test plays."""
+
+import json
+
+from edge.history.moment import Moment, from_rfc3339
+from edge.history.spell import Setting, Spell, Subject
+
+NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
+
+
+def spell(genre="rock", *, source="mic", start_s=0.0, seconds=10.0):
+    """A spell of so many seconds, all heard."""
+    moments = [Moment(utc_ms=NOON + round(1000 * s), mono_s=s) for s in (start_s, start_s + seconds)]
+    return Spell(
+        setting=Setting(node="box", source=source, name=source.title(), model="net", version="1", run="r"),
+        subject=Subject(genre=genre, reason="majority" if genre else "refused"),
+        start=moments[0],
+        end=moments[1],
+        start_ms=round(1000 * start_s),
+        heard_ms=round(1000 * seconds),
+    )
+
+
+class PlayedCourier:
+    """Takes what it is given; a test says which link there is and which receipts come."""
+
+    def __init__(self):
+        self.link, self.posted, self.full, self._receipts = 1, [], False, []
+
+    def post(self, source, payload):
+        if self.full:
+            return None
+        self.posted.append((source, json.loads(payload)))
+        return self.link << 16 | len(self.posted)
+
+    def receipts(self):
+        come, self._receipts = self._receipts, []
+        return come
+
+    def acknowledge(self, first, last=None, *, accepted=True):
+        """Receipts for the n-th (to m-th) record that was posted, counted from 1."""
+        self._receipts += [(self.link << 16 | n, accepted) for n in range(first, (last or first) + 1)]
+
+    @property
+    def seqs(self):
+        return [record["seq"] for _, record in self.posted]

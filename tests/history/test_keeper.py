@@ -1,0 +1,221 @@
+"""The sink and its thread: nobody waits for the disk, and what it does not take now it takes later."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from edge.config import SHIPPED_BUNDLE
+from edge.history import keeper
+from edge.history.config import HistoryConfig
+from edge.history.database import Damaged, Unavailable, database_path, open_for_reading
+from edge.history.store import HistoryStore
+from edge.level import LevelConfig
+from edge.pipeline import open_listener
+from edge.sinks.history import HistorySink
+from tests.edge.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
+from tests.history.rig import PlayedCourier
+
+QUICK = HistoryConfig(save_s=0.1)
+LONGEST_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def listener():
+    return open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+
+
+@pytest.fixture
+def path(tmp_path):
+    return database_path(tmp_path / "state", "box")
+
+
+def started(path, listener, *, config=QUICK, courier=None):
+    sink = HistorySink(path, "box", config, names={"mic": "Mic"}, courier=courier)
+    sink.start()
+    sink.publish_stream("mic", listener)
+    sink.publish_online("mic", True, "")
+    return sink
+
+
+def play(sink, *results, from_s=7):
+    """One result every second."""
+    for second, result in enumerate(results, start=from_s):
+        end = second * SAMPLE_RATE
+        sink.publish_result("mic", replace(result, start=max(0, end - 7 * SAMPLE_RATE), end=end))
+
+
+def until(condition):
+    deadline = time.monotonic() + LONGEST_S
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.01)
+
+
+def records(path, table="spells"):
+    try:
+        db = open_for_reading(path)
+    except (Unavailable, Damaged):
+        return []
+    try:
+        return [json.loads(row[0]) for row in db.execute(f"SELECT record FROM {table}")]
+    finally:
+        db.close()
+
+
+def facts(sink):
+    return sink.diagnostics()["history"]
+
+
+def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, listener):
+    sink = started(path, listener)
+    play(sink, ROCK, ROCK, JAZZ)
+    until(lambda: [r["genre"] for r in records(path)] == ["rock"])
+    until(lambda: [r["genre"] for r in records(path, "open")] == ["jazz"])
+    assert (facts(sink)["stored"], facts(sink)["waiting"], sink.troubles()) == (1, 0, [])
+    sink.publish_heard("mic", 10.5, 0.0, ended=True)
+    sink.close()
+    assert [(r["genre"], r["heard_s"], r["name"]) for r in records(path)] == [
+        ("rock", 8.0, "Mic"),
+        ("jazz", 2.5, "Mic"),
+    ]
+    assert records(path, "open") == []
+
+
+def test_an_idle_history_does_not_wear_out_the_card(path, listener, monkeypatch):
+    written = []
+    append = HistoryStore.append
+    monkeypatch.setattr(HistoryStore, "append", lambda *a: (written.append(1), append(*a))[1])
+    sink = started(path, listener)
+    play(sink, ROCK)
+    until(lambda: records(path, "open"))
+    count = len(written)
+    time.sleep(5 * QUICK.save_s)
+    assert len(written) == count
+    sink.close()
+
+
+def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, listener):
+    sink = started(path, listener)
+    sink.publish_stream("line", listener)
+    play(sink, ROCK, ROCK)
+    sink.publish_result("line", ROCK)
+    another = replace(listener, manifest=replace(listener.manifest, name="other"))
+    sink.publish_heard("mic", 8.0, 0.0, ended=True)
+    sink.publish_stream("mic", another)
+    play(sink, ROCK)
+    sink.close()
+    assert sorted((r["source"], r["model"], r["heard_s"]) for r in records(path)) == [
+        ("line", "gtzan-compact", 8.0),
+        ("mic", "gtzan-compact", 8.0),
+        ("mic", "other", 7.0),
+    ]
+
+
+def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, listener, monkeypatch, caplog):
+    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+    path.parent.parent.mkdir(exist_ok=True)
+    path.parent.write_text("where the state directory should be")
+    sink = started(path, listener)
+    play(sink, ROCK, JAZZ, ROCK)
+    until(lambda: sink.troubles())
+    assert sink.troubles()[0].startswith("history: ")
+    until(lambda: facts(sink)["unsaved"] == 2)
+    path.parent.unlink()
+    until(lambda: not sink.troubles())
+    assert [r["genre"] for r in records(path)] == ["rock", "jazz"]
+    sink.close()
+    assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, listener, monkeypatch):
+    monkeypatch.setattr(keeper, "MOST_WAITING", 10)
+    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+
+    def full(*_):
+        raise Unavailable("database or disk is full")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(HistoryStore, "append", full)
+        sink = started(path, listener)
+        play(sink, ROCK, JAZZ)
+        until(lambda: sink.troubles())
+        play(sink, *[ROCK, JAZZ] * 20, from_s=100)
+        until(lambda: facts(sink)["dropped"] >= 30)
+        assert facts(sink)["unsaved"] == 10
+        assert sink.troubles() == ["history: database or disk is full"]
+    until(lambda: facts(sink)["unsaved"] == 0)
+    assert not sink.troubles()
+    sink.close()
+
+
+def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
+    sink = started(path, listener)
+    began = time.monotonic()
+    play(sink, *[ROCK, JAZZ] * 200)
+    sink.close()
+    assert time.monotonic() - began < LONGEST_S / 2
+    released.set()
+
+
+def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, listener, caplog):
+    sink = started(path, listener)
+    play(sink, ROCK, JAZZ)
+    sink.close()
+    newest = records(path)[-1]["seq"]
+    path.write_bytes(b"rubbish " * 5000)
+    again = started(path, listener)
+    play(again, ROCK, SILENCE)
+    until(lambda: records(path))
+    assert records(path)[0]["seq"] > newest
+    aside = facts(again)["set_aside"]
+    assert (path.parent / aside).read_bytes().startswith(b"rubbish")
+    assert "damaged" in caplog.text
+    again.close()
+
+
+def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, listener, monkeypatch):
+    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+    sink = started(path, listener)
+    play(sink, ROCK, JAZZ)
+    until(lambda: records(path))
+    path.unlink()
+    play(sink, ROCK, from_s=10)
+    until(lambda: [r["genre"] for r in records(path)] == ["jazz"])
+    sink.close()
+
+
+def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, listener):
+    courier = PlayedCourier()
+    sink = started(path, listener, courier=courier)
+    play(sink, ROCK, JAZZ)
+    until(lambda: courier.seqs == [1])
+    courier.acknowledge(1)
+    sink.wake()
+    until(lambda: facts(sink)["waiting"] == 0)
+    post = courier.post
+
+    def post_and_acknowledge(source, payload):
+        ticket = post(source, payload)
+        courier.acknowledge(len(courier.posted))
+        return ticket
+
+    courier.post = post_and_acknowledge
+    sink.close()
+    assert courier.seqs == [1, 2]
+    assert HistoryStore(path, "box", deliver=True).waiting == 0
+
+
+def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, listener):
+    sink = started(path, listener, config=replace(QUICK, posteriors=5))
+    play(sink, *[ROCK] * 8, SILENCE)
+    sink.close()
+    db = open_for_reading(path)
+    kept = db.execute("SELECT label, posterior IS NULL, json_extract(verdict, '$.genre') FROM segments").fetchall()
+    assert kept == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
+    assert db.execute("SELECT source, model FROM streams").fetchall() == [("mic", "gtzan-compact")]
+    db.close()

@@ -1,0 +1,245 @@
+"""The database: what is reported as kept is kept, no number is given twice, nothing grows without bound."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from edge.history.chain import genesis, record_hash
+from edge.history.database import Damaged, Gone, Unavailable, database_path, open_for_reading
+from edge.history.store import HistoryStore
+from tests.history.rig import NOON, spell
+
+DAY_MS = 86_400_000
+PLENTY = 10**9
+
+
+def opened(directory, **more):
+    return HistoryStore(database_path(directory, "box"), "box", **{"deliver": True, **more})
+
+
+def rows(directory, query="SELECT seq, record, prev, hash FROM spells ORDER BY seq"):
+    db = open_for_reading(database_path(directory, "box"))
+    try:
+        return db.execute(query).fetchall()
+    finally:
+        db.close()
+
+
+def test_records_are_numbered_and_chained_in_the_order_in_which_they_come(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell("rock"), spell("jazz")], [])
+    store.append([spell(None)], [])
+    kept = rows(tmp_path)
+    assert [seq for seq, *_ in kept] == [1, 2, 3]
+    before = genesis("box", 1)
+    for seq, record, prev, hash_ in kept:
+        body = json.loads(record)
+        assert body["seq"] == seq
+        assert (prev, hash_) == (before, record_hash(before, body))
+        before = hash_
+    assert (store.head, store.last_seq, store.stored, store.waiting) == (before, 3, 3, 3)
+    store.close()
+
+
+def test_a_hash_covers_every_field_but_those_that_are_made_from_it():
+    record = {"seq": 1, "genre": "rock", "votes": {"rock": 2}}
+    made = record_hash("a", record)
+    assert made != record_hash("b", record)
+    assert made != record_hash("a", {**record, "genre": "jazz"})
+    assert made != record_hash("a", {**record, "votes": {"rock": 3}})
+    assert made == record_hash("a", {"votes": {"rock": 2}, **record, "prev": "x", "hash": "y", "backfilled": True})
+
+
+def test_the_next_writer_goes_on_where_the_last_one_ended(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell(), spell()], [])
+    head = store.head
+    store.close()
+    again = opened(tmp_path)
+    assert (again.head, again.last_seq, again.waiting) == (head, 2, 2)
+    again.append([spell()], [])
+    assert [row[0] for row in rows(tmp_path)] == [1, 2, 3]
+
+
+def test_a_spell_that_was_open_when_its_writer_died_becomes_an_interrupted_record(tmp_path):
+    store = opened(tmp_path)
+    store.append([], [spell("rock"), spell("jazz", source="line", seconds=5)])
+    store.append([spell("pop")], [spell("rock", seconds=99), spell("jazz", source="line", seconds=5)])
+    del store
+    again = opened(tmp_path)
+    records = [json.loads(record) for _, record, _, _ in rows(tmp_path)]
+    assert [(r["genre"], r["interrupted"], r["heard_s"]) for r in records] == [
+        ("pop", False, 10.0),
+        ("jazz", True, 5.0),
+        ("rock", True, 99.0),
+    ]
+    assert again.waiting == 3
+    again.close()
+    assert opened(tmp_path).stored == 3, "once"
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind_and_its_numbers_are_given_to_the_next(tmp_path):
+    store = opened(tmp_path, posteriors=0)
+    store.append([spell("rock")], [])
+    head = store.head
+    bad = spell("jazz")
+    bad.heard_ms = float("nan")
+    with pytest.raises(ValueError, match="Out of range"):
+        store.append([spell("pop"), bad], [])
+    assert (store.head, store.last_seq, store.stored, store.waiting) == (head, 1, 1, 1)
+    store.append([spell("blues")], [])
+    assert [json.loads(record)["genre"] for _, record, _, _ in rows(tmp_path)] == ["rock", "blues"]
+
+
+def test_a_new_database_begins_beyond_every_number_that_a_lost_one_may_have_given(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell() for _ in range(1500)], [])
+    store.close()
+    database_path(tmp_path, "box").unlink()
+    again = opened(tmp_path)
+    again.append([spell()], [])
+    assert again.last_seq > 1500
+    assert rows(tmp_path)[0][2] == genesis("box", again.last_seq)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "newer", "flipped"])
+def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path, damage):
+    path = database_path(tmp_path, "box")
+    store = opened(tmp_path)
+    store.append([spell() for _ in range(200)], [])
+    store.close()
+    if damage == "garbage":
+        path.write_bytes(b"not a database, but long enough to be one " * 200)
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:9000])
+    elif damage == "flipped":
+        data = bytearray(path.read_bytes())
+        data[5 * 4096 : 5 * 4096 + 2000] = os.urandom(2000)
+        path.write_bytes(data)
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute(
+                "UPDATE meta SET value = 'other' WHERE key = 'node'"
+                if damage == "foreign"
+                else "PRAGMA user_version = 9"
+            )
+        db.close()
+    with pytest.raises(Damaged):
+        opened(tmp_path)
+
+
+def test_a_place_where_nothing_can_be_written_is_unavailable_and_not_damaged(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable):
+        opened(tmp_path / "file" / "state")
+
+
+def test_a_full_disk_is_unavailable_and_what_was_to_be_kept_can_be_kept_later(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell()], [])
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to be out of space
+    many = [spell() for _ in range(300)]
+    with pytest.raises(Unavailable, match="full"):
+        store.append(many, [])
+    assert store.last_seq == 1
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    store.append(many, [])
+    assert (store.last_seq, len(rows(tmp_path))) == (301, 301)
+
+
+def test_a_file_that_is_deleted_under_the_writer_is_noticed(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell()], [])
+    database_path(tmp_path, "box").unlink()
+    with pytest.raises(Gone):
+        store.append([spell()], [])
+
+
+def test_what_is_delivered_leaves_the_outbox_and_stays_in_the_log(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell("rock"), spell("jazz", source="line"), spell("pop")], [])
+    parcels = store.parcels(1, 10)
+    assert [(p.seq, p.source, p.record["genre"]) for p in parcels] == [(2, "line", "jazz"), (3, "mic", "pop")]
+    assert parcels[1].record["prev"] == parcels[0].record["hash"]
+    store.strike([1, 3])
+    store.strike([3])
+    assert (store.waiting, store.stored, store.newest_waiting) == (1, 3, 2)
+    store.close()
+    assert opened(tmp_path).waiting == 1
+
+
+def test_without_a_broker_to_deliver_to_nothing_waits(tmp_path):
+    store = opened(tmp_path, deliver=False)
+    store.append([spell()], [spell()])
+    store.close()
+    again = opened(tmp_path, deliver=False)
+    assert (again.stored, again.waiting) == (2, 0)
+
+
+def test_what_is_too_old_goes_but_not_what_still_waits_to_be_delivered(tmp_path):
+    store = opened(tmp_path)
+    store.append([spell(start_s=day * 86_400) for day in range(10)], [])
+    store.strike([1, 2, 3, 5])
+    more, dropped = store.prune(now_ms=NOON + 7 * DAY_MS, keep_days=1, max_bytes=PLENTY)
+    assert (more, dropped) == (False, 0)
+    assert [row[0] for row in rows(tmp_path)] == [4, 5, 6, 7, 8, 9, 10], "a chain has but one beginning"
+    anchor = dict(rows(tmp_path, "SELECT key, value FROM meta"))["anchor"]
+    assert rows(tmp_path)[0][2] == anchor
+
+
+def test_what_is_too_much_goes_oldest_first_and_the_file_shrinks(tmp_path):
+    store = opened(tmp_path)
+    for _ in range(10):
+        store.append([spell() for _ in range(500)], [])
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before, dropped = database_path(tmp_path, "box").stat().st_size, 0
+    for _ in range(40):
+        dropped += store.prune(now_ms=NOON, keep_days=400, max_bytes=before // 2)[1]
+    left = [row[0] for row in rows(tmp_path)]
+    assert left == list(range(5001 - len(left), 5001))
+    assert 0 < len(left) < 3000
+    assert dropped == 5000 - len(left), "none had been delivered"
+    store.close()
+    assert database_path(tmp_path, "box").stat().st_size < 0.6 * before
+
+
+WRITER = """
+import sys
+from itertools import pairwise
+from pathlib import Path
+from edge.history.store import HistoryStore
+from tests.history.rig import spell
+store = HistoryStore(Path(sys.argv[1]), "box", deliver=True)
+while True:
+    store.append([spell(seconds=n + 1) for n in range(3)], [spell("open")])
+    print(store.last_seq, store.head, flush=True)
+"""
+
+
+def test_what_a_writer_has_reported_is_there_after_it_was_killed(tmp_path, rng):
+    path, reported = database_path(tmp_path, "box"), {}
+    for _ in range(8):
+        command = [sys.executable, "-c", WRITER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as writer:
+            for _ in range(int(rng.integers(1, 40))):
+                seq, head = writer.stdout.readline().split()
+                reported[int(seq)] = head
+            writer.send_signal(signal.SIGKILL)
+            for line in writer.stdout:
+                if line.count(" ") == 1 and line.endswith("\n"):
+                    reported[int(line.split()[0])] = line.split()[1]
+        kept = rows(tmp_path)
+        hashes = {seq: hash_ for seq, _, _, hash_ in kept}
+        assert reported.items() <= hashes.items()
+        assert list(hashes) == list(range(1, len(hashes) + 1))
+        for (_, _, _, hash_), (_, record, prev, following) in pairwise(kept):
+            assert prev == hash_
+            assert following == record_hash(prev, json.loads(record))
