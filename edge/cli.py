@@ -1,4 +1,4 @@
-"""The command line of the device: `genrewatch listen | classify | devices | doctor | bench | drill`.
+"""The command line of the device: `genrewatch listen | history | report | classify | ...`.
 
 A mistake of the user's gets one line on standard error and exit code 2.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge import __version__
 from edge.contract.errors import GenrewatchError
@@ -55,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     listen.add_argument("--json", action="store_true", help="print a JSON line for each segment")
     listen.set_defaults(handler=_listen)
 
+    _history_commands(commands)
+
     classify = commands.add_parser("classify", help="classify sound files and folders of them")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     _bundle(classify)
@@ -90,6 +93,52 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _history_commands(commands: Any) -> None:
+    history = commands.add_parser("history", help="print what was heard; `history verify` checks that it is whole")
+    _of_history(history)
+    _range(history)
+    form = history.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the records as JSON lines")
+    form.add_argument("--csv", action="store_true", help="print them as CSV")
+    history.add_argument("--follow", action="store_true", help="go on with each spell that ends")
+    history.set_defaults(handler=_history)
+    verify = history.add_subparsers(metavar="verify").add_parser("verify", help="check that the log is whole")
+    _of_history(verify, default=argparse.SUPPRESS)  # or it would forget what was said before the word `verify`
+    verify.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    verify.add_argument("--file", metavar="PATH", help="check JSON lines (history --json, MQTT); - = standard input")
+    verify.set_defaults(handler=_verify)
+
+    report = commands.add_parser("report", help="airtime by genre, silence, refusals and lost sound")
+    report.add_argument("--by", choices=("hour", "day", "source"), default="day", help="what a row is (default day)")
+    _of_history(report)
+    _range(report)
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print exact seconds as JSON")
+    form.add_argument("--csv", action="store_true", help="print exact seconds as CSV")
+    form.add_argument("--png", type=Path, metavar="FILE", help="draw stacked bars")
+    report.set_defaults(handler=_report)
+
+    replay = commands.add_parser("replay", help="derive recorded verdicts again from their posteriors, and compare")
+    replay.add_argument("log", nargs="?", type=Path, metavar="LOG", help="a history's file (default this box's)")
+    _of_history(replay)
+    replay.add_argument("--source", action="append", metavar="ID", help="one source; again for several")
+    replay.add_argument("--json", action="store_true", help="print a JSON line for each source")
+    replay.set_defaults(handler=_replay)
+
+
+def _of_history(command: argparse.ArgumentParser, default: object = None) -> None:
+    command.add_argument("--node", metavar="ID", default=default, help="whose, where the directory holds several")
+    command.add_argument("--state", type=Path, metavar="DIR", default=default, help="directory that it is kept in")
+
+
+def _range(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--since", metavar="TIME", help="2026-11-24, '2026-11-24 18:00', RFC 3339, or 30min, 2h, 3d ago"
+    )
+    command.add_argument("--until", metavar="TIME", help="likewise; a date is its midnight")
+    command.add_argument("--source", action="append", metavar="ID", help="one source; again for several")
+
+
 def _bundle(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bundle", metavar="DIR", help="directory of the model (default the shipped one)")
 
@@ -98,6 +147,30 @@ def _listen(parsed: argparse.Namespace) -> int:
     from edge.commands.listen import listen
 
     return listen(parsed)
+
+
+def _history(parsed: argparse.Namespace) -> int:
+    from edge.commands.history import history
+
+    return history(parsed)
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    from edge.commands.verify import verify
+
+    return verify(parsed)
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from edge.commands.report import run_report
+
+    return run_report(parsed)
+
+
+def _replay(parsed: argparse.Namespace) -> int:
+    from edge.commands.replay import run_replay
+
+    return run_replay(parsed)
 
 
 def _classify(parsed: argparse.Namespace) -> int:

@@ -1,26 +1,24 @@
 """A report as a picture: a stacked bar for each row, as high as was listened, drawn with Pillow (the extra `plot`).
 
-Measures are in points, each of which is two pixels wide, so that the picture is crisp on a fine screen.
+Rows in which nothing was heard keep their place, so that time runs evenly.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from edge.contract.errors import ConfigError
 from edge.history.bins import HOUR_MS, local_in
+from edge.history.lettering import SCALE, fitted, font, plain, px, wide
 from edge.history.palette import Fill, fills, paint
 from edge.history.report import Report, Row, without_gaps
 from edge.history.when import clock_words
 
-SCALE = 2
 MOST_BARS = 400
-MARGIN, HEAD, FOOT = 28, 78, 52
+MARGIN, HEAD, FOOT = 28, 92, 52
 PLOT_HEIGHT, NARROWEST, WIDEST = 320, 200, 960
-SLOT, SLOT_LEAST, BAR_MOST = 40, 6, 72
+SLOT, SLOT_LEAST, BAR_MOST = 40, 4, 72
 LEGEND_GAP, LEGEND_LINE = 28, 21
 INK, FAINT, GRID, PAPER = "#222222", "#6b6b6b", "#e6e6e6", "#ffffff"
 TITLE, TEXT, SMALL = 21, 13, 12
@@ -69,11 +67,11 @@ def draw(found: Report, *, title: str, zone: tzinfo | None = None) -> Image.Imag
         raise ConfigError("--png", f"{len(rows)} bars", f"at most {MOST_BARS}: a shorter range, or --by day")
     subtitle = _subtitle(found, rows, zone)
     scale = time_scale(max(row.listened_ms for row in rows))
-    layout = lay_out(found, rows, scale, least_width=max(_wide(title, TITLE), _wide(subtitle, TEXT)))
+    layout = lay_out(found, rows, scale, least_width=max(wide(title, TITLE), wide(subtitle, TEXT)))
     image = Image.new("RGB", (layout.width, layout.height), PAPER)
     pen = ImageDraw.Draw(image)
-    pen.text((_px(MARGIN), _px(22)), plain(title), fill=INK, font=_font(TITLE))
-    pen.text((_px(MARGIN), _px(50)), plain(subtitle), fill=FAINT, font=_font(TEXT))
+    pen.text((px(MARGIN), px(22)), plain(title), fill=INK, font=font(TITLE))
+    pen.text((px(MARGIN), px(50)), plain(subtitle), fill=FAINT, font=font(TEXT))
     _draw_axis(pen, layout, scale)
     colours = fills(found.genres)
     for index, row in enumerate(rows):
@@ -86,8 +84,8 @@ def draw(found: Report, *, title: str, zone: tzinfo | None = None) -> Image.Imag
 
 
 def time_scale(most_ms: int) -> Scale:
-    """Round steps, six at most, up to what is needed."""
-    minute = 60_000
+    """Round steps, six at most, up to what is needed; an hour of sound may last a moment more by another clock."""
+    minute, most_ms = 60_000, most_ms * 995 // 1000
     for unit_ms, unit, steps in (
         (1000, "s", (1, 2, 5, 10, 15, 30)),
         (minute, "min", (1, 2, 5, 10, 15, 30)),
@@ -103,35 +101,35 @@ def time_scale(most_ms: int) -> Scale:
 
 def lay_out(found: Report, rows: list[Row], scale: Scale, *, least_width: int) -> Layout:
     """As wide as the bars and the legend need."""
-    slot_px = _px(SLOT)
+    slot_px = px(SLOT)
     if found.by == "source":
-        slot_px = min(max(_px(64), *(_wide(row.name, SMALL) + _px(14) for row in rows)), _px(150))
-    plot_width = max(_px(NARROWEST), min(len(rows) * slot_px, _px(WIDEST)), len(rows) * _px(SLOT_LEAST))
-    left = _px(MARGIN) + max(_wide(scale.label(ms), SMALL) for ms in (0, scale.top_ms)) + _px(8)
-    top, bottom = _px(HEAD), _px(HEAD + PLOT_HEIGHT)
-    legend_left = left + plot_width + _px(LEGEND_GAP)
-    names = legend_left + _px(22)
+        slot_px = min(max(px(64), *(wide(row.name, SMALL) + px(14) for row in rows)), px(150))
+    plot_width = max(px(NARROWEST), min(len(rows) * slot_px, px(WIDEST)), len(rows) * px(SLOT_LEAST))
+    left = px(MARGIN) + max(wide(scale.label(ms), SMALL) for ms in (0, scale.top_ms)) + px(8)
+    top, bottom = px(HEAD), px(HEAD + PLOT_HEIGHT)
+    legend_left = left + plot_width + px(LEGEND_GAP)
+    names = legend_left + px(22)
     keys = [*found.genres, *found.others]
-    legend_right = names + max(_wide(_name(key), TEXT) for key in keys) + _px(16) + _wide("100.0 %", TEXT)
+    legend_right = names + max(wide(_name(key), TEXT) for key in keys) + px(16) + wide("100.0 %", TEXT)
     slot = plot_width / len(rows)
-    below = max(bottom + _px(FOOT), top + _px(LEGEND_LINE) * len(keys) + _px(MARGIN))
+    below = max(bottom + px(FOOT), top + px(LEGEND_LINE) * len(keys) + px(MARGIN))
     return Layout(
-        width=max(legend_right, _px(MARGIN) + least_width) + _px(MARGIN),
+        width=max(legend_right, px(MARGIN) + least_width) + px(MARGIN),
         height=below,
         plot=(left, top, left + plot_width, bottom),
         slot=slot,
-        bar=max(1, min(round(0.76 * slot), _px(BAR_MOST))),
+        bar=max(1, min(round(0.76 * slot), px(BAR_MOST))),
         legend=(legend_left, names, legend_right),
     )
 
 
 def _draw_axis(pen: ImageDraw.ImageDraw, layout: Layout, scale: Scale) -> None:
-    left, top, right, bottom = layout.plot
+    left, _, right, bottom = layout.plot
     for ms in range(0, scale.top_ms + 1, scale.step_ms):
         y = bottom - _high(ms, layout, scale)
         if ms:
             pen.line((left, y, right, y), fill=GRID, width=SCALE)
-        pen.text((left - _px(8), y), scale.label(ms), fill=FAINT, font=_font(SMALL), anchor="rm")
+        pen.text((left - px(8), y), scale.label(ms), fill=FAINT, font=font(SMALL), anchor="rm")
 
 
 def _draw_bar(
@@ -150,26 +148,27 @@ def _draw_bar(
 
 def _draw_names(pen: ImageDraw.ImageDraw, layout: Layout, found: Report, rows: list[Row], zone: tzinfo | None) -> None:
     """Below the bars: as many as have room, and below those the date where a new one begins."""
-    bottom = layout.plot[3]
+    y, free_from, shown = layout.plot[3] + px(8), 0, ""
+    for index, (name, context) in enumerate(bar_names(found, rows, layout.slot, zone)):
+        left, right = layout.bar_box(index)
+        pen.text(((left + right) // 2, y), name, fill=INK, font=font(SMALL), anchor="ma")
+        if context != shown and left >= free_from:
+            pen.text((left, y + px(18)), context, fill=FAINT, font=font(SMALL))
+            free_from, shown = left + wide(context, SMALL) + px(12), context
+
+
+def bar_names(found: Report, rows: list[Row], slot: float, zone: tzinfo | None) -> list[tuple[str, str]]:
+    """(name, date) for each bar, the name empty where there is no room for all: hours and days that come regularly."""
     if found.by == "source":
-        names, ordinals, contexts = [row.name for row in rows], [0] * len(rows), [""] * len(rows)
-    else:
-        stamps = [_stamp(row, zone) for row in rows]
-        names = [f"{stamp:%H}" if found.by == "hour" else f"{stamp.day}" for stamp in stamps]
-        ordinals = [stamp.hour if found.by == "hour" else i for i, stamp in enumerate(stamps)]
-        contexts = [f"{s:%a} {s.day} {s:%b}" if found.by == "hour" else f"{s:%b %Y}" for s in stamps]
-    room = _wide("00", SMALL) + _px(8)
-    step = next((step for step in (1, 2, 3, 4, 6, 12, 24, 48, 96) if step * layout.slot >= room), 192)
-    free_from, shown = 0, ""
-    for index, (name, ordinal, context) in enumerate(zip(names, ordinals, contexts, strict=True)):
-        x = sum(layout.bar_box(index)) // 2
-        if ordinal % step == 0:
-            text = _fitted(name, round(layout.slot) - _px(6)) if found.by == "source" else name
-            pen.text((x, bottom + _px(8)), text, fill=INK, font=_font(SMALL), anchor="ma")
-        at = layout.bar_box(index)[0]
-        if context != shown and at >= free_from:
-            pen.text((at, bottom + _px(26)), context, fill=FAINT, font=_font(SMALL))
-            free_from, shown = at + _wide(context, SMALL) + _px(12), context
+        return [(fitted(row.name, SMALL, round(slot) - px(6)), "") for row in rows]
+    stamps = [_stamp(row, zone) for row in rows]
+    room = wide("00", SMALL) + px(8)
+    steps = (1, 2, 3, 4, 6, 12, 24) if found.by == "hour" else (1, 2, 7, 14, 28)
+    step = next((step for step in steps if step * slot >= room), steps[-1])
+    if found.by == "hour":
+        return [(f"{s:%H}" if s.hour % step == 0 else "", f"{s:%a} {s.day} {s:%b}") for s in stamps]
+    fits = [step == 1 or (s.day <= 28 and (s.day - 1) % step == 0) for s in stamps]
+    return [(str(s.day) if fit else "", f"{s:%b %Y}") for s, fit in zip(stamps, fits, strict=True)]
 
 
 def _draw_legend(
@@ -177,14 +176,15 @@ def _draw_legend(
 ) -> None:
     left, names, right = layout.legend
     for line, key in enumerate((*found.genres, *found.others)):
-        middle = layout.plot[1] + _px(LEGEND_LINE) * line + _px(LEGEND_LINE) // 2
-        box = (left, middle - _px(7), left + _px(14), middle + _px(7))
+        middle = layout.plot[1] + px(LEGEND_LINE) * line + px(LEGEND_LINE) // 2
+        box = (left, middle - px(7), left + px(14), middle + px(7))
         paint(image, box, colours[key])
         if key not in found.genres:
             pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline="#9a9a9a")
-        share = f"{100 * _ms(found.total, key, found) / found.total.listened_ms:.1f} %"
-        pen.text((names, middle), plain(_name(key)), fill=INK, font=_font(TEXT), anchor="lm")
-        pen.text((right, middle), share, fill=FAINT, font=_font(TEXT), anchor="rm")
+        share = 100 * _ms(found.total, key, found) / found.total.listened_ms
+        pen.text((names, middle), plain(_name(key)), fill=INK, font=font(TEXT), anchor="lm")
+        words = f"{share:.1f} %" if share >= 0.1 else "< 0.1 %"
+        pen.text((right, middle), words, fill=FAINT, font=font(TEXT), anchor="rm")
 
 
 def _subtitle(found: Report, rows: list[Row], zone: tzinfo | None) -> str:
@@ -214,34 +214,3 @@ def _high(ms: int, layout: Layout, scale: Scale) -> int:
 
 def _name(key: str) -> str:
     return key.replace("_", " ")
-
-
-def plain(text: str) -> str:
-    """In the letters that Pillow's font has: others lose their accents, or become a question mark."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return "".join(c if " " <= c <= "~" or c == "·" else "?" for c in bare.replace("ß", "ss"))
-
-
-def _fitted(text: str, width: int) -> str:
-    """The text, or as much of its beginning as has room."""
-    text = plain(text)
-    if _wide(text, SMALL) <= width:
-        return text
-    while text and _wide(f"{text}...", SMALL) > width:
-        text = text[:-1]
-    return f"{text.rstrip()}..."
-
-
-def _wide(text: str, size: int) -> int:
-    return round(_font(size).getlength(plain(text)))
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(_px(size))
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
-    return font
-
-
-def _px(points: int) -> int:
-    return points * SCALE

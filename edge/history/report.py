@@ -61,7 +61,7 @@ def report(
     zone: tzinfo | None = None,
 ) -> Report:
     """The airtime of spells, as far as they lie in the range; `zone` None is that of the system."""
-    rows: dict[str | int, Row] = {}
+    rows: dict[Any, Row] = {}
     for record in records:
         start_ms, end_ms = lasted(record)
         first_ms = start_ms if since_ms is None else max(start_ms, since_ms)
@@ -75,7 +75,7 @@ def report(
         for begin, end in bins(first_ms, last_ms, by, zone):
             row = rows.setdefault(begin, Row(start_ms=begin, end_ms=end))
             _add(row, record, (start_ms, end_ms), (max(begin, first_ms), min(end, last_ms)))
-    return _finished(by, [row for _, row in sorted(rows.items()) if row.listened_ms])  # type: ignore[type-var]
+    return _finished(by, [row for _, row in sorted(rows.items()) if row.listened_ms])
 
 
 def lasted(record: Mapping[str, Any]) -> tuple[int, int]:
