@@ -24,7 +24,7 @@ LOCAL_BROKER = "mqtt://localhost"
 ANSWER_S = 5.0
 """How long a broker may take for one answer."""
 QUIET_S = 0.3
-"""Some brokers send what they have retained beside all else; after so long without a word there is no more."""
+"""Some brokers send what they have retained beside all else; after so long without any there are no more."""
 
 
 def clean_mqtt(parsed: argparse.Namespace) -> int:
@@ -84,18 +84,22 @@ class _Broker:
         self.link.subscribe([f"{self.root}/#", self.discovery])
         self.link.publish(Message(topic=end, payload=b"", qos=1))
         kept: dict[str, bytes] = {}
-        deadline, ended = time.monotonic() + ANSWER_S, False
-        while True:
+        ended, deadline = False, time.monotonic() + ANSWER_S
+        while (left_s := deadline - time.monotonic()) > 0:
             try:
-                received = self.inbox.get(timeout=QUIET_S if ended else max(0.0, deadline - time.monotonic()))
+                received = self.inbox.get(timeout=left_s)
             except queue.Empty:
-                if ended:
-                    return kept
-                said = f"nothing comes back from {self.root}/#"
-                raise ConfigError("mqtt", said, "a login that may read and write there") from None
-            ended = ended or received.topic == end
+                break
             if received.retain and received.payload:
                 kept[received.topic] = received.payload
+            elif received.topic != end:
+                continue  # said just now; such talk never ends
+            ended = ended or received.topic == end
+            deadline = time.monotonic() + (QUIET_S if ended else ANSWER_S)
+        if not ended:
+            said = f"nothing comes back from {self.root}/#"
+            raise ConfigError("mqtt", said, "a login that may read and write there")
+        return kept
 
     def forget(self, topics: Iterable[str]) -> None:
         """Says nothing in each, retained; first in the discovery topic, even where its payload is too long to see."""

@@ -1,6 +1,7 @@
 """`clean-mqtt` against a real Mosquitto: what is retained of one node goes, all else stays."""
 
 import subprocess
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,26 @@ def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, ca
         assert set(OF_BOX) <= set(kept(broker))
         assert clean_mqtt(arguments(broker.url, force=True)) == 0
         assert kept(broker) == OF_OTHERS
+
+
+def test_what_is_said_meanwhile_is_neither_waited_for_nor_counted(broker: Mosquitto, capsys) -> None:
+    quiet = threading.Event()
+
+    def talk() -> None:
+        with Watcher(broker.port) as speaker:
+            for _ in range(2000):
+                speaker.publish("genrewatch/box/mic/votes", "{}")
+                if quiet.wait(0.005):
+                    return
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        assert clean_mqtt(arguments(broker.url)) == 0
+    finally:
+        quiet.set()
+        talker.join()
+    assert capsys.readouterr().out.splitlines() == [*sorted(OF_BOX), "5 retained topics of box removed"]
 
 
 def test_more_topics_than_can_be_under_way_at_once_are_all_removed(broker: Mosquitto, capsys) -> None:
