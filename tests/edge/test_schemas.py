@@ -77,7 +77,7 @@ HEALTH: dict[str, Any] = {
     "degraded": ["history: the disk is full"],
     "history": {"stored": 3, "waiting": 1, "unsaved": 0, "dropped": 0, "head": "0a" * 32, "set_aside": None},
     "sources": {"mic": SOURCE},
-    "mqtt": {"protocol": "5", "connections": 1, "dropped": 0},
+    "mqtt": {"protocol": "5", "connections": 1, "dropped": 0, "commands": 2, "ignored": 0},
 }
 DISCOVERY = discovery(
     Box(
