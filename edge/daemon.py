@@ -72,8 +72,8 @@ class Daemon:
             self._obey_within(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
         self._close_sources()
         self._tell(lambda sink: sink.publish_health(self.health()))
-        for sink in self._sinks:
-            sink.close()
+        _all_at_once([sink.finish for sink in self._sinks])
+        _all_at_once([sink.close for sink in self._sinks])
         if self._crash:
             raise self._crash
         return 2 if all(heard.failed for heard in self._heard.values()) else 0
@@ -241,13 +241,11 @@ class Daemon:
 
     def _close_sources(self) -> None:
         """Ends all sources at once, within one deadline: a stubborn child must not hold up the others' farewell."""
-        closing = [threading.Thread(target=heard.source.close, daemon=True) for heard in self._heard.values()]
-        for closer in closing:
-            closer.start()
         deadline = time.monotonic() + CLOSE_S
-        threads = [heard.thread for heard in self._heard.values() if heard.thread]
-        for thread in (*closing, *threads):
-            thread.join(max(0.0, deadline - time.monotonic()))
+        _all_at_once([heard.source.close for heard in self._heard.values()])
+        for heard in self._heard.values():
+            if heard.thread:
+                heard.thread.join(max(0.0, deadline - time.monotonic()))
 
     def _troubles(self) -> list[str]:
         """What does not work as it should, a line each."""
@@ -282,3 +280,13 @@ class Daemon:
                 if isinstance(gone, BrokenPipeError):  # whoever read our lines has left: end, as `| head` expects
                     self._crash = self._crash or gone
                     self.stop()
+
+
+def _all_at_once(calls: Sequence[Callable[[], None]]) -> None:
+    """Makes several calls side by side, and waits for them, but not for ever."""
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + CLOSE_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -225,3 +225,56 @@ def no_mqtt_5(broker_port: int, refusal: bytes) -> Iterator[int]:
         yield int(server.getsockname()[1])
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
+
+
+class Gate:
+    """A way to a broker that can be shut and opened: shut, it is as if the broker had died, and the broker sees all."""
+
+    def __init__(self, broker_port: int) -> None:
+        self.port = free_port()
+        self._broker_port = broker_port
+        self._server: socket.socket | None = None
+        self._ways: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        """The broker's address through the gate."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def open(self) -> "Gate":
+        """Lets through whoever comes."""
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
+        return self
+
+    def shut(self) -> None:
+        """Cuts off everybody, and lets nobody in."""
+        ways, self._ways = self._ways, []
+        for way in [*([self._server] if self._server else []), *ways]:
+            with suppress(OSError):
+                way.shutdown(socket.SHUT_RDWR)
+            way.close()
+        self._server = None
+
+    def _serve(self, server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                broker = socket.create_connection(("127.0.0.1", self._broker_port))
+                self._ways += [client, broker]
+                for one, other in ((client, broker), (broker, client)):
+                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(4096):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> "Gate":
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.shut()

@@ -96,7 +96,7 @@ class HistorySink(Sink):
                 self._judged.append(Judged(stream=self._streams[source_id], result=result))
             self._wake_if_ended()
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Ends what is open, and waits a moment for it to be written and delivered."""
         with self._lock:
             self._book.finish_all(self._moment())

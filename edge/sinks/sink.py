@@ -45,5 +45,8 @@ class Sink:
         """What does not work as it should at present, a line each, for people."""
         return []
 
+    def finish(self) -> None:
+        """No source will say anything more: gets done what other sinks must still stand for."""
+
     def close(self) -> None:
-        """Says what is to be said at the end and lets go."""
+        """Says what is to be said at the end and lets go; all sinks do at the same time."""

@@ -99,6 +99,7 @@ class ChildSource:
 
     def _one_life(self, events: SourceEvents) -> Iterator[Block]:
         """Blocks of one child from its start to its end; raises `_Ended` with the reason, already told to `events`."""
+        self._playing = None  # an outage has made everybody forget it
         try:
             words = self._words()
             told = self._tell(self.counts.restarts)

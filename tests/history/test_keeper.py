@@ -76,7 +76,7 @@ def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, listene
     until(lambda: [r["genre"] for r in records(path, "open")] == ["jazz"])
     assert (facts(sink)["stored"], facts(sink)["waiting"], sink.troubles()) == (1, 0, [])
     sink.publish_heard("mic", 10.5, 0.0, ended=True)
-    sink.close()
+    sink.finish()
     assert [(r["genre"], r["heard_s"], r["name"]) for r in records(path)] == [
         ("rock", 8.0, "Mic"),
         ("jazz", 2.5, "Mic"),
@@ -94,7 +94,7 @@ def test_an_idle_history_does_not_wear_out_the_card(path, listener, monkeypatch)
     count = len(written)
     time.sleep(5 * QUICK.save_s)
     assert len(written) == count
-    sink.close()
+    sink.finish()
 
 
 def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, listener):
@@ -106,7 +106,7 @@ def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, listener)
     sink.publish_heard("mic", 8.0, 0.0, ended=True)
     sink.publish_stream("mic", another)
     play(sink, ROCK)
-    sink.close()
+    sink.finish()
     assert sorted((r["source"], r["model"], r["heard_s"]) for r in records(path)) == [
         ("line", "gtzan-compact", 8.0),
         ("mic", "gtzan-compact", 8.0),
@@ -126,7 +126,7 @@ def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, listener
     path.parent.unlink()
     until(lambda: not sink.troubles())
     assert [r["genre"] for r in records(path)] == ["rock", "jazz"]
-    sink.close()
+    sink.finish()
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
 
 
@@ -148,7 +148,7 @@ def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, list
         assert sink.troubles() == ["history: database or disk is full"]
     until(lambda: facts(sink)["unsaved"] == 0)
     assert not sink.troubles()
-    sink.close()
+    sink.finish()
 
 
 def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, monkeypatch):
@@ -157,7 +157,7 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, 
     sink = started(path, listener)
     began = time.monotonic()
     play(sink, *[ROCK, JAZZ] * 200)
-    sink.close()
+    sink.finish()
     assert time.monotonic() - began < LONGEST_S / 2
     released.set()
 
@@ -165,7 +165,7 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, 
 def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, listener, caplog):
     sink = started(path, listener)
     play(sink, ROCK, JAZZ)
-    sink.close()
+    sink.finish()
     newest = records(path)[-1]["seq"]
     path.write_bytes(b"rubbish " * 5000)
     again = started(path, listener)
@@ -175,7 +175,7 @@ def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, listen
     aside = facts(again)["set_aside"]
     assert (path.parent / aside).read_bytes().startswith(b"rubbish")
     assert "damaged" in caplog.text
-    again.close()
+    again.finish()
 
 
 def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, listener, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, liste
     path.unlink()
     play(sink, ROCK, from_s=10)
     until(lambda: [r["genre"] for r in records(path)] == ["jazz"])
-    sink.close()
+    sink.finish()
 
 
 def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, listener):
@@ -205,7 +205,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
         return ticket
 
     courier.post = post_and_acknowledge
-    sink.close()
+    sink.finish()
     assert courier.seqs == [1, 2]
     assert HistoryStore(path, "box", deliver=True).waiting == 0
 
@@ -213,7 +213,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
 def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, listener):
     sink = started(path, listener, config=replace(QUICK, posteriors=5))
     play(sink, *[ROCK] * 8, SILENCE)
-    sink.close()
+    sink.finish()
     db = open_for_reading(path)
     kept = db.execute("SELECT label, posterior IS NULL, json_extract(verdict, '$.genre') FROM segments").fetchall()
     assert kept == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
