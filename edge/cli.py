@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     listen.set_defaults(handler=_listen)
 
     _history_commands(commands)
+    _clean_mqtt_command(commands)
 
     classify = commands.add_parser("classify", help="classify sound files and folders of them")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH")
@@ -91,6 +92,18 @@ def parser() -> argparse.ArgumentParser:
     drill.add_argument("--soak", type=float, metavar="HOURS", help="hours of sound at full speed, with faults, instead")
     drill.set_defaults(handler=_drill)
     return top
+
+
+def _clean_mqtt_command(commands: Any) -> None:
+    clean = commands.add_parser("clean-mqtt", help="make the broker, and so Home Assistant, forget a node")
+    clean.add_argument("--config", type=Path, metavar="FILE", help="TOML file; options here go before it")
+    clean.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT] or mqtts://... (default the file's)")
+    clean.add_argument("--node", metavar="ID", help="which node (default this machine's)")
+    clean.add_argument("--base", metavar="BASE", help="first level of the topics (default genrewatch)")
+    clean.add_argument("--discovery-prefix", metavar="P", help="Home Assistant's (default homeassistant)")
+    clean.add_argument("--dry-run", action="store_true", help="only print what would be removed")
+    clean.add_argument("--force", action="store_true", help="even while the node is online")
+    clean.set_defaults(handler=_clean_mqtt)
 
 
 def _history_commands(commands: Any) -> None:
@@ -147,6 +160,12 @@ def _listen(parsed: argparse.Namespace) -> int:
     from edge.commands.listen import listen
 
     return listen(parsed)
+
+
+def _clean_mqtt(parsed: argparse.Namespace) -> int:
+    from edge.commands.clean_mqtt import clean_mqtt
+
+    return clean_mqtt(parsed)
 
 
 def _history(parsed: argparse.Namespace) -> int:

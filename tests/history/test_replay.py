@@ -1,0 +1,261 @@
+"""`genrewatch replay`: what the real pipeline decided, derived again from the posteriors that the real sink kept."""
+
+import json
+import sqlite3
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.cli import main
+from edge.config import SHIPPED_BUNDLE
+from edge.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
+from edge.history.config import HistoryConfig
+from edge.history.database import database_path
+from edge.history.replay import Disagreement, Judge, RecordedSegment, RecordedStream
+from edge.history.ring import POSTERIOR_TYPE
+from edge.history.store import HistoryStore
+from edge.level import LevelConfig
+from edge.payload import verdict_fields
+from edge.pcm import Block
+from edge.pipeline import classify_stream, open_listener
+from edge.programme import item
+from edge.sinks.history import HistorySink
+from tests.sounds import RATE, tune
+
+LABELS = ("blues", "jazz", "not_music")
+HOP, SEGMENT = 100, 400
+
+
+@pytest.fixture(scope="module")
+def listener():
+    return open_listener(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3), LevelConfig())
+
+
+@pytest.fixture(scope="module")
+def results(listener):
+    """Music and silence with a short gap, a long one, and several short ones that add up to more than a segment."""
+    segment = listener.manifest.front_end.segment_samples
+    lost = [0, segment // 3, segment + 1, 0, 0, segment // 3 * 2, segment // 3 * 2]
+    quiet = np.zeros(RATE * 12, np.float32)
+    sounds = [
+        item("chorale")[: 14 * RATE],
+        item("swing")[: 24 * RATE],
+        item("skank")[: 20 * RATE],
+        quiet,
+        tune(14, seed=4),
+    ]
+    sounds += [tune(2), item("chorale")[: 14 * RATE]]
+    blocks = [Block(samples=sound, sample_rate=RATE, lost=n) for sound, n in zip(sounds, lost, strict=True)]
+    return list(classify_stream(blocks, listener))
+
+
+def recorded(directory, listener, results, *, keep=1000, source="mic"):
+    """The database after a daemon has said all this."""
+    path = database_path(directory, "box")
+    sink = HistorySink(path, "box", HistoryConfig(posteriors=keep), names={})
+    sink.start()
+    sink.publish_stream(source, listener)
+    for result in results:
+        sink.publish_result(source, result)
+    sink.finish()
+    return path
+
+
+def replayed(capsys, path, code=0, *more):
+    assert main(["replay", str(path), "--json", *more]) == code
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_sound_has_every_kind_of_gap_and_verdict(results):
+    counts = [result.verdict.segments for result in results]
+    assert 1 in counts[1:]  # one gap cleared the vote
+    lost = np.diff([result.lost for result in results])
+    longest = results[0].end - results[0].start
+    assert sum(lost > longest) == 2  # and one did not, because it was several
+    assert counts[1:].count(1) == 1
+    assert {"silence", "majority", "refused", "warming_up"} <= {result.verdict.reason for result in results}
+
+
+def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, listener, results, capsys):
+    path = recorded(tmp_path, listener, results)
+    (found,) = replayed(capsys, path)
+    n = len(results)
+    assert found == {
+        "source": "mic", "segments": n, "derived": n, "agreeing": n, "disagreeing": 0, "not_judgeable": 0,
+        "disagreements": [],
+    }  # fmt: skip
+    assert main(["replay", "--state", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"mic  {n} segments, {n} verdicts derived, {n} agree\n"
+
+
+def test_of_a_ring_that_has_lost_its_beginning_what_cannot_be_known_is_not_judged(tmp_path, listener, results, capsys):
+    (found,) = replayed(capsys, recorded(tmp_path, listener, results, keep=len(results) - 1))
+    assert (found["disagreeing"], found["not_judgeable"], found["segments"]) == (0, 2, len(results) - 1)
+    main(["replay", "--state", str(tmp_path)])
+    assert "2 not judgeable: what was before them is not recorded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("genre", "polka"), ("reason", "held"), ("share", 0.1234), ("confidence", 0.9), ("votes", {"rock": 1})],
+)
+def test_any_field_of_a_verdict_that_does_not_follow_is_a_disagreement(tmp_path, listener, results, capsys, key, value):
+    path = recorded(tmp_path, listener, results)
+    db = sqlite3.connect(path)
+    verdict = json.loads(db.execute("SELECT verdict FROM segments WHERE segment = 3").fetchone()[0])
+    db.execute("UPDATE segments SET verdict = ? WHERE segment = 3", (json.dumps({**verdict, key: value}),))
+    db.commit()
+    db.close()
+    (found,) = replayed(capsys, path, 1)
+    assert (found["disagreeing"], found["agreeing"]) == (1, len(results) - 1)
+    (difference,) = found["disagreements"]
+    assert difference["recorded"][key] == value != difference["derived"][key]
+    assert difference["end_s"] == round(results[2].end / RATE, 3)
+    assert main(["replay", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "1 DISAGREE" in said
+    assert f"recorded {key} " in said
+
+
+def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, listener, results, capsys):
+    path = recorded(tmp_path, listener, results)
+    db = sqlite3.connect(path)
+    (blob,) = db.execute("SELECT posterior FROM segments WHERE segment = 2").fetchone()
+    turned = np.roll(np.frombuffer(blob, POSTERIOR_TYPE), 1).tobytes()
+    db.execute("UPDATE segments SET posterior = ? WHERE segment = 2", (turned,))
+    db.commit()
+    (found,) = replayed(capsys, path, 1)
+    assert found["disagreements"][0]["derived"]["label"] != found["disagreements"][0]["recorded"]["label"]
+    db.execute("UPDATE segments SET posterior = x'00' WHERE segment = 2")
+    db.commit()
+    db.close()
+    assert main(["replay", str(path)]) == 2
+    assert "a posterior of 1 bytes" in capsys.readouterr().err
+
+
+def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, listener, results, capsys):
+    path = recorded(tmp_path, listener, results)
+    recorded(tmp_path, listener, results[:5], source="line")
+    assert [(one["source"], one["segments"]) for one in replayed(capsys, path)] == [("mic", len(results)), ("line", 5)]
+    assert [one["source"] for one in replayed(capsys, path, 0, "--source", "line")] == ["line"]
+    assert main(["replay", str(path), "--source", "lime"]) == 2
+    assert "--source: no posteriors of lime, expected one of line, mic" in capsys.readouterr().err
+
+
+def test_without_posteriors_it_says_how_to_have_them_recorded(tmp_path, capsys):
+    path = database_path(tmp_path, "box")
+    HistoryStore(path, "box", deliver=False).close()
+    assert main(["replay", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"genrewatch: {path}: no posteriors were recorded, expected `[history] posteriors = 100000` in the config"
+    )
+    assert main(["replay", str(tmp_path / "absent.db")]) == 2
+    assert "cannot be read (no such file" in capsys.readouterr().err
+
+
+def stream(**vote):
+    config = VoteConfig(**{"segments": 3, "segment_hop": HOP, **vote})
+    return RecordedStream(
+        number=1, source="mic", started="2026-11-24T12:00:00.000Z", model="net", version="1", labels=LABELS,
+        vote=config, segment_samples=SEGMENT,
+    )  # fmt: skip
+
+
+def told(of, labels, *, lost=(), cleared=(), rng=None):
+    """What a daemon would record of these ballots; `lost`: samples before each, `cleared`: where the vote forgot."""
+    rng = rng or np.random.default_rng(1)
+    vote, start, lost_so_far, segments = MajorityVote(of.vote, LABELS), 0, 0, []
+    for index, label in enumerate(labels):
+        missing = lost[index] if lost else 0
+        if missing:
+            start, lost_so_far = start - HOP + SEGMENT + missing, lost_so_far + missing
+        if index in cleared:
+            vote.clear()
+        posterior = None
+        if label != SILENCE:
+            posterior = rng.dirichlet(np.ones(len(LABELS))).astype(np.float32)
+            best = int(posterior.argmax())
+            swap = [best, LABELS.index(label)]
+            posterior[swap] = posterior[swap[::-1]]
+        verdict = verdict_fields(vote.add(Ballot(label=label, posterior=posterior)))
+        segments.append(
+            RecordedSegment(
+                start=start,
+                end=start + SEGMENT,
+                sample_rate=RATE,
+                lost=lost_so_far,
+                label=label,
+                posterior=None if posterior is None else posterior.tobytes(),
+                verdict=json.loads(json.dumps(verdict)),
+            )
+        )
+        start += HOP
+    return segments
+
+
+def answers(of, segments):
+    judge = Judge(of)
+    return ["no" if isinstance(a, Disagreement) else a for a in map(judge.judge, segments)]
+
+
+def test_a_long_gap_or_several_short_ones_are_told_apart_by_what_follows():
+    of, labels = stream(), ["jazz"] * 4 + ["blues"] * 4
+    lost = [0, 0, 0, 0, SEGMENT + 1, 0, 0, 0]
+    assert answers(of, told(of, labels, lost=lost, cleared=[4])) == [True] * 8
+    assert answers(of, told(of, labels, lost=lost)) == [True] * 8
+
+
+def test_a_gap_of_a_segment_or_less_cannot_have_cleared_the_vote():
+    of, labels = stream(), ["jazz"] * 4 + ["blues"] * 4
+    lost = [0, 0, 0, 0, SEGMENT, 0, 0, 0]
+    assert answers(of, told(of, labels, lost=lost)) == [True] * 8
+    assert answers(of, told(of, labels, lost=lost, cleared=[4]))[4] == "no"
+
+
+def test_after_a_disagreement_later_verdicts_are_still_judged():
+    of = stream()
+    segments = told(of, ["jazz", "jazz", "blues", "blues", "blues"])
+    segments[1] = replace(segments[1], verdict={**segments[1].verdict, "share": 0.5})
+    assert answers(of, segments) == [True, "no", True, True, True]
+
+
+def test_with_hysteresis_the_middle_of_a_stream_is_judged_once_what_is_announced_follows_from_what_is_recorded():
+    of = stream(segments=1, enter_segments=3, exit_segments=2)
+    segments = told(of, ["jazz"] * 5 + ["blues", "jazz", "blues", "blues", "blues", "jazz"])
+    assert answers(of, segments) == [True] * 11
+    assert answers(of, segments[4:]) == [None, None, None, None, None, True, True]
+
+
+@pytest.mark.parametrize(
+    "vote", [{}, {"segments": 5, "enter_segments": 2, "exit_segments": 3}, {"segments": 1, "exit_segments": 4}]
+)
+def test_wherever_a_ring_begins_nothing_that_is_judged_disagrees_and_in_the_end_all_is_judged(rng, vote):
+    of = stream(**vote)
+    runs = [
+        [label] * int(n) for label, n in zip(rng.choice([*LABELS, SILENCE], 40), rng.integers(1, 9, 40), strict=True)
+    ]
+    labels = [label for run in runs for label in run]
+    lost = [int(rng.choice([0, 0, 0, 0, 0, 0, 50, SEGMENT + 5])) if i else 0 for i in range(len(labels))]
+    cleared = [i for i, n in enumerate(lost) if n > SEGMENT]
+    segments = told(of, labels, lost=lost, cleared=cleared, rng=rng)
+    assert answers(of, segments) == [True] * len(labels)
+    for begin in range(1, len(segments) - 80):
+        found = answers(of, segments[begin:])
+        assert "no" not in found
+        assert found[-1] is True
+
+
+def test_a_stream_that_begins_with_a_loss_is_judged_from_its_first_segment():
+    of = stream()
+    segments = [replace(s, start=s.start + 7000, end=s.end + 7000, lost=s.lost + 6950) for s in told(of, ["jazz"] * 3)]
+    assert answers(of, segments) == [True, True, True]  # fifty samples came before, too few for a segment
+    late = [replace(s, start=s.start + HOP) for s in segments]
+    assert answers(of, late) == [None, None, True]
+
+
+def test_segments_that_were_never_recorded_begin_the_judging_anew():
+    of = stream()
+    segments = told(of, ["jazz"] * 30 + ["blues"] * 4)
+    assert answers(of, [*segments[:4], *segments[30:]]) == [True] * 4 + [None, None, True, True]

@@ -1,0 +1,319 @@
+"""`genrewatch report`: the time listened, divided; nothing lost and nothing counted twice, wherever the borders are."""
+
+import csv
+import io
+import json
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edge.cli import main
+from edge.history.bins import bins, floor, local_in
+from edge.history.database import database_path
+from edge.history.moment import Moment, from_rfc3339, rfc3339
+from edge.history.report import NO_GENRE, report, without_gaps
+from edge.history.spell import Subject
+from edge.history.store import HistoryStore
+from tests.history.rig import spell
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+BERLIN = ZoneInfo("Europe/Berlin")
+ZONES = [ZoneInfo(n) for n in ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Asia/Beirut")]
+YEAR = from_rfc3339("2026-01-01T00:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def berlin(monkeypatch, tmp_path):
+    """A box in Berlin whose state directory is `tmp_path`."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path))
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None, lost=0.0, step=0.0, source="mic"):
+    """A spell from a UTC time on; `heard` seconds of sound unless it is all of it; the wall clock jumps by `step`."""
+    begin = from_rfc3339(f"2026-{start}Z")
+    made = spell(genre, source=source)
+    made.subject = Subject(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
+    made.start = Moment(utc_ms=begin, mono_s=1000.0)
+    made.end = Moment(utc_ms=begin + round(1000 * (seconds + step)), mono_s=1000.0 + seconds)
+    made.heard_ms, made.lost_ms = round(1000 * (seconds - lost if heard is None else heard)), round(1000 * lost)
+    made.clock_step_s = step
+    return made
+
+
+def divided(spells, by="hour", zone=BERLIN, **limits):
+    return report([one.body() for one in spells], by, zone=zone, **limits)
+
+
+def amounts(row):
+    """By column, milliseconds, without what is not there."""
+    return {key: ms for key, ms in {**row.genres, **row.others}.items() if ms}
+
+
+def times(found, zone=BERLIN):
+    return [f"{local_in(row.start_ms, zone):%m-%d %H:%M}" for row in found.rows]
+
+
+def test_each_spell_counts_for_what_it_was():
+    found = divided(
+        [
+            of("11-24T12:00:00", 10, "rock", lost=2.5),
+            of("11-24T12:01:00", 20, "jazz"),
+            of("11-24T12:02:00", 30, None, reason="silence"),
+            of("11-24T12:03:00", 40, None, reason="silence", dead_air=True),
+            of("11-24T12:04:00", 50, None, reason="not_music"),
+            of("11-24T12:05:00", 60, None, reason="refused"),
+            of("11-24T12:06:00", 7, None, reason="warming_up"),
+            of("11-24T12:07:00", 80, None, reason="stalled", heard=0, lost=80),
+            of("11-24T12:09:00", 9, "rock", dead_air=True),
+        ]
+    )
+    assert amounts(found.total) == {
+        "rock": 7500, "jazz": 20_000, "silence": 30_000, "dead_air": 49_000, "not_music": 50_000, "refused": 67_000,
+        "lost": 82_500,
+    }  # fmt: skip
+    assert found.total.listened_ms == 306_000
+    assert found.genres == ["jazz", "rock"]  # most airtime first
+    assert found.others == list(NO_GENRE)
+
+
+def test_a_spell_that_crosses_hours_is_shared_out_by_how_long_it_was_in_each():
+    found = divided([of("11-24T11:50:00", 7200, "rock", lost=1200)])
+    assert times(found) == ["11-24 12:00", "11-24 13:00", "11-24 14:00"]
+    assert [amounts(row) for row in found.rows] == [
+        {"rock": 500_000, "lost": 100_000},
+        {"rock": 3_000_000, "lost": 600_000},
+        {"rock": 2_500_000, "lost": 500_000},
+    ]
+
+
+def test_days_are_those_of_the_box_and_not_those_of_utc():
+    found = divided([of("11-24T22:30:00", 3600)], "day")
+    assert times(found) == ["11-24 00:00", "11-25 00:00"]
+    assert [row.listened_ms for row in found.rows] == [1_800_000, 1_800_000]
+    assert len(divided([of("11-24T22:30:00", 3600)], "day", zone=UTC).rows) == 1
+
+
+def test_the_day_on_which_clocks_go_back_has_25_hours_and_one_hour_comes_twice():
+    whole = [of("10-24T22:00:00", 25 * 3600)]  # 25 October 2026 in Berlin
+    assert [row.listened_ms for row in divided(whole, "day").rows] == [25 * HOUR_MS]
+    found = divided(whole)
+    assert [row.listened_ms for row in found.rows] == [HOUR_MS] * 25
+    assert times(found)[1:5] == ["10-25 01:00", "10-25 02:00", "10-25 02:00", "10-25 03:00"]
+
+
+def test_the_day_on_which_clocks_go_forward_has_23_hours():
+    whole = [of("03-28T23:00:00", 23 * 3600)]
+    assert [row.listened_ms for row in divided(whole, "day").rows] == [23 * HOUR_MS]
+    assert times(divided(whole))[1:3] == ["03-29 01:00", "03-29 03:00"]
+
+
+def test_a_spell_during_which_the_clock_was_set_lasts_from_its_start_by_the_other_clock():
+    forward = divided([of("11-24T11:50:00", 300, step=7200)])
+    assert [(name, row.listened_ms) for name, row in zip(times(forward), forward.rows, strict=True)] == [
+        ("11-24 12:00", 300_000)
+    ]
+    back = divided([of("11-24T11:50:00", 1200, step=-7200)])
+    assert [row.listened_ms for row in back.rows] == [600_000, 600_000]
+    assert times(back) == ["11-24 12:00", "11-24 13:00"]
+
+
+def test_a_spell_that_ends_before_it_begins_is_where_it_began_and_so_is_one_without_length():
+    unmarked = replace(of("11-24T12:00:00", 10), clock_step_s=0.0)
+    unmarked.end = Moment(utc_ms=unmarked.start.utc_ms - HOUR_MS, mono_s=1010.0)
+    at_once = of("11-24T12:59:59.999", 0, heard=1234.567)
+    found = divided([unmarked, at_once])
+    assert times(found) == ["11-24 13:00"]
+    assert found.total.listened_ms == 10_000 + 1_234_567
+
+
+def test_range_limits_cut_spells_and_leave_out_what_lies_outside():
+    spells = [of("11-24T12:00:00", 600), of("11-24T13:00:00", 600, "jazz")]
+    limits = {"since_ms": from_rfc3339("2026-11-24T12:04:00Z"), "until_ms": from_rfc3339("2026-11-24T13:05:00Z")}
+    for by in ("hour", "day", "source"):
+        assert amounts(divided(spells, by, **limits).total) == {"rock": 360_000, "jazz": 300_000}
+    before = {"until_ms": from_rfc3339("2026-11-24T12:00:00Z")}
+    assert divided(spells, **before).rows == []
+
+
+def test_rows_of_sources_are_by_name_and_time_without_sound_has_no_row_but_keeps_its_place_in_a_picture():
+    spells = [of("11-24T12:00:00", 60, source="line"), of("11-24T15:00:00", 60, source="attic")]
+    assert [row.name for row in divided(spells, "source").rows] == ["attic", "line"]
+    found = divided(spells)
+    assert times(found) == ["11-24 13:00", "11-24 16:00"]
+    assert [row.listened_ms for row in without_gaps(found, BERLIN)] == [60_000, 0, 0, 60_000]
+
+
+def records():
+    """Spells as they may be, and as they should never be."""
+    return st.builds(
+        lambda start, wall, heard, lost, step, kind, source: {
+            **dict(zip(("genre", "reason", "dead_air"), kind, strict=True)),
+            "source": source,
+            "start": rfc3339(YEAR + start),
+            "end": rfc3339(YEAR + start + wall),
+            "heard_s": heard / 1000,
+            "lost_s": lost / 1000,
+            "clock_step_s": step,
+            "mono_start_s": 5.0,
+            "mono_end_s": 5.0 + abs(wall - 1000 * step) / 1000,
+        },
+        start=st.integers(0, 300 * DAY_MS),
+        wall=st.one_of(st.integers(0, HOUR_MS), st.integers(-HOUR_MS, 3 * DAY_MS)),
+        heard=st.integers(0, 2 * DAY_MS),
+        lost=st.one_of(st.just(0), st.integers(0, DAY_MS)),
+        step=st.one_of(st.just(0.0), st.sampled_from([-3600.0, 3600.0, 86_400.0])),
+        kind=st.sampled_from(
+            [
+                ("rock", "majority", False),
+                ("jazz", "majority", True),
+                (None, "silence", False),
+                (None, "refused", False),
+                (None, "stalled", False),
+            ]
+        ),
+        source=st.sampled_from(["mic", "line"]),
+    )
+
+
+@given(
+    st.lists(records(), max_size=8), st.sampled_from(ZONES), st.lists(st.integers(-DAY_MS, 310 * DAY_MS), max_size=4)
+)
+def test_totals_are_the_sum_of_the_spells_whatever_the_borders(spells, zone, cuts):
+    expected = sum(round(1000 * r["heard_s"]) + round(1000 * r["lost_s"]) for r in spells)
+    by_source = report(spells, "source", zone=zone)
+    assert by_source.total.listened_ms == expected
+    limits = [None, *sorted(YEAR + cut for cut in set(cuts)), None]
+    for by in ("hour", "day", "source"):
+        whole = report(spells, by, zone=zone)
+        assert sum(row.listened_ms for row in whole.rows) == whole.total.listened_ms == expected
+        assert amounts(whole.total) == amounts(by_source.total)
+        parts = [report(spells, by, since_ms=a, until_ms=b, zone=zone).total for a, b in pairwise(limits)]
+        assert sum((Counter(amounts(part)) for part in parts), Counter()) == amounts(whole.total)
+        assert all(ms > 0 for row in whole.rows for ms in amounts(row).values())
+
+
+@given(
+    st.integers(0, 365 * DAY_MS), st.integers(1, 3 * DAY_MS), st.sampled_from(ZONES), st.sampled_from(["hour", "day"])
+)
+@example(from_rfc3339("2026-04-04T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")  # Lord Howe: back by half an hour
+@example(from_rfc3339("2026-10-03T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")
+@example(from_rfc3339("2026-03-28T20:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")  # Beirut: there is no midnight
+@example(from_rfc3339("2026-10-24T19:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")
+def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(start, length, zone, unit):
+    start_ms, end_ms = YEAR + start, YEAR + start + length
+    found = list(bins(start_ms, end_ms, unit, zone))
+    assert found[0][0] <= start_ms < found[0][1]
+    assert found[-1][0] < end_ms <= found[-1][1]
+    assert all(before[1] == after[0] for before, after in pairwise(found))
+    form = "%Y-%m-%d" if unit == "day" else "%Y-%m-%d %H %z"
+    names = [(f"{local_in(begin, zone):{form}}", f"{local_in(end - 1, zone):{form}}") for begin, end in found]
+    assert all(first == last for first, last in names)
+    assert len({first for first, _ in names}) == len(names)
+    assert all(
+        floor(middle, unit, zone) == begin for begin, end in found for middle in (begin, (begin + end) // 2, end - 1)
+    )
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A database of two sources, with an open spell."""
+    store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
+    store.append(
+        [
+            of("11-24T12:00:00", 1000.001, "rock", lost=0.001),
+            of("11-24T12:00:00", 500, "jazz", source="line"),
+            of("11-24T12:30:00", 500, None, source="line"),
+        ],
+        [of("11-24T13:00:00", 3000, "rock")],
+    )
+    yield store
+    store.close()
+
+
+def told(capsys, *arguments, code=0):
+    assert main(["report", *arguments]) == code
+    return capsys.readouterr().out
+
+
+def test_people_read_shares_of_the_time_listened_and_a_total(kept, capsys):
+    assert told(capsys, "--by", "hour").splitlines() == [
+        "% of the time  listened   rock   jazz  refused   lost",
+        "2026-11-24, Tue",
+        "  13:00         0:33:20   50.0   25.0     25.0    0.0",
+        "  14:00         0:50:00  100.0      -        -      -",
+        "total           1:23:20   80.0   10.0     10.0    0.0",
+    ]
+    assert told(capsys, "--by", "source").splitlines()[1:] == [
+        "line            0:16:40      -   50.0     50.0      -",
+        "mic             1:06:40  100.0      -        -    0.0",
+        "total           1:23:20   80.0   10.0     10.0    0.0",
+    ]
+    assert told(capsys).splitlines()[1].startswith("2026-11-24, Tue   1:23:20")
+
+
+def test_an_hour_that_comes_twice_is_named_with_its_offset(tmp_path, capsys):
+    store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
+    store.append([of("10-25T00:00:00", 7200)], [])
+    store.close()
+    lines = told(capsys, "--by", "hour").splitlines()
+    assert [line.split("  ")[1] for line in lines[2:4]] == ["02:00 +0200", "02:00 +0100"]
+
+
+def test_csv_and_json_carry_exact_seconds_that_add_up(kept, capsys):
+    first, second, total = csv.DictReader(io.StringIO(told(capsys, "--by", "hour", "--csv")))
+    assert (first["start"], first["end"]) == ("2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00")
+    assert (first["listened_s"], first["rock_s"], first["lost_s"]) == ("2000.001", "1000.000", "0.001")
+    assert (total["start"], total["listened_s"], total["silence_s"]) == ("total", "5000.001", "0.000")
+    columns = [key for key in total if key.endswith("_s") and key != "listened_s"]
+    for row in (first, second, total):
+        assert sum(round(1000 * float(row[key])) for key in columns) == round(1000 * float(row["listened_s"]))
+    found = json.loads(told(capsys, "--by", "source", "--json"))
+    assert (found["node"], [row["name"] for row in found["rows"]]) == ("box", ["line", "mic"])
+    assert found["total"] == {
+        "listened_s": 5000.001, "genres_s": {"rock": 4000.0, "jazz": 500.0}, "silence_s": 0.0, "dead_air_s": 0.0,
+        "not_music_s": 0.0, "refused_s": 500.0, "lost_s": 0.001,
+    }  # fmt: skip
+
+
+def test_a_range_and_a_source_can_be_chosen(kept, capsys):
+    arguments = ["--since", "2026-11-24 14:10", "--until", "2026-11-24 14:20", "--source", "mic"]
+    assert json.loads(told(capsys, "--json", *arguments))["total"]["listened_s"] == 600.0
+    assert main(["report", "--source", "attic"]) == 2
+    assert "nothing was heard in this range" in capsys.readouterr().err
+
+
+def test_a_range_finds_a_spell_whose_clock_was_set_back_far_before_it(tmp_path, capsys):
+    store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
+    store.append([of("11-24T12:00:00", 600, step=-7200)], [])
+    store.close()
+    found = json.loads(told(capsys, "--json", "--since", "2026-11-24 13:05"))
+    assert found["total"]["listened_s"] == 300.0
+
+
+def test_a_day_of_ten_genres_stays_readable(tmp_path, capsys):
+    genres = ["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"]
+    start = datetime(2026, 11, 23, 23, tzinfo=UTC)
+    spells = []
+    for minute in range(0, 24 * 60, 5):
+        at = f"{start + timedelta(minutes=minute):%m-%dT%H:%M:%S}"
+        kinds = [*genres, None]
+        spells.append(of(at, 300, kinds[minute // 5 % 11], lost=1))
+    store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
+    store.append(spells, [])
+    store.close()
+    lines = told(capsys, "--by", "hour").splitlines()
+    assert len(lines) == 1 + 1 + 24 + 1
+    assert max(map(len, lines)) <= 140
+    assert len({len(line) for line in lines if not line.startswith("2026")}) == 1

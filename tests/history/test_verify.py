@@ -1,0 +1,270 @@
+"""`genrewatch history verify`: what somebody does to a log behind our back is found, and what is normal is not."""
+
+import io
+import json
+import sqlite3
+import sys
+
+import pytest
+
+from edge.cli import main
+from edge.history.chain import record_hash
+from edge.history.database import database_path
+from edge.history.store import HistoryStore
+from tests.history.rig import NOON, spell
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A log of six records, closed."""
+    found = database_path(tmp_path, "box")
+    store = HistoryStore(found, "box", deliver=False)
+    genres = ["rock", "jazz", None, "pop", "rock", "blues"]
+    store.append([spell(genre, start_s=10 * i) for i, genre in enumerate(genres)], [])
+    store.close()
+    return found
+
+
+@pytest.fixture
+def tamper(path):
+    """Runs SQL on the log, as somebody would who has the file."""
+
+    def run(*statements):
+        db = sqlite3.connect(path)
+        for statement in statements:
+            db.execute(*([statement] if isinstance(statement, str) else statement))
+        db.commit()
+        db.close()
+
+    return run
+
+
+def verified(capsys, path, code):
+    assert main(["history", "verify", "--state", str(path.parent), "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def printed(capsys, path):
+    """What `history --json` prints."""
+    main(["history", "--state", str(path.parent), "--json"])
+    return capsys.readouterr().out.splitlines()
+
+
+def from_file(capsys, tmp_path, lines, code=0):
+    file = tmp_path / "lines.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    assert main(["history", "verify", "--json", "--file", str(file)]) == code
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_log_that_nobody_touched_is_whole(path, capsys):
+    found = verified(capsys, path, 0)
+    assert (found["node"], found["whole"], found["records"]) == ("box", True, 6)
+    assert (found["start"], found["end"]) == ("2026-11-24T12:00:00.000Z", "2026-11-24T12:01:00.000Z")
+    store = HistoryStore(path, "box", deliver=False)
+    assert found["head"] == store.head
+    store.close()
+    assert main(["history", "--state", str(path.parent), "verify"]) == 0
+    said = capsys.readouterr().out
+    assert "box: 6 records, 1 to 6, 2026-11-24T12:00:00.000Z to 2026-11-24T12:01:00.000Z" in said
+    assert f"head {found['head']}" in said
+
+
+def test_a_log_is_whole_while_it_is_written_and_before_its_first_record(tmp_path, capsys):
+    path = database_path(tmp_path, "box")
+    store = HistoryStore(path, "box", deliver=False)
+    assert verified(capsys, path, 0)["records"] == 0
+    store.append([spell()], [spell("jazz")])
+    assert verified(capsys, path, 0)["records"] == 1
+    store.close()
+
+
+def test_a_log_whose_oldest_records_were_forgotten_is_whole(path, capsys):
+    store = HistoryStore(path, "box", deliver=False)
+    store.prune(now_ms=NOON + 86_400_000 + 35_000, keep_days=1, max_bytes=10**9)
+    store.close()
+    found = verified(capsys, path, 0)
+    assert (found["records"], found["first_seq"]) == (3, 4)
+    store = HistoryStore(path, "box", deliver=False)
+    store.prune(now_ms=NOON + 10**10, keep_days=1, max_bytes=10**9)
+    store.close()
+    assert verified(capsys, path, 0)["records"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "seq", "what"),
+    [
+        (
+            ["UPDATE spells SET record = replace(record, '\"pop\"', '\"jazz\"') WHERE seq = 4"],
+            4,
+            "its contents are not",
+        ),
+        (
+            ["UPDATE spells SET record = replace(record, '\"lost_s\":0.0', '\"lost_s\":1') WHERE seq = 1"],
+            1,
+            "its contents",
+        ),
+        (["DELETE FROM spells WHERE seq IN (3, 4)"], 5, "what was between it and 2 has been taken out"),
+        (["DELETE FROM spells WHERE seq = 1"], 2, "it does not follow what the log begins with"),
+        (["UPDATE spells SET prev = 'x' WHERE seq = 3"], 3, "its prev is not the hash of 2"),
+        (["UPDATE spells SET source = 'line' WHERE seq = 3"], 3, "its source or times"),
+        (["UPDATE spells SET end_ms = 0 WHERE seq = 3"], 3, "its source or times"),
+        (["UPDATE spells SET record = 'rubbish' WHERE seq = 2"], 2, "it stands in the place of 2"),
+        (["DELETE FROM spells WHERE seq > 4"], None, "the last record given was 6, and the last there is 4"),
+        (["DELETE FROM spells"], None, "the last record given was 6, and the last there is 0"),
+        (["DELETE FROM meta"], None, "the table meta lacks anchor, first_seq, node"),
+    ],
+)
+def test_what_was_changed_taken_out_or_cut_off_is_found(path, tamper, capsys, change, seq, what):
+    tamper(*change)
+    found = verified(capsys, path, 1)
+    assert (found["whole"], found["wrong_seq"]) == (False, seq)
+    assert what in found["wrong"]
+    assert main(["history", "verify", "--state", str(path.parent)]) == 1
+    assert "NOT WHOLE: " + (f"record {seq}: " if seq else "") in capsys.readouterr().out
+
+
+def test_two_records_that_were_swapped_are_found(path, tamper, capsys):
+    columns = "source, start_ms, end_ms, record, prev, hash"
+    tamper(
+        f"CREATE TEMP TABLE held AS SELECT seq, {columns} FROM spells WHERE seq IN (3, 4)",
+        *(
+            f"UPDATE spells SET ({columns}) = (SELECT {columns} FROM held WHERE seq = {other}) WHERE seq = {seq}"
+            for seq, other in ((3, 4), (4, 3))
+        ),
+    )
+    found = verified(capsys, path, 1)
+    assert (found["records"], found["wrong_seq"]) == (2, 3)
+    assert found["wrong"] == "it stands in the place of 3, but says of itself that it is 4"
+
+
+def test_swapped_records_whose_numbers_were_changed_too_are_found(path, tamper, capsys):
+    tamper("UPDATE spells SET record = replace(record, '\"seq\":3', '\"seq\":4') WHERE seq = 3")
+    assert verified(capsys, path, 1)["wrong_seq"] == 3
+
+
+def forged(path, prev=None):
+    """A seventh record, right in itself; it follows the sixth unless told otherwise."""
+    db = sqlite3.connect(path)
+    record, head = db.execute("SELECT record, hash FROM spells WHERE seq = 6").fetchone()
+    db.close()
+    record, prev = {**json.loads(record), "seq": 7, "genre": "forged"}, prev or head
+    return (
+        "INSERT INTO spells SELECT 7, source, start_ms, end_ms, ?, ?, ? FROM spells WHERE seq = 6",
+        (json.dumps(record), prev, record_hash(prev, record)),
+    )
+
+
+def test_a_forged_record_that_hangs_on_nothing_is_found(path, tamper, capsys):
+    tamper(forged(path, prev="f" * 64))
+    found = verified(capsys, path, 1)
+    assert (found["wrong_seq"], found["records"]) == (7, 6)
+    assert "its prev is not the hash of 6" in found["wrong"]
+
+
+def test_a_forger_who_knows_the_newest_hash_makes_another_head(path, tamper, capsys):
+    before = verified(capsys, path, 0)["head"]
+    tamper(forged(path))
+    assert verified(capsys, path, 0)["head"] != before  # which is why the head is worth noting elsewhere
+
+
+def test_a_record_and_its_hash_changed_together_is_found_at_the_next(path, tamper, capsys):
+    db = sqlite3.connect(path)
+    record, prev = db.execute("SELECT record, prev FROM spells WHERE seq = 3").fetchone()
+    db.close()
+    record = {**json.loads(record), "genre": "jazz"}
+    change = "UPDATE spells SET record = ?, hash = ? WHERE seq = 3"
+    tamper((change, (json.dumps(record), record_hash(prev, record))))
+    found = verified(capsys, path, 1)
+    assert found["wrong_seq"] == 4
+    assert "its prev is not the hash of 3: one of the two was changed" in found["wrong"]
+
+
+def test_a_log_of_another_node_under_this_name_is_found(path, tamper, capsys):
+    tamper("UPDATE meta SET value = 'attic' WHERE key = 'node'")
+    assert "it is a record of node box, not of attic" in verified(capsys, path, 1)["wrong"]
+
+
+def test_a_file_that_is_damaged_or_no_database_is_not_whole(path, capsys):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * 8192 + whole[12_288:])
+    assert "the file is damaged" in verified(capsys, path, 1)["wrong"]
+    path.write_bytes(b"rubbish" * 1000)
+    assert "the file is damaged: file is not a database" in verified(capsys, path, 1)["wrong"]
+
+
+def test_printed_records_are_checked_from_a_file_and_from_standard_input(path, tmp_path, capsys, monkeypatch):
+    lines = printed(capsys, path)
+    (found,) = from_file(capsys, tmp_path, lines)
+    assert (found["node"], found["whole"], found["records"], found["gaps"]) == ("box", True, 6, [])
+    assert found["head"] == json.loads(lines[-1])["hash"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
+    assert main(["history", "verify", "--file", "-"]) == 0
+    assert "box: 6 records, 1 to 6" in capsys.readouterr().out
+
+
+def test_what_is_missing_between_records_is_said_and_what_follows_is_still_checked(path, tmp_path, capsys):
+    lines = printed(capsys, path)
+    (found,) = from_file(capsys, tmp_path, [*lines[:1], *lines[2:3], *lines[5:]])
+    assert (found["whole"], found["gaps"]) == (True, [[2, 2], [4, 5]])
+    changed = lines[5].replace("blues", "pop")
+    (found,) = from_file(capsys, tmp_path, [*lines[:1], *lines[2:3], changed], code=1)
+    assert found["wrong_seq"] == 6
+
+
+def test_records_out_of_order_twice_and_with_their_topics_are_whole(path, tmp_path, capsys):
+    lines = printed(capsys, path)
+    late = json.dumps({**json.loads(lines[1]), "backfilled": True})
+    delivered = [f"genrewatch/box/mic/history {line}" for line in (*lines[2:], late, lines[0], lines[1])]
+    (found,) = from_file(capsys, tmp_path, ["genrewatch/box/status online", *delivered])
+    assert (found["whole"], found["records"], found["gaps"]) == (True, 6, [])
+
+
+def test_nodes_are_checked_each_for_itself(path, tmp_path, capsys):
+    lines = printed(capsys, path)
+    attic = HistoryStore(database_path(tmp_path / "attic", "attic"), "attic", deliver=False)
+    other = spell()
+    other.setting = type(other.setting)(**{**vars(other.setting), "node": "attic"})
+    attic.append([other], [])
+    attic.close()
+    both = [lines[0], *printed(capsys, database_path(tmp_path / "attic", "attic")), *lines[1:]]
+    assert [(found["node"], found["records"]) for found in from_file(capsys, tmp_path, both)] == [
+        ("box", 6),
+        ("attic", 1),
+    ]
+
+
+@pytest.mark.parametrize("field", ["genre", "start", "seq", "prev", "hash", "votes", "node"])
+def test_a_printed_record_of_which_any_field_was_changed_is_found(path, tmp_path, capsys, field):
+    lines = printed(capsys, path)
+    record = json.loads(lines[2])
+    record[field] = 4 if field == "seq" else f"{record[field]}x"
+    found = from_file(capsys, tmp_path, [*lines[:2], json.dumps(record), *lines[3:]], code=1)
+    assert any(one["wrong"] for one in found)
+
+
+def test_a_new_log_where_the_numbers_go_straight_on_is_said_to_begin_anew(path, tmp_path, capsys):
+    lines = printed(capsys, path)
+    path.unlink()
+    path.with_suffix(".seq").write_text("6\n")
+    store = HistoryStore(path, "box", deliver=False)
+    store.append([spell()], [])
+    store.close()
+    (found,) = from_file(capsys, tmp_path, [*lines, *printed(capsys, path)])
+    assert (found["whole"], found["begun_anew"], found["records"]) == (True, [7], 7)
+
+
+def test_the_open_spell_is_no_finished_record_and_a_file_without_any_is_an_error(path, tmp_path, capsys):
+    store = HistoryStore(path, "box", deliver=False)
+    store.append([], [spell("pop")])
+    (found,) = from_file(capsys, tmp_path, printed(capsys, path))
+    store.close()
+    assert found["records"] == 6
+    for text in ("", "online\n", '{"genre": "rock"}\n', "[1]\n", "{" * 9000):
+        (tmp_path / "none").write_text(text)
+        assert main(["history", "verify", "--file", str(tmp_path / "none")]) == 2
+        assert "no records in it, expected JSON lines" in capsys.readouterr().err
+    assert main(["history", "verify", "--file", str(tmp_path / "absent")]) == 2
+    assert "no such file or directory" in capsys.readouterr().err
+    assert main(["history", "verify", "--file", "-", "--node", "box"]) == 2
+    assert "--file: found with --node or --state" in capsys.readouterr().err
