@@ -124,6 +124,10 @@ class Daemon:
         """See `Commands`."""
         self._order(lambda: self._change_bundle(name))
 
+    def tell_health(self) -> None:
+        """See `Commands`."""
+        self._order(lambda: self._tell(lambda sink: sink.publish_health(self.health())))
+
     def source_online(self, source_id: str, why: str) -> None:
         """See `SourceEvents`."""
         self._heard[source_id].online, self._heard[source_id].offline_why = True, None

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from edge import payload
+
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
@@ -28,7 +30,7 @@ def now() -> Moment:
 def rfc3339(utc_ms: int) -> str:
     """Milliseconds since 1970 -> `2026-11-22T16:07:30.166Z`."""
     stamp = datetime.fromtimestamp(utc_ms // 1000, UTC).replace(microsecond=utc_ms % 1000 * 1000)
-    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return payload.rfc3339(stamp)
 
 
 def from_rfc3339(text: str) -> int:

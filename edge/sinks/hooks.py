@@ -10,10 +10,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from edge.contract.errors import ConfigError
+from edge.payload import rfc3339
 from edge.pipeline import Listener, SegmentResult
 from edge.sinks.events import Changes, Event, event_body
 from edge.sinks.hook_config import HookConfig
@@ -104,7 +105,7 @@ class HookSink(Sink):
     def _say(self, events: Sequence[Event]) -> None:
         for event in events:
             name = self._names.get(event.source, event.source)
-            ts = self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            ts = rfc3339(self._clock())
             model, version = self._models.get(event.source, (None, None))
             told = event_body(event, node=self._node, name=name, ts=ts, model=model, version=version)
             body = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -41,7 +41,7 @@ __all__ = ["Backoff", "MqttConfig", "MqttSink"]
 
 FAREWELL_S = 3.0
 AFTER_BIRTH_S = (0.5, 5.0)
-"""A while, drawn at random, that Home Assistant is given after it has said that it has started."""
+"""A while, drawn at random, that Home Assistant is given after it has started, and after it has heard of us."""
 
 
 @dataclass(kw_only=True)
@@ -169,8 +169,8 @@ class MqttSink(Sink):
             self._send(self._topics.listen(source_id, not off))
             if off:
                 self._changes.off(source_id)
-                known.playing, known.heard = NowPlaying(), None
-                self._tell(source_id, silent_fields("off", None))
+                known.playing = NowPlaying()
+                self._tell(source_id, silent_fields("off", known.heard))
 
     def publish_result(self, source_id: str, result: SegmentResult) -> None:
         """Says what a segment changed: its votes, and the state if that is new or a heartbeat is due."""
@@ -237,7 +237,6 @@ class MqttSink(Sink):
     def _birth(self) -> None:
         """On every new connection: what there is, who is there, and what still holds of their states."""
         with self._lock:
-            self._send(self._topics.status(ONLINE))
             for message in self._discovery.forgotten():
                 self._send(message)
             self._greet()
@@ -246,14 +245,32 @@ class MqttSink(Sink):
 
     def _greet(self) -> None:
         """All that Home Assistant needs, in the order in which it needs it."""
+        self._send(self._topics.status(ONLINE))
         self._discover()
         for name, known in self._sources.items():
             if known.off is not None:
                 self._send(self._topics.listen(name, not known.off))
             if known.online is not None:
                 self._send(self._topics.availability(name, known.online))
-        for name, known in self._sources.items():
-            self._send_state(name, known)
+        self._repeat()
+        if self._config.discovery:  # Home Assistant subscribes a while after it has heard of a topic
+            self._later(self._repeat)
+
+    def _repeat(self) -> None:
+        """What no broker keeps for those who come late."""
+        with self._lock:
+            for name, known in self._sources.items():
+                self._send_state(name, known)
+        if self._inbox.commands:
+            self._inbox.commands.tell_health()
+
+    def _later(self, say: Callable[[], None]) -> None:
+        """After a while, drawn at random so that not all boxes speak at once, instead of what was to be said then."""
+        if self._greeting:
+            self._greeting.cancel()
+        self._greeting = threading.Timer(random.uniform(*self._after_birth_s), say)
+        self._greeting.daemon = True
+        self._greeting.start()
 
     def _discover(self) -> None:
         for message in self._discovery.messages(self._manifest):
@@ -265,15 +282,10 @@ class MqttSink(Sink):
             self._inbox.take(received)
         elif received.payload == ONLINE and not received.retain:
             with self._lock:
-                if self._greeting:
-                    self._greeting.cancel()
-                self._greeting = threading.Timer(random.uniform(*self._after_birth_s), self._greet_again)
-                self._greeting.daemon = True
-                self._greeting.start()
+                self._later(self._greet_again)
 
     def _greet_again(self) -> None:
         with self._lock:
-            self._send(self._topics.status(ONLINE))
             self._greet()
 
     def _subscriptions(self) -> list[str]:

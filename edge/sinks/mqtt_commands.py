@@ -23,6 +23,9 @@ class Commands(Protocol):
     def set_bundle(self, name: str) -> None:
         """Use another model."""
 
+    def tell_health(self) -> None:
+        """Say how the node is: somebody has come who does not know."""
+
 
 class Inbox:
     """Sorts what comes in."""

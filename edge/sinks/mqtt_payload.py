@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from edge.contract.bundle import Manifest
-from edge.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
+from edge.payload import SCHEMA_VERSION, level_fields, rfc3339, rounded, verdict_fields
 from edge.pipeline import SegmentResult
 from edge.sinks.events import Event, event_body
 from edge.sources import NowPlaying
@@ -36,7 +36,7 @@ class Writer:
 
     def stamp(self) -> str:
         """The time now, RFC 3339 in UTC with milliseconds."""
-        return self.clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(self.clock())
 
     def state(
         self,
@@ -71,7 +71,7 @@ class Writer:
         return _json(body)
 
     def votes(self, source: str, result: SegmentResult, labels: Sequence[str]) -> bytes:
-        """One segment: its own label, the best of its posterior, whose elements are `labels`, and the tally after it."""
+        """One segment: its label, the best of its posterior, whose elements are `labels`, and the tally after it."""
         posterior = None
         if result.ballot.posterior is not None:
             best = result.ballot.posterior.argsort()[::-1][: self.top_k]

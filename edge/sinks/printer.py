@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from edge.contract.vote import Verdict
-from edge.payload import result_fields
+from edge.payload import result_fields, rfc3339
 from edge.pipeline import SegmentResult
 from edge.sinks.mqtt_payload import utc_now
 from edge.sinks.sink import Sink
@@ -81,7 +81,7 @@ class JsonPrinter(Sink):
         self._line({"source": source_id, **result_fields(result)})
 
     def _line(self, record: dict[str, Any]) -> None:
-        stamped = {"ts": self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z"), **record}
+        stamped = {"ts": rfc3339(self._clock()), **record}
         with self._lock:
             print(json.dumps(stamped, allow_nan=False), file=self._out, flush=True)
 

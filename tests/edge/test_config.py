@@ -7,6 +7,7 @@ import pytest
 
 from edge.cli import main
 from edge.config import load_config
+from edge.contract.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "genrewatch.toml"
 
@@ -78,3 +79,36 @@ def test_an_impossible_vote_is_refused_before_anything_starts(tmp_path, capsys, 
 def test_a_missing_configuration_file_is_one_line(capsys):
     assert main(["listen", "--config", "/nowhere/genrewatch.toml"]) == 2
     assert capsys.readouterr().err == "genrewatch: /nowhere/genrewatch.toml: no such file or directory\n"
+
+
+def test_a_file_with_a_password_must_be_its_owners_alone(tmp_path, capsys):
+    path = tmp_path / "genrewatch.toml"
+    path.write_text("[mqtt]\nusername = 'box'\npassword = 'geheim'\n")
+    path.chmod(0o644)
+    assert main(["listen", "--config", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}: mqtt.password: others of this machine can read it (mode 644), expected chmod 600" in error
+    assert "geheim" not in error
+    path.chmod(0o600)
+    assert load_config(path).mqtt.password == "geheim"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[history]\nkeep_days = 0", "history.keep_days: found 0, expected 1 to 36500"),
+        (
+            "[history]\nmax_mb = 1\nposteriors = 5000",
+            "history.posteriors: found 5000, expected 0 to 1250",
+        ),
+        ("[history]\nkeep = 3", "history.keep: unknown key, did you mean keep_days?"),
+        ("[[hook]]\non = ['genre']\nurl = 'http://x/'", "hook[0].on"),
+        ("[mqtt]\ndiscovery_prefix = 'a b'", "mqtt.discovery_prefix: found 'a b'"),
+    ],
+)
+def test_the_new_tables_are_read_as_strictly(tmp_path, text, message):
+    path = tmp_path / "genrewatch.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_config(path)
+    assert message in str(refused.value)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge.drill.proc import children
 from edge.sinks.hooks import HookConfig, HookSink, Patience
 from edge.sources import NowPlaying
 from tests.edge.hook_rig import LONG_S, alive, python, running_hooks, settled, until
@@ -231,15 +232,6 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path: Path, caplog: p
     ]
 
 
-def children() -> list[int]:
-    """The processes that this one has started."""
-    return [
-        int(pid)
-        for task in os.listdir("/proc/self/task")
-        for pid in Path(f"/proc/self/task/{task}/children").read_text().split()
-    ]
-
-
 def test_an_event_that_has_waited_too_long_is_dropped(tmp_path: Path) -> None:
     command = append_to(tmp_path / "told", "os.environ['GENREWATCH_GENRE']")
     with running_hooks(on_change(command), patience=Patience(keep_s=0.0)) as sink:
@@ -286,6 +278,6 @@ def test_nothing_is_left_after_many_events() -> None:
         with running_hooks(on_change("true")) as sink:
             change_genre(sink, events)
             settled(sink, ran=events)
-        return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children())
+        return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children(os.getpid()))
 
     assert left_after(40) == left_after(2)

@@ -37,6 +37,8 @@ class Obedient:
     def set_bundle(self, name: str) -> None:
         self.told.append(("bundle", name))
 
+    def tell_health(self) -> None: ...
+
     def wait(self, count: int) -> list[tuple[str, object]]:
         deadline = time.monotonic() + 10
         while len(self.told) < count:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +113,19 @@ def test_attempts_grow_rarer_up_to_a_limit_and_are_never_all_at_once() -> None:
     assert all(most / 2 <= delay <= most for delay, most in zip(delays, [1, 2, 4, 8, 15, 15, 15], strict=True))
     assert 30 <= backoff.delay_s(1000, Outcome.REFUSED, rng) <= 60
     assert len({backoff.delay_s(9, Outcome.REFUSED, rng) for _ in range(10)}) == 10
+
+
+def test_systemd_credentials_bring_the_login_after_the_environment_and_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "mqtt_username").write_text("box\n")
+    (tmp_path / "mqtt_password").write_text("gehe im\n")
+    given = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    config = MqttConfig(username="file", password="old").with_environment(given)
+    assert (config.username, config.password) == ("box", "gehe im")
+    over = MqttConfig().with_environment({**given, "GENREWATCH_MQTT_PASSWORD": "new"})
+    assert (over.username, over.password) == ("box", "new")
+    (tmp_path / "mqtt_password").unlink()
+    assert MqttConfig().with_environment(given).password is None
+    assert MqttConfig(username="u").with_environment({"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}).username == "u"
+    (tmp_path / "mqtt_password").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="mqtt_password: cannot be read"):
+        MqttConfig().with_environment(given)
