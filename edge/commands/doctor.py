@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from edge.config import ListenConfig
 from edge.contract.bundle import Manifest, load_bundle
 from edge.contract.errors import GenrewatchError
 from edge.golden import check_golden
+from edge.history.database import Damaged, Unavailable, judged, open_for_reading
 from edge.node import state_directory
 from edge.runtime import runtime_version
 from edge.sinks.mqtt import MqttConfig
@@ -45,6 +47,7 @@ def doctor(*, bundle: str | None, mqtt: str, as_json: bool) -> int:
         _try("microphone", "absent", _microphone),
         _try("broker", "absent", lambda: _broker(mqtt)),
         _try("disk", "wrong", _disk),
+        _try("history", "wrong", _history),
     ]
     for check in checks:
         print(json.dumps(asdict(check)) if as_json else f"{check.result:6}  {check.name:10}  {check.detail}")
@@ -91,6 +94,26 @@ def _broker(url: str) -> str:
     if url in ("auto", "none"):
         url = DEFAULT_BROKER
     return try_broker(MqttConfig(url=url).with_environment(os.environ))
+
+
+def _history() -> str:
+    """Whether the logs of this box can be read; whether they are whole is for `genrewatch history verify`."""
+    directory = state_directory()
+    told = []
+    for path in sorted(directory.glob("history-*.db")):
+        if ".damaged-" in path.name:
+            told.append(f"{path.name} was set aside")
+            continue
+        try:
+            db = open_for_reading(path)
+        except (Unavailable, Damaged) as why:
+            raise OSError(f"{path}: {why}") from None
+        with closing(db), judged():
+            stored, waiting = (
+                db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")
+            )
+        told.append(f"{path.stem.removeprefix('history-')}: {stored} spells kept, {waiting} to be delivered")
+    return ", ".join(told) or f"none in {directory} yet"
 
 
 def _disk() -> str:

@@ -7,7 +7,10 @@ import sys
 import pytest
 
 from edge.cli import main
+from edge.history.database import database_path
+from edge.history.store import HistoryStore
 from tests.edge.microphones import LINE_IN, ROOT, YETI, Microphones
+from tests.history.rig import spell
 from tests.servers import Mosquitto, free_port
 
 
@@ -62,6 +65,23 @@ def test_doctor_tells_what_is_absent_from_what_is_wrong(machine, tmp_path, capsy
     machine.setenv("GENREWATCH_STATE", str(tmp_path / "file" / "state"))
     assert main(["doctor", "--json"]) == 1
     assert checks(capsys)["disk"]["result"] == "wrong"
+
+
+def test_doctor_tells_of_the_history_and_of_one_that_cannot_be_read(machine, tmp_path, capsys):
+    machine.setenv("GENREWATCH_STATE", str(tmp_path))
+    main(["doctor", "--json"])
+    assert checks(capsys)["history"]["detail"] == f"none in {tmp_path} yet"
+    store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=True)
+    store.append([spell(), spell()], [])
+    store.strike([1])
+    store.close()
+    main(["doctor", "--json"])
+    assert checks(capsys)["history"]["detail"] == "box: 2 spells kept, 1 to be delivered"
+    database_path(tmp_path, "attic").write_bytes(b"rubbish " * 1000)
+    assert main(["doctor", "--json"]) == 1
+    history = checks(capsys)["history"]
+    assert history["result"] == "wrong"
+    assert "history-attic.db" in history["detail"]
 
 
 def test_bench_measures_every_stage(capsys):
