@@ -172,6 +172,8 @@ class HistoryStore:
         if meta["node"] != self._node:
             raise Damaged(f"the history of {meta['node']}, not of {self._node}")
         self._last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()[0]
+        if self._last < self._reserved - RESERVE - 1:  # an old copy of the file: what it lacks has its numbers already
+            self._last = self._reserved
         newest = self._db.execute("SELECT hash FROM spells ORDER BY seq DESC LIMIT 1").fetchone()
         self._head = newest[0] if newest else meta["anchor"]
         self._count()

@@ -109,6 +109,22 @@ def test_a_new_database_begins_beyond_every_number_that_a_lost_one_may_have_give
     assert rows(tmp_path)[0][2] == genesis("box", again.last_seq)
 
 
+def test_an_old_copy_of_the_file_does_not_give_numbers_again(tmp_path):
+    store, path = opened(tmp_path), database_path(tmp_path, "box")
+    store.append([spell()], [])
+    store.close()
+    old = path.read_bytes()
+    store = opened(tmp_path)
+    store.append([spell() for _ in range(2500)], [])
+    store.close()
+    path.write_bytes(old)
+    store = opened(tmp_path)
+    store.append([spell()], [])
+    assert store.last_seq > 2501
+    first, second = rows(tmp_path)
+    assert second[2] == first[3], "the chain goes on"
+
+
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "newer", "flipped"])
 def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path, damage):
     path = database_path(tmp_path, "box")
