@@ -24,9 +24,10 @@ class Memory:
 
     def __init__(self, path: Path | None) -> None:
         """`path` is the file; without one, all is forgotten at the end."""
-        self._path, self._lock, self._complained = path, threading.RLock(), False
+        self._path, self._lock, self._complained = path, threading.Lock(), False
         self._values = _read(path) if path else {}
         self._used: dict[str, int] = {}
+        self._counting = threading.Lock()  # apart, so that who counts does not wait for who writes
 
     def get(self, key: str, default: T) -> T:
         """The value, if it has the type of `default`; else `default`."""
@@ -44,7 +45,7 @@ class Memory:
 
     def number(self, key: str) -> int:
         """1, 2, 3 ...: never the same number again, though a kill may leave many out."""
-        with self._lock:
+        with self._counting:
             used = self._used.get(key, self.get(key, 0)) + 1
             if used > self.get(key, 0):
                 self.put(key, used + RESERVED)
@@ -53,7 +54,7 @@ class Memory:
 
     def close(self) -> None:
         """Gives back the numbers that were not used."""
-        with self._lock:
+        with self._counting:
             for key, used in self._used.items():
                 self.put(key, used)
 
