@@ -7,7 +7,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge.contract.errors import ConfigError
@@ -76,8 +76,7 @@ def _follow(path: Path, selection: Selection, show: Show) -> int:
 
 
 def _show_json(records: list[Record]) -> None:
-    for record in records:
-        print(json.dumps(record), flush=True)
+    _print(json.dumps(record) for record in records)
 
 
 def _show_csv() -> Show:
@@ -103,10 +102,14 @@ def _show_lines() -> Show:
     def show(records: list[Record]) -> None:
         nonlocal width
         width = max([width, *(len(record["source"]) for record in records)])
-        for record in records:
-            print(describe(record, width), flush=True)
+        _print(describe(record, width) for record in records)
 
     return show
+
+
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()
 
 
 def describe(record: Record, width: int) -> str:

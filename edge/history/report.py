@@ -62,6 +62,7 @@ def report(
 ) -> Report:
     """The airtime of spells, as far as they lie in the range; `zone` None is that of the system."""
     rows: dict[Any, Row] = {}
+    latest: list[tuple[int, int]] = []
     for record in records:
         start_ms, end_ms = lasted(record)
         first_ms = start_ms if since_ms is None else max(start_ms, since_ms)
@@ -72,7 +73,11 @@ def report(
             row = rows.setdefault(record["source"], Row(name=record["source"]))
             _add(row, record, (start_ms, end_ms), (first_ms, last_ms))
             continue
-        for begin, end in bins(first_ms, last_ms, by, zone):
+        if not latest or first_ms < latest[-1][0] or last_ms > latest[-1][1]:
+            latest = list(bins(first_ms, last_ms, by, zone))
+        else:
+            latest = latest[-1:]  # as nearly always
+        for begin, end in latest:
             row = rows.setdefault(begin, Row(start_ms=begin, end_ms=end))
             _add(row, record, (start_ms, end_ms), (max(begin, first_ms), min(end, last_ms)))
     return _finished(by, [row for _, row in sorted(rows.items()) if row.listened_ms])
@@ -84,7 +89,7 @@ def lasted(record: Mapping[str, Any]) -> tuple[int, int]:
     It lasts a millisecond at least, so that it lies in one bin at least.
     """
     start_ms, end_ms = from_rfc3339(record["start"]), from_rfc3339(record["end"])
-    if record["clock_step_s"] or end_ms < start_ms:
+    if record["clock_step_s"]:
         end_ms = start_ms + round(1000 * (record["mono_end_s"] - record["mono_start_s"]))
     return start_ms, max(end_ms, start_ms + 1)
 

@@ -134,6 +134,13 @@ def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, listen
     assert "a posterior of 1 bytes" in capsys.readouterr().err
 
 
+def test_a_label_that_is_not_what_the_posterior_says_is_a_disagreement():
+    of = stream()
+    segments = told(of, ["jazz"] * 4)
+    segments[1] = replace(segments[1], label="blues")
+    assert answers(of, segments) == [True, "no", True, True]
+
+
 def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, listener, results, capsys):
     path = recorded(tmp_path, listener, results)
     recorded(tmp_path, listener, results[:5], source="line")

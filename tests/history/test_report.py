@@ -26,6 +26,7 @@ from tests.history.rig import spell
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(n) for n in ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Asia/Beirut")]
+ST_JOHNS = ZoneInfo("America/St_Johns")
 YEAR = from_rfc3339("2026-01-01T00:00:00Z")
 
 
@@ -211,6 +212,7 @@ def test_totals_are_the_sum_of_the_spells_whatever_the_borders(spells, zone, cut
 @example(from_rfc3339("2026-10-03T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")
 @example(from_rfc3339("2026-03-28T20:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")  # Beirut: there is no midnight
 @example(from_rfc3339("2026-10-24T19:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")
+@example(from_rfc3339("2010-11-07T01:10:00Z") - YEAR, 3 * HOUR_MS, ST_JOHNS, "hour")  # set back at one past midnight
 def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(start, length, zone, unit):
     start_ms, end_ms = YEAR + start, YEAR + start + length
     found = list(bins(start_ms, end_ms, unit, zone))

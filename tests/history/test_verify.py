@@ -193,6 +193,21 @@ def test_a_file_that_is_damaged_or_no_database_is_not_whole(path, capsys):
     assert "the file is damaged: file is not a database" in verified(capsys, path, 1)["wrong"]
 
 
+def test_damage_where_no_record_lies_is_found_too(path, capsys):
+    db = sqlite3.connect(path)
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'spells_end'").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek(page * size - 20)
+        file.write(bytes(20))
+    assert main(["history", "--state", str(path.parent)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    found = verified(capsys, path, 1)
+    assert (found["wrong_seq"], found["records"]) == (None, 0)
+    assert found["wrong"].startswith("the file is damaged: ")
+
+
 def test_printed_records_are_checked_from_a_file_and_from_standard_input(path, tmp_path, capsys, monkeypatch):
     lines = printed(capsys, path)
     (found,) = from_file(capsys, tmp_path, lines)
