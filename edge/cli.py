@@ -84,14 +84,29 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=float, default=20.0, help="how long, with --sources (default 20)")
     bench.set_defaults(handler=_bench)
 
+    _drill_command(commands)
+    return top
+
+
+def _drill_command(commands: Any) -> None:
     drill = commands.add_parser("drill", help="play every fault that a source can have, and check what is said of it")
     drill.add_argument("--short", action="store_true", help="short stall times: under a minute")
     drill.add_argument("--only", action="append", metavar="ROW", help="one row of the table; again for several")
-    drill.add_argument("--json", action="store_true", help="print a JSON line for each row")
+    drill.add_argument("--json", action="store_true", help="print JSON lines")
     drill.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to a file as well")
     drill.add_argument("--soak", type=float, metavar="HOURS", help="hours of sound at full speed, with faults, instead")
+    instead = drill.add_argument_group("is anything lost? (these are played instead; several one after the other)")
+    instead.add_argument("--kills", type=int, metavar="N", help="kill the daemon N times, and the broker beside it")
+    instead.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments of the kills (default 0)")
+    instead.add_argument("--fleet", type=int, metavar="N", help="N nodes on one broker, killed in the middle")
+    instead.add_argument("--minutes", type=float, default=2.0, metavar="M", help="how long, with --fleet (default 2)")
+    instead.add_argument("--outages", type=int, metavar="N", help="kill the broker N times for a while")
+    instead.add_argument("--outage-s", type=float, default=60.0, metavar="S", help="for so long (default 60)")
+    instead.add_argument(
+        "--audio", type=Path, nargs="+", metavar="FILE", help="clips to play in it (default made ones)"
+    )
+    instead.add_argument("--disk", action="store_true", help="full and read-only disk, damaged database, a set clock")
     drill.set_defaults(handler=_drill)
-    return top
 
 
 def _clean_mqtt_command(commands: Any) -> None:

@@ -4,28 +4,31 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from edge.commands.drill_history import run_history_drills, wants_history
+from edge.commands.drill_table import line, markdown
 from edge.contract.errors import ConfigError
-from edge.drill.runner import ROWS, Result, drill
+from edge.drill.runner import ROWS, drill
 from edge.drill.soak import Reading, soak
 
-HEAD = ("fault", "what was seen", "back after", "lost s", "really", "verdict")
+__all__ = ["markdown", "run_drill", "run_soak"]
 
 
 def run_drill(parsed: argparse.Namespace) -> int:
     """Plays and prints; returns 1 when a row failed."""
     if parsed.soak is not None:
         return run_soak(parsed.soak, as_json=parsed.json)
+    if wants_history(parsed):
+        return run_history_drills(parsed)
     known = [row.name for row in ROWS]
     for name in parsed.only or ():
         if name not in known:
             raise ConfigError("--only", f"no row {name!r}", ", ".join(known))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="genrewatch-drill-") as directory:
-        tell = (lambda result: None) if parsed.json else (lambda result: print(_line(result), flush=True))
+        tell = (lambda result: None) if parsed.json else (lambda result: print(line(result), flush=True))
         results = drill(Path(directory), short=parsed.short, only=parsed.only or (), tell=tell)
     count = {verdict: sum(result.verdict == verdict for result in results) for verdict in ("pass", "fail", "skipped")}
     if parsed.json:
@@ -67,23 +70,3 @@ def _print_reading(reading: Reading) -> None:
 
 def _print_json(reading: Reading) -> None:
     print(json.dumps(asdict(reading)), flush=True)
-
-
-def markdown(results: Sequence[Result]) -> str:
-    """The table, for a page."""
-    rows = [HEAD, ("---",) * len(HEAD), *map(_cells, results)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _line(result: Result) -> str:
-    fault, seen, back, lost, really, verdict = _cells(result)
-    times = f"back after {back:>6}  " if back != "-" else ""
-    losses = f"lost {lost} s (really {really})" if lost != "-" else ""
-    return f"{verdict:7}  {result.name:14} {fault:40}  {seen}  {times}{losses}".rstrip()
-
-
-def _cells(result: Result) -> tuple[str, ...]:
-    outcome = result.outcome
-    back = "-" if outcome.recovered_s is None else f"{outcome.recovered_s:.1f} s"
-    lost, really = ("-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.lost_s, outcome.really_lost_s))
-    return result.fault, outcome.seen, back, lost, really, result.verdict

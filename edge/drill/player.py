@@ -5,8 +5,10 @@
 SOUND is raw PCM or, where a life begins with `wav=RATE/CHANNELS`, gets a header. Each start takes the next life; the
 last one is lived again and again. A life is steps: `play` or `play=SECONDS`, `burst=SECONDS` (all at once),
 `fast=SPEED` and `real` (from here on), `use=FILE/BYTES_PER_SECOND`, `noise=SECONDS`, `text`, `stall`, `wedge` (stall,
-and ignore SIGTERM), `deaf` (ignore SIGTERM from here on) and `die`. The journal gets a JSON line when a life starts,
-when its first sound is written and when it does wrong. It knows nothing of genrewatch: standard library only.
+and ignore SIGTERM), `deaf` (ignore SIGTERM from here on), `until=FILE` (play until there is such a file), `tally=FILE`
+(from here on, keep there how much has been written, 64 bytes a life) and `die`. The journal gets a JSON line when a
+life starts, when its first sound is written and when it does wrong. It knows nothing of genrewatch: standard library
+only.
 """
 
 import json
@@ -27,6 +29,8 @@ class Player:
         self.life = os.pread(self._journal, 2**20, 0).count(b'"start"')
         self._sounded_s = 0.0
         self._speed = 1.0
+        self._tally: int | None = None
+        self._started = time.monotonic()
         self.use(sound, bytes_per_s)
 
     def use(self, sound: str, bytes_per_s: int) -> None:
@@ -45,10 +49,10 @@ class Player:
         fmt = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
         self._write(b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data\xff\xff\xff\xff")
 
-    def play(self, seconds: float, *, noise: bool = False, at_once: bool = False) -> None:
+    def play(self, seconds: float, *, noise: bool = False, at_once: bool = False, until: str = "") -> None:
         """Sound or noise, in real time or faster."""
         start, done_s = time.monotonic(), 0.0
-        while done_s < seconds:
+        while done_s < seconds and not (until and os.path.exists(until)):
             ahead_s = start + done_s / self._speed - time.monotonic()
             if ahead_s > 0 and not at_once:
                 time.sleep(ahead_s)
@@ -58,6 +62,13 @@ class Player:
             self._write(os.urandom(n) if noise else self._next(n))
             done_s += CHUNK_S
             self._sounded_s += n / self._bytes_per_s
+            self._note()
+
+    def _note(self) -> None:
+        """Keeps the tally of this life, which may end at any moment."""
+        if self._tally is not None:
+            line = f"{self._started:.3f} {self._sounded_s:.3f}".ljust(63) + "\n"
+            os.pwrite(self._tally, line.encode(), 64 * self.life)
 
     def step(self, word: str) -> None:
         """One step of a life."""
@@ -78,6 +89,11 @@ class Player:
         elif name == "wav":
             rate, _, channels = value.partition("/")
             self.header(int(rate), int(channels))
+        elif name == "until":
+            self.play(float("inf"), until=value)
+        elif name == "tally":
+            self._tally = os.open(value, os.O_RDWR | os.O_CREAT, 0o644)
+            self._note()
         elif name == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:

@@ -15,6 +15,7 @@ from edge.contract.front_end import Samples
 RATE = programme.SAMPLE_RATE
 MUSIC_S = 20.0
 MP3_BITS = 96_000
+MEDLEY_PART_S = 8.0
 _BLOCK = 4096
 
 
@@ -35,6 +36,22 @@ class Sounds:
     def music(self) -> Path:
         """Music as s16le."""
         return self._raw("music.s16", s16(self.samples))
+
+    @cached_property
+    def programme(self) -> Samples:
+        """The whole demo programme, (n,) float32 at `RATE`."""
+        return np.concatenate(list(programme.programme_blocks()))
+
+    def medley(self, seed: int) -> Samples:
+        """The whole programme cut into parts of `MEDLEY_PART_S` and shuffled: no genre lasts. (n,) float32."""
+        n = round(MEDLEY_PART_S * RATE)
+        parts = [self.programme[at : at + n] for at in range(0, len(self.programme) - n + 1, n)]
+        np.random.default_rng(seed).shuffle(parts)
+        return np.concatenate(parts)
+
+    def medley_file(self, seed: int) -> Path:
+        """The same as s16le."""
+        return self._raw(f"medley-{seed}.s16", s16(self.medley(seed)))
 
     @cached_property
     def music_wav(self) -> Path:

@@ -19,7 +19,7 @@ from edge.drill.proc import descendants, runs
 from edge.drill.record import Record, Unmet
 
 ROOT = Path(edge.__file__).parent.parent
-START_S, END_S = 60.0, 30.0
+START_S, END_S, VANISH_S = 60.0, 30.0, 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,11 @@ class Setting:
     vote: Mapping[str, Any] = field(default_factory=dict)
     talkative: bool = True
     """Whether health and states come every second, and not as seldom as by default."""
+    health_s: float | None = None
+    """Seconds between health messages, if not as `talkative` says."""
+    mqtt: Mapping[str, Any] = field(default_factory=dict)
+    """What `[mqtt]` says beside where the broker is and how often."""
+    history: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the daemon and its children, over our own."""
 
@@ -51,23 +56,33 @@ class Subject:
     """A running daemon. What it says goes into `record`, the lines that it prints are kept."""
 
     def __init__(
-        self, directory: Path, setting: Setting, *, mqtt: bool | None = None, record: Record | None = None
+        self,
+        directory: Path,
+        setting: Setting,
+        *,
+        mqtt: bool | None = None,
+        record: Record | None = None,
+        url: str | None = None,
     ) -> None:
-        """Starts it, with a broker of its own if Mosquitto is installed (or as `mqtt` says)."""
+        """Starts it, with a broker of its own if Mosquitto is installed (or as `mqtt` says), or for the one at `url`.
+
+        Its state directory is `directory`/state: what one daemon leaves there, the next one there finds.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self.record = record or Record()
-        wants_mqtt = find_program("mosquitto") is not None if mqtt is None else mqtt
+        wants_mqtt = url is None and (find_program("mosquitto") is not None if mqtt is None else mqtt)
         self.broker = Mosquitto(directory / "broker", self.record) if wants_mqtt else None
         self.printed: list[str] = []
         self.complained: list[str] = []
         config = directory / "genrewatch.toml"
-        config.write_text(_toml(setting, self.broker.url if self.broker else "none"))
+        config.write_text(_toml(setting, url or (self.broker.url if self.broker else "none")))
+        self._reads_lines = url is None and self.broker is None
         command = [sys.executable, "-m", "edge", "listen", "--config", str(config)]
         environment = {**os.environ, **setting.environment}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            command if self.broker else [*command, "--json"],
+            [*command, "--json"] if self._reads_lines else command,
             env={**environment, "GENREWATCH_STATE": str(directory / "state")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -128,6 +143,29 @@ class Subject:
             reader.join(5)
         return Farewell(seconds=seconds, code=code, left=left)
 
+    def ended(self, within_s: float) -> Farewell:
+        """How it ended by itself; ended by SIGTERM when it does not in time."""
+        begin = time.monotonic()
+        try:
+            code = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return self.end()
+        for reader in self._readers:
+            reader.join(5)
+        return Farewell(seconds=time.monotonic() - begin, code=code, left=[])
+
+    def kill(self) -> list[int]:
+        """SIGKILL; returns which of the processes that it had started have not vanished soon after it."""
+        started_by_it = descendants(self.process.pid)
+        self.process.kill()
+        self.process.wait()
+        deadline = time.monotonic() + VANISH_S
+        while (left := [pid for pid in started_by_it if runs(pid)]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for reader in self._readers:
+            reader.join(5)
+        return left
+
     def close(self) -> None:
         """Ends whatever still runs."""
         if self.process.poll() is None:
@@ -146,14 +184,18 @@ class Subject:
 
     def _read(self, pipe: IO[str], lines: list[str]) -> None:
         for line in pipe:
-            if lines is self.printed and self.broker is None:
+            if lines is self.printed and self._reads_lines:
                 take_down_line(line, self.record)
             lines.append(line.rstrip("\n"))
 
 
 def _toml(setting: Setting, url: str) -> str:
-    lines = [f"node = {json.dumps(NODE)}", *(["health_s = 1"] if setting.talkative else [])]
+    health_s = setting.health_s or (1 if setting.talkative else None)
+    lines = [f"node = {json.dumps(NODE)}", *([f"health_s = {health_s:g}"] if health_s else [])]
     lines += ["", "[mqtt]", f"url = {json.dumps(url)}", *(["heartbeat_s = 1"] if setting.talkative else [])]
+    lines += _pairs(setting.mqtt)
+    if setting.history:
+        lines += ["", "[history]", *_pairs(setting.history)]
     if setting.vote:
         lines += ["", "[vote]", *_pairs(setting.vote)]
     for source in setting.sources:

@@ -1,0 +1,122 @@
+"""A daemon that is killed again and again: its sources, the moment of each kill, and how much sound each life was fed.
+
+Its sources are children of their own that write faster than real time and change what they play every few seconds of
+sound; each keeps a tally of what it has written, against which the history is held.
+"""
+
+import os
+import random
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edge.drill.broker import NODE
+from edge.drill.collector import Collector
+from edge.drill.sounds import RATE, Sounds
+from edge.drill.stage import PLAYER
+from edge.drill.subject import Setting, Subject
+from edge.history.database import database_path
+
+Moment = Literal["start", "any", "save", "delivery"]
+MOMENTS: tuple[Moment, ...] = ("start", "any", "save", "delivery")
+WEIGHTS = (15, 35, 25, 25)
+LONGEST_S = 2.5
+"""How long a daemon listens before its kill, at most; then it waits for a save or a delivery."""
+AWAIT_S = 3.0
+SAVE_S = 0.5
+SPEED = 20.0
+TALLY_LINE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """One life of the daemon."""
+
+    began: float
+    """On the monotonic clock, as all times."""
+    ended: float
+    left: Sequence[int] = ()
+    """Processes that outlived it."""
+    tracebacks: int = 0
+
+
+class Victim:
+    """Starts daemons with the same state, one after the other."""
+
+    def __init__(self, directory: Path, sounds: Sounds, url: str, *, sources: int) -> None:
+        self._directory, self._sounds, self._url = directory, sounds, url
+        self.names = [f"player{number}" for number in range(sources)]
+        self.lives: list[Life] = []
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        return self._directory / "state"
+
+    def start(self, *, calm: bool = False) -> Subject:
+        """A daemon; a `calm` one hears silence alone, so that no spell of it ends."""
+        sources = [self._calm(name) if calm else self._player(name, seed) for seed, name in enumerate(self.names)]
+        history = {"save_s": SAVE_S, "backfill_per_s": 200}
+        mqtt = {"votes": False}
+        vote = {"segments": 1}
+        setting = Setting(sources=sources, vote=vote, mqtt=mqtt, history=history, talkative=False)
+        return Subject(self._directory, setting, url=self._url)
+
+    def ended(self, subject: Subject, left: Sequence[int]) -> Life:
+        """Takes down a life that is over."""
+        tracebacks = sum("Traceback" in line for line in subject.complained)
+        self.lives.append(Life(began=subject.started, ended=time.monotonic(), left=left, tracebacks=tracebacks))
+        subject.close()
+        return self.lives[-1]
+
+    def written_s(self, source: str, life: Life) -> float:
+        """Seconds of sound that a source's children wrote while a daemon lived."""
+        path = self._directory / f"{source}.tally"
+        lines = path.read_text(errors="replace").replace("\0", " ").splitlines() if path.exists() else []
+        tallies = [tuple(map(float, line.split())) for line in lines if line.strip()]
+        return sum(sounded_s for started, sounded_s in tallies if life.began <= started <= life.ended)
+
+    def _player(self, name: str, seed: int) -> dict[str, Any]:
+        life = f"tally={self._directory / name}.tally fast={SPEED:g} play"
+        return self._table(name, self._sounds.medley_file(seed), life)
+
+    def _calm(self, name: str) -> dict[str, Any]:
+        return self._table(f"{name}-calm", self._sounds.silence, "play")
+
+    def _table(self, name: str, sound: Path, life: str) -> dict[str, Any]:
+        words = [sys.executable, "-I", "-S", str(PLAYER), str(self._directory / f"{name}.journal"), str(sound)]
+        return {"id": name, "uri": f"cmd:{shlex.join([*words, str(2 * RATE), life])}?rate={RATE}"}
+
+
+def await_moment(
+    moment: Moment, subject: Subject, state: Path, collector: Collector, rng: random.Random, start_s: float
+) -> None:
+    """Returns when the daemon is to be killed; `start_s` is how long it takes to start."""
+    if moment == "start":
+        time.sleep(rng.uniform(0, start_s))
+        return
+    time.sleep(max(0.0, subject.started + start_s - time.monotonic()) + rng.uniform(0, LONGEST_S))
+    deadline = time.monotonic() + AWAIT_S
+    if moment == "save":
+        wal = database_path(state, NODE)
+        wal = wal.with_name(wal.name + "-wal")
+        before = _changed(wal)
+        while _changed(wal) == before and time.monotonic() < deadline:
+            time.sleep(0.0005)
+    elif moment == "delivery":
+        with collector.news:
+            count = len(collector.receipts)
+            collector.news.wait_for(lambda: len(collector.receipts) > count, AWAIT_S)
+    time.sleep(rng.choice((0.0, 0.0, 0.001, 0.003, 0.01)) if moment != "any" else 0.0)
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size
