@@ -4,6 +4,7 @@ Where it is, what can be chosen of it, and the lines of it that people and progr
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +17,8 @@ from edge.contract.ids import is_id
 from edge.history.database import Damaged, Unavailable, database_path, judged, open_for_reading
 from edge.node import state_directory
 
+SERVICE_STATE = Path("/var/lib/genrewatch")
+"""Where the systemd service keeps it; only root may look inside."""
 PAGE = 1000
 """Records that are read at one time."""
 
@@ -123,6 +126,7 @@ def _loaded(text: str) -> Record:
 
 def find_history(directory: Path | None, node: str | None) -> Path:
     """The database of a node, or of the only one there is, in the state directory; ConfigError if that is none."""
+    theirs = SERVICE_STATE if directory is None and os.path.lexists(SERVICE_STATE) else None
     directory = directory or state_directory()
     if node is not None:
         path = database_path(directory, node)
@@ -131,7 +135,8 @@ def find_history(directory: Path | None, node: str | None) -> Path:
         return path
     nodes = _nodes(directory)
     if not nodes:
-        raise ConfigError(str(directory), "no history-NODE.db here", "one, which `genrewatch listen` makes")
+        expected = f"--state {theirs} (perhaps with sudo)" if theirs else "one, which `genrewatch listen` makes"
+        raise ConfigError(str(directory), "no history-NODE.db here", expected)
     if len(nodes) > 1:
         raise ConfigError("--node", f"several histories in {directory}", _among(nodes))
     return database_path(directory, nodes[0])

@@ -160,10 +160,17 @@ def test_a_range_that_ends_before_it_begins_is_refused(store, capsys):
     assert line == "genrewatch: --until: found 2026-11-24 00:00:00, expected a time after 2026-11-25 00:00:00"
 
 
-def test_without_a_history_it_says_where_it_looked_and_who_makes_one(tmp_path, capsys):
+def test_without_a_history_it_says_where_it_looked_and_who_makes_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("edge.history.reading.SERVICE_STATE", tmp_path / "no service")
     for place in (tmp_path, tmp_path / "nowhere"):
         line = refused(capsys, "--state", str(place))
         assert line == f"genrewatch: {place}: no history-NODE.db here, expected one, which `genrewatch listen` makes"
+
+
+def test_whoever_forgets_where_the_service_keeps_its_history_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("edge.history.reading.SERVICE_STATE", tmp_path)
+    monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path / "mine"))
+    assert refused(capsys).endswith(f"no history-NODE.db here, expected --state {tmp_path} (perhaps with sudo)")
 
 
 def test_of_several_nodes_one_must_be_named_and_a_database_set_aside_is_no_node(store, tmp_path, capsys):
