@@ -15,12 +15,18 @@ from typing import Any
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.ids import is_id
 from edge.history.database import Damaged, Unavailable, database_path, judged, open_for_reading
+from edge.history.spell import Subject
 from edge.node import state_directory
 
 SERVICE_STATE = Path("/var/lib/genrewatch")
 """Where the systemd service keeps it; only root may look inside."""
 PAGE = 1000
 """Records that are read at one time."""
+NEEDED = frozenset(Subject.__dataclass_fields__) | {
+    *("source", "start", "end", "heard_s", "lost_s", "share", "confidence", "votes"),
+    *("continues", "interrupted", "clock_step_s", "mono_start_s", "mono_end_s"),
+}
+"""Fields that a record is read by."""
 
 Record = dict[str, Any]
 
@@ -119,8 +125,8 @@ def _loaded(text: str) -> Record:
         record = json.loads(text)
     except ValueError:
         raise Damaged("a record is no JSON") from None
-    if not isinstance(record, dict):
-        raise Damaged("a record is no JSON object")
+    if not isinstance(record, dict) or not record.keys() >= NEEDED:
+        raise Damaged("a record lacks what each has")
     return record
 
 

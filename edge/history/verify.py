@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.history.chain import genesis, record_hash
 from edge.history.database import Damaged, judged
-from edge.history.moment import rfc3339
+from edge.history.moment import from_rfc3339
 from edge.history.reading import Log
 
 
@@ -83,7 +83,8 @@ def verify_log(log: Log) -> Verification:
             try:
                 _verify(log, found)
             finally:
-                log.db.execute("ROLLBACK")
+                if log.db.in_transaction:
+                    log.db.execute("ROLLBACK")
     except Damaged as why:
         found.wrong = f"the file is damaged: {why}"
     return found
@@ -96,6 +97,9 @@ def _verify(log: Log, found: Verification) -> None:
         if log.newest_seq:
             found.wrong = f"the table meta lacks {', '.join(sorted(missing))}"
         return  # just made
+    if not meta["first_seq"].isdigit():
+        found.wrong = "the table meta was changed"
+        return
     verdict = log.db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise Damaged(str(verdict))
@@ -118,16 +122,15 @@ def _end_fault(found: Verification, meta: Mapping[str, str], newest: int) -> str
 
 
 def _links(log: Log) -> Iterator[tuple[Link, bool]]:
+    """Each record, and whether the columns that it is found by say what it says."""
     rows = log.db.execute("SELECT seq, record, prev, hash, source, start_ms, end_ms FROM spells ORDER BY seq")
-    for seq, text, prev, hash_, source, start_ms, end_ms in rows:
+    for seq, text, prev, hash_, *columns in rows:
         try:
             record = json.loads(text)
-        except ValueError:
-            record = None
-        record = record if isinstance(record, dict) else {}
-        columns = (record.get("source"), record.get("start"), record.get("end"))
-        agree = columns == (source, rfc3339(start_ms), rfc3339(end_ms))
-        yield Link(seq=seq, record=record, prev=prev, hash=hash_), agree
+            said = [record["source"], from_rfc3339(record["start"]), from_rfc3339(record["end"])]
+        except (ValueError, TypeError, KeyError):
+            record, said = {}, []
+        yield Link(seq=seq, record=record, prev=prev, hash=hash_), said == columns
 
 
 def verify_records(records: Iterable[Mapping[str, Any]]) -> list[Verification]:

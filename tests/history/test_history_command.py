@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -195,6 +196,16 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_code_2(tmp_path, capsys
     database_path(tmp_path, "box").write_bytes(b"this is text, and long enough to be read" * 99)
     line = refused(capsys)
     assert f"{database_path(tmp_path, 'box')}: is damaged (file is not a database)" in line
+
+
+@pytest.mark.parametrize("record", ["rubbish", "[]", '{"source": "mic"}'])
+def test_a_record_that_somebody_spoilt_is_one_line_and_exit_code_2(store, tmp_path, capsys, record):
+    store.append([spell()], [])
+    db = sqlite3.connect(database_path(tmp_path, "box"))
+    db.execute("UPDATE spells SET record = ?", (record,))
+    db.commit()
+    db.close()
+    assert "is damaged (a record " in refused(capsys)
 
 
 @contextmanager

@@ -112,6 +112,9 @@ def test_a_log_whose_oldest_records_were_forgotten_is_whole(path, capsys):
         (["UPDATE spells SET record = 'rubbish' WHERE seq = 2"], 2, "it stands in the place of 2"),
         (["DELETE FROM spells WHERE seq > 4"], None, "the last record given was 6, and the last there is 4"),
         (["DELETE FROM spells"], None, "the last record given was 6, and the last there is 0"),
+        (["UPDATE spells SET start_ms = 'soon' WHERE seq = 3"], 3, "its source or times"),
+        (["UPDATE spells SET record = '{}' WHERE seq = 2"], 2, "it stands in the place of 2"),
+        (["UPDATE meta SET value = 'x' WHERE key = 'first_seq'"], None, "the table meta was changed"),
         (["DELETE FROM meta"], None, "the table meta lacks anchor, first_seq, node"),
     ],
 )
