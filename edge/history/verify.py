@@ -104,11 +104,14 @@ def _verify(log: Log, found: Verification) -> None:
     if verdict != "ok":
         raise Damaged(str(verdict))
     for link, columns_agree in _links(log):
-        if not found.add(link, found.last.hash if found.last else meta["anchor"]):
+        last = found.last
+        if not found.add(link, last.hash if last else meta["anchor"]):
             return
         if not columns_agree:
             found.wrong_seq, found.wrong = link.seq, "its source or times are not those it is found by"
             return
+        if last and link.seq > last.seq + 1:  # and yet it hangs on it: the file was once put back in an older state
+            found.gaps.append((last.seq + 1, link.seq - 1))
     found.wrong = _end_fault(found, meta, log.newest_seq)
 
 

@@ -196,6 +196,15 @@ def test_a_file_that_is_damaged_or_no_database_is_not_whole(path, capsys):
     assert "the file is damaged: file is not a database" in verified(capsys, path, 1)["wrong"]
 
 
+def test_numbers_that_an_older_copy_of_the_file_skips_are_said_and_no_fault(path, capsys):
+    path.with_suffix(".seq").write_text("5000\n")
+    store = HistoryStore(path, "box", deliver=False)
+    store.append([spell()], [])
+    store.close()
+    found = verified(capsys, path, 0)
+    assert (found["whole"], found["records"], found["gaps"]) == (True, 7, [[7, 5000]])
+
+
 def test_damage_where_no_record_lies_is_found_too(path, capsys):
     db = sqlite3.connect(path)
     (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'spells_end'").fetchone()
