@@ -30,6 +30,7 @@ TOPICS = ("status", "config", "availability", "state")
 """What a broker must hold of each node."""
 DESCRIPTORS = 8192
 TO_THE_SECOND_S = 1.0
+LONGEST_HEALTH_S = 10.0
 
 Tell = Callable[[str], None]
 
@@ -43,7 +44,8 @@ def fleet_drill(directory: Path, count: int, *, minutes: float = 2.0, tell: Tell
     directory.mkdir(parents=True, exist_ok=True)
     began, load = time.monotonic(), Load()
     with Exchange(directory / "broker") as exchange:
-        fleet = Fleet(directory, exchange.url, count)
+        health_s = max(1.0, min(LONGEST_HEALTH_S, 60 * minutes / 12))
+        fleet = Fleet(directory, exchange.url, count, health_s=health_s)
         tell(f"  {count} nodes listen after {time.monotonic() - began:.0f} s")
         try:
             caught_up_s = _listen(fleet, exchange, 60 * minutes, load, tell)

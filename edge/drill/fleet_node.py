@@ -52,7 +52,7 @@ class FleetSetting:
     state: str
     """A directory, in which each node has one of its own."""
     vote_segments: int = 1
-    health_s: float = 10.0
+    health_s: float
     heartbeat_s: int = 20
 
 

@@ -28,15 +28,15 @@ TELL_S = 15.0
 class Fleet:
     """All nodes, listening."""
 
-    def __init__(self, directory: Path, url: str, count: int) -> None:
-        """Starts them and waits until all listen."""
+    def __init__(self, directory: Path, url: str, count: int, *, health_s: float) -> None:
+        """Starts them and waits until all listen; each says its health so often."""
         self.names = [f"node{number:03}" for number in range(count)]
         self._state = directory / "state"
         sound = Sounds(directory / "sounds").medley_file(0)
         self._processes: list[subprocess.Popen[str]] = []
         for start in range(0, count, EACH):
             nodes = tuple(self.names[start : start + EACH])
-            setting = FleetSetting(url=url, sound=str(sound), nodes=nodes, state=str(self._state))
+            setting = FleetSetting(url=url, sound=str(sound), nodes=nodes, state=str(self._state), health_s=health_s)
             self._processes.append(_process(directory, start // EACH, setting))
         for process in self._processes:
             assert process.stdout

@@ -26,8 +26,8 @@ SOURCES = 3
 SPEED = 4.0
 BACKFILL_PER_S = 5.0
 HEARTBEAT_S, EXPIRE_S = 2, 6
-BEFORE_S = 10.0
-"""Of listening before the first outage, and after each at least."""
+BETWEEN_S = 10.0
+"""Of listening before the first outage and after each; less where they are short."""
 CAUGHT_UP_S = 90.0
 TO_THE_SECOND_S = 1.0
 ENDED_S = 60.0
@@ -61,14 +61,15 @@ class OutageDrill:
         """Listens through the outages, until all sources have ended and with them the daemon; how it ended."""
         with Subject(self._directory / "daemon", self._setting, url=self._exchange.url) as subject:
             subject.until_listening()
-            time.sleep(BEFORE_S)
+            between_s = min(BETWEEN_S, 2 * outage_s)
+            time.sleep(between_s)
             for number in range(1, outages + 1):
                 self._exchange.kill()
                 time.sleep(outage_s)
                 self._exchange.start()
                 took_s = self._catch_up()
                 tell(f"  outage {number} of {outage_s:g} s, all delivered {took_s:.0f} s after it")
-                time.sleep(BEFORE_S)
+                time.sleep(between_s)
                 subject.check_alive()
             self._over.touch()
             farewell = subject.ended(ENDED_S)
