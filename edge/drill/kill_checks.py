@@ -41,10 +41,10 @@ class KillChecks:
         return found + ([f"{self.early} records struck without a receipt"] if self.early else [])
 
 
-def longest_loss_s(
+def losses_s(
     texts: Iterable[str], written_s: Mapping[tuple[str, int], float], lives: list[Life]
-) -> tuple[float, float]:
-    """(the most, the mean) sound that a life was fed and that is in no record of it, over all sources, seconds.
+) -> dict[str, list[float]]:
+    """By source, the sound that each life was fed and that is in no record of it, seconds.
 
     `written_s` is by source and number of the life. Records tell their life by the monotonic clock.
     """
@@ -54,5 +54,8 @@ def longest_loss_s(
             if life.began <= record["mono_start_s"] <= life.ended:
                 heard_s[record["source"], number] += record["heard_s"] + record["lost_s"]
                 break
-    losses = [written - heard_s[place] for place, written in written_s.items() if written > 0]
-    return (max(losses), sum(losses) / len(losses)) if losses else (0.0, 0.0)
+    found: dict[str, list[float]] = defaultdict(list)
+    for (source, number), written in written_s.items():
+        if written > 0:
+            found[source].append(written - heard_s[source, number])
+    return dict(found)

@@ -1,7 +1,8 @@
 """A daemon that is killed again and again: its sources, the moment of each kill, and how much sound each life was fed.
 
 Its sources are children of their own that write faster than real time and change what they play every few seconds of
-sound; each keeps a tally of what it has written, against which the history is held.
+sound, but for one that plays silence, so that one spell lasts as long as the daemon. Each keeps a tally of what it has
+written, against which the history is held.
 """
 
 import os
@@ -24,12 +25,13 @@ from edge.history.database import database_path
 Moment = Literal["start", "any", "save", "delivery"]
 MOMENTS: tuple[Moment, ...] = ("start", "any", "save", "delivery")
 WEIGHTS = (15, 35, 25, 25)
-LONGEST_S = 2.5
+LONGEST_S = 3.0
 """How long a daemon listens before its kill, at most; then it waits for a save or a delivery."""
 AWAIT_S = 3.0
 SAVE_S = 0.5
 SPEED = 20.0
-TALLY_LINE = 64
+STEADY = "silence"
+"""The source that plays silence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Victim:
 
     def __init__(self, directory: Path, sounds: Sounds, url: str, *, sources: int) -> None:
         self._directory, self._sounds, self._url = directory, sounds, url
-        self.names = [f"player{number}" for number in range(sources)]
+        self.names = [*(f"player{number}" for number in range(sources - 1)), STEADY]
         self.lives: list[Life] = []
 
     @property
@@ -82,7 +84,8 @@ class Victim:
 
     def _player(self, name: str, seed: int) -> dict[str, Any]:
         life = f"tally={self._directory / name}.tally fast={SPEED:g} play"
-        return self._table(name, self._sounds.medley_file(seed), life)
+        sound = self._sounds.silence if name == STEADY else self._sounds.medley_file(seed)
+        return self._table(name, sound, life)
 
     def _calm(self, name: str) -> dict[str, Any]:
         return self._table(f"{name}-calm", self._sounds.silence, "play")

@@ -67,7 +67,7 @@ class Keeper:
         self._next_save = self._next_prune = self._next_try = 0.0
         self.degraded: str | None = None
         """Why nothing can be written at present."""
-        self._facts: dict[str, Any] = {"stored": 0, "waiting": 0, "head": None, "set_aside": None}
+        self._facts: dict[str, Any] = {"stored": 0, "waiting": 0, "head": None, "set_aside": None, "posteriors_dropped": 0}
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
@@ -125,6 +125,7 @@ class Keeper:
 
     def _take(self, news: News) -> None:
         self._ended.extend(news.ended)
+        self._facts["posteriors_dropped"] += max(0, len(self._judged) + len(news.judged) - (self._judged.maxlen or 0))
         self._judged.extend(news.judged)
         self._drafts = news.drafts
         while len(self._ended) > MOST_WAITING:

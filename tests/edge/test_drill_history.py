@@ -13,7 +13,7 @@ from edge.drill.collector import Heard
 from edge.drill.exchange import Exchange
 from edge.drill.finding import Finding
 from edge.drill.fleet import fleet_drill, unheard
-from edge.drill.kill_checks import KillChecks, longest_loss_s
+from edge.drill.kill_checks import KillChecks, losses_s
 from edge.drill.kills import kill_drill
 from edge.drill.ledger import Receipt, audit, plain, total
 from edge.drill.outage_checks import stale_states, too_fast, wrongly_marked
@@ -165,8 +165,7 @@ def test_a_broken_database_is_named():
 def test_the_loss_of_a_life_is_what_it_was_fed_less_what_it_kept():
     lives = [Life(began=99, ended=104), Life(began=104.5, ended=120)]
     texts = stored(*FIVE[:3], record(4, mono_start_s=105.0)).values()
-    most, mean = longest_loss_s(texts, {("a", 0): 3.5, ("a", 1): 3.0, ("b", 1): 0.0}, lives)
-    assert (most, mean) == (2.0, 1.25)
+    assert losses_s(texts, {("a", 0): 3.5, ("a", 1): 3.0, ("b", 1): 0.0}, lives) == {"a": [0.5, 2.0]}
 
 
 def said(kind, at, *, old_s=0.0, expiry_s=None, seq=1):

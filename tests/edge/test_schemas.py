@@ -76,6 +76,7 @@ HEALTH: dict[str, Any] = {
     "lost_s": 0.5,
     "degraded": ["history: the disk is full"],
     "history": {"stored": 3, "waiting": 1, "unsaved": 0, "dropped": 0, "head": "0a" * 32, "set_aside": None},
+    "hooks": {"0": {"ran": 3, "failed": 1, "dropped": 0, "last_error": "exit code 1"}},
     "sources": {"mic": SOURCE},
     "mqtt": {"protocol": "5", "connections": 1, "dropped": 0, "commands": 2, "ignored": 0},
 }
@@ -164,7 +165,7 @@ def test_health_that_the_writer_stamps_obeys_the_schema() -> None:
 @pytest.mark.parametrize("name", ["history", "health"])
 def test_no_field_can_be_left_out_but_those_of_what_a_box_may_do_without(name: str) -> None:
     payload = HISTORY if name == "history" else HEALTH
-    optional = {"history", "bundle_refused"} if name == "health" else set()
+    optional = {"history", "hooks", "bundle_refused"} if name == "health" else set()
     assert {key for key in payload if valid(name, changed(payload, key, ABSENT))} == optional
 
 
