@@ -1,6 +1,7 @@
 """Kills the broker at random moments, about every third time that the daemon is killed, and starts it again.
 
-Mostly it comes back within seconds; sometimes it stays away while the daemon is killed several times.
+Every second time it hangs for a while before. Mostly it comes back within seconds; sometimes it stays away while the
+daemon is killed several times.
 """
 
 import random
@@ -11,6 +12,7 @@ from edge.drill.exchange import Exchange
 DAEMONS_BETWEEN = (1, 5)
 """Kills of the daemon from one kill of the broker to the next."""
 AWAY_S = (0.1, 2.0)
+FROZEN_SHARE, FROZEN_S = 0.5, (0.3, 2.0)
 LONG_SHARE, DAEMONS_WHILE_AWAY = 0.25, (2, 4)
 
 
@@ -45,7 +47,8 @@ class BrokerKiller:
     def _run(self) -> None:
         try:
             while self._await_daemons(self._rng.randint(*DAEMONS_BETWEEN)) and self._pause(self._rng.uniform(0, 2.0)):
-                self._exchange.kill()
+                frozen_s = self._rng.uniform(*FROZEN_S) if self._rng.random() < FROZEN_SHARE else 0.0
+                self._exchange.kill(frozen_s=frozen_s, outward=self._rng.random() < 0.5)
                 self.kills += 1
                 if self._rng.random() < LONG_SHARE:
                     self._await_daemons(self._rng.randint(*DAEMONS_WHILE_AWAY))

@@ -67,12 +67,16 @@ class Exchange:
             if self._killed_at:
                 self.outages.append((self._killed_at, time.monotonic()))
 
-    def kill(self) -> None:
-        """SIGKILL, in the midst of whatever it does."""
+    def kill(self, *, frozen_s: float = 0.0, outward: bool = True) -> None:
+        """SIGKILL, in the midst of whatever it does; nodes may have waited for a word of it for `frozen_s` before,
+        and it may have heard nothing of theirs (`outward`) either."""
         with self._lock:
             if self._process is None:
                 return
             self._killed_at = time.monotonic()
+            if frozen_s:
+                self.gate.freeze(outward=outward)
+                time.sleep(frozen_s)
             self._process.kill()
             self._process.wait()
             self._process = None

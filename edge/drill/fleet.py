@@ -26,6 +26,8 @@ AT_ONCE = 8
 CAUGHT_UP_S, PRESENT_S = 120.0, 60.0
 DEAD_SHARE, LONGEST_DEAD_S = 1 / 4, 30.0
 """How much of the time the broker is dead."""
+FROZEN_S = 2.0
+"""How long it hangs before."""
 TOPICS = ("status", "config", "availability", "state")
 """What a broker must hold of each node."""
 DESCRIPTORS = 8192
@@ -80,7 +82,7 @@ def _listen(fleet: Fleet, exchange: Exchange, seconds: float, load: Load, tell: 
     """The time with the broker, without it and with it again; how long after its return all had caught up."""
     start, dead_s = time.monotonic(), min(LONGEST_DEAD_S, seconds * DEAD_SHARE)
     watch(fleet, exchange, start + (seconds - dead_s) / 2, load, tell)
-    exchange.kill()
+    exchange.kill(frozen_s=FROZEN_S)
     watch(fleet, exchange, time.monotonic() + dead_s, load, tell)
     exchange.start()
     back = time.monotonic()

@@ -1,13 +1,14 @@
 """The way of the nodes to the broker: open only while somebody listens there, and it takes down what is acknowledged.
 
 A broker that is back acknowledges what comes to it even if nobody is subscribed yet, and drops it; so the drill's
-subscriber goes first. What the gate sees also tells whose fault it is when a record does not arrive.
+subscriber goes first. What the gate sees also tells whose fault it is when a record does not arrive. It can freeze,
+one way or both, as a network or a broker that hangs before it is gone: what is held then never arrives.
 """
 
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +33,8 @@ class Gate:
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._passages: set[asyncio.Task[None]] = set()
+        self._outward, self._inward = asyncio.Event(), asyncio.Event()
+        """Whether what nodes say, and what the broker says, passes."""
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="gate", daemon=True)
         self._thread.start()
@@ -49,6 +52,12 @@ class Gate:
     def open(self, broker_port: int) -> None:
         """Lets nodes pass to the broker."""
         self._do(self._open(broker_port))
+
+    def freeze(self, *, outward: bool) -> None:
+        """Holds what the broker says, and what nodes say if `outward`, until the gate is opened anew."""
+        self._loop.call_soon_threadsafe(self._inward.clear)
+        if outward:
+            self._loop.call_soon_threadsafe(self._outward.clear)
 
     def close(self) -> None:
         """Hangs up on all nodes and takes no more, once what is under way has passed."""
@@ -76,6 +85,8 @@ class Gate:
                 writer.close()
                 self._passages.discard(task)
 
+        self._outward.set()
+        self._inward.set()
         self._server = await asyncio.start_server(passage, "127.0.0.1", self.port, backlog=WAITING_CONNECTIONS)
 
     async def _close(self) -> None:
@@ -83,9 +94,10 @@ class Gate:
             self._server.close()
             self._server = None
         if self._passages:
-            _, late = await asyncio.wait(self._passages, timeout=1.0)
+            _, late = await asyncio.wait(self._passages, timeout=1.0 if self._inward.is_set() else 0.0)
             for task in late:
                 task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _pass(
         self,
@@ -96,8 +108,8 @@ class Gate:
     ) -> None:
         """Both directions until one ends; the broker's end is the end of both."""
         tap = _Tap(self._posted, self._accepted, self._lock)
-        outward = asyncio.create_task(_pump(node_in, broker_out, tap.node_says))
-        inward = asyncio.create_task(_pump(broker_in, node_out, tap.broker_says))
+        outward = asyncio.create_task(_pump(node_in, broker_out, tap.node_says, self._outward))
+        inward = asyncio.create_task(_pump(broker_in, node_out, tap.broker_says, self._inward))
         try:
             await asyncio.wait((outward, inward), return_when=asyncio.FIRST_COMPLETED)
             broker_out.close()
@@ -136,9 +148,12 @@ class _Tap:
                     self._accepted.add(key)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tap: Any) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tap: Callable[[bytes], None], passes: asyncio.Event
+) -> None:
     with suppress(OSError):
         while data := await reader.read(CHUNK):
+            await passes.wait()
             tap(data)
             writer.write(data)
             await writer.drain()

@@ -146,9 +146,9 @@ def kill_drill(directory: Path, kills: int, *, seed: int = 0, tell: Tell = lambd
         found, (most_s, mean_s) = drill.audit(), drill.losses_s()
     bound_s = SAVE_S + UNJUDGED_S / SPEED
     checks, lives = drill.checks, drill.victim.lives
-    left, tracebacks = sum(len(life.left) for life in lives), sum(life.tracebacks for life in lives)
+    left, tracebacks = [words for life in lives for words in life.left], sum(life.tracebacks for life in lives)
     wrong = [*found.wrong, *checks.wrong, *([drill.killer.wrong] if drill.killer.wrong else [])]
-    wrong += [f"{left} processes outlived the daemon"] if left else []
+    wrong += [f"{len(left)} processes outlived the daemon: {left[0]}"] if left else []
     wrong += [f"{tracebacks} tracebacks"] if tracebacks else []
     wrong += [f"{mean_s:.1f} s of open spells lost by a kill, more than {bound_s:.1f}"] if mean_s > bound_s else []
     wrong += [f"{most_s:.1f} s of an open spell lost"] if most_s > bound_s + BUSY_S else []
@@ -161,7 +161,7 @@ def kill_drill(directory: Path, kills: int, *, seed: int = 0, tell: Tell = lambd
         "struck without a receipt": checks.early,
         "vanished after a kill": checks.vanished,
         "database whole after a kill": f"{checks.whole} of {checks.whole + len(checks.broken)}",
-        "processes that outlived the daemon": left,
+        "processes that outlived the daemon": len(left),
         "longest loss of an open spell": f"{most_s:.2f} s (at most {bound_s + BUSY_S:.1f})",
         "mean of the worst source": f"{mean_s:.2f} s (at most {bound_s:.1f})",
         "seconds": round(time.monotonic() - began),

@@ -28,6 +28,8 @@ BACKFILL_PER_S = 5.0
 HEARTBEAT_S, EXPIRE_S = 2, 6
 BETWEEN_S = 10.0
 """Of listening before the first outage and after each; less where they are short."""
+FROZEN_S = 2.0
+"""How long the broker hangs before each outage: what it is told then is lost."""
 CAUGHT_UP_S = 90.0
 TO_THE_SECOND_S = 1.0
 ENDED_S = 60.0
@@ -42,6 +44,8 @@ class OutageDrill:
         """`audio` are the clips; without any, the demo programme in pieces."""
         self._directory, self._exchange = directory, exchange
         self._over = directory / "over"
+        self.undelivered = 0
+        """Records that the daemon passed over, though it had time."""
         self._sounds = Sounds(directory / "sounds")
         self.names = [f"player{number}" for number in range(SOURCES)]
         files = [self._sound(number, audio) for number in range(SOURCES)]
@@ -64,13 +68,15 @@ class OutageDrill:
             between_s = min(BETWEEN_S, 2 * outage_s)
             time.sleep(between_s)
             for number in range(1, outages + 1):
-                self._exchange.kill()
+                self._exchange.kill(frozen_s=min(FROZEN_S, outage_s / 2))
                 time.sleep(outage_s)
                 self._exchange.start()
                 took_s = self._catch_up()
                 tell(f"  outage {number} of {outage_s:g} s, all delivered {took_s:.0f} s after it")
                 time.sleep(between_s)
                 subject.check_alive()
+            seqs = {receipt.seq for receipt in list(self._exchange.collector.receipts)}
+            self.undelivered = max(seqs, default=0) - len(seqs)
             self._over.touch()
             farewell = subject.ended(ENDED_S)
         deliver_rest(self.state, NODE, self._exchange.url)
@@ -133,6 +139,7 @@ def outage_drill(
         "back-filled": sum(receipt.backfilled for receipt in receipts),
         "back-filled too fast": hurried,
         "marked wrongly": unmarked,
+        "passed over": drill.undelivered,
         "states and events received": sum(message.kind in ("state", "event") for message in heard),
         "of these stale": len(stale),
         "written, all sources": f"{sum(written for written, *_ in sums.values()):.1f} s",
@@ -141,6 +148,7 @@ def outage_drill(
     }
     wrong = [*found.wrong, *stale[:3], *([now.wrong] if now.wrong else [])]
     wrong += [f"{hurried} records back-filled too fast"] if hurried else []
+    wrong += [f"{drill.undelivered} records not delivered in time"] if drill.undelivered else []
     wrong += [f"{unmarked} records marked wrongly"] if unmarked else []
     wrong += [f"the history is {apart_s:.1f} s apart from what was written"] if apart_s > TO_THE_SECOND_S else []
     wrong += [f"exit code {farewell.code}"] if farewell.code != 0 else []

@@ -99,6 +99,16 @@ def runs(pid: int) -> bool:
     return _state(pid) not in (None, "Z")
 
 
+def words_of(pid: int) -> str:
+    """What a process is, for people: its number, its state, where it waits in the kernel, its command."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return f"{pid} (gone by now)"
+    return f"{pid} ({_state(pid)}, {waits}): {command}"
+
+
 def _state(pid: int) -> str | None:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -17,16 +17,19 @@ from typing import Any, Literal
 
 from edge.drill.broker import NODE
 from edge.drill.collector import Collector
+from edge.drill.proc import words_of
 from edge.drill.sounds import RATE, Sounds
 from edge.drill.stage import PLAYER
 from edge.drill.subject import Setting, Subject
 from edge.history.database import database_path
 
-Moment = Literal["start", "any", "save", "delivery"]
-MOMENTS: tuple[Moment, ...] = ("start", "any", "save", "delivery")
-WEIGHTS = (15, 35, 25, 25)
-LONGEST_S = 3.0
+Moment = Literal["start", "any", "save", "delivery", "late"]
+MOMENTS: tuple[Moment, ...] = ("start", "any", "save", "delivery", "late")
+WEIGHTS = (15, 33, 22, 22, 8)
+LONGEST_S = 2.5
 """How long a daemon listens before its kill, at most; then it waits for a save or a delivery."""
+LATE_S = 6.5
+"""The same for a few, longer than any loss may be."""
 AWAIT_S = 3.0
 SAVE_S = 0.5
 SPEED = 20.0
@@ -41,8 +44,8 @@ class Life:
     began: float
     """On the monotonic clock, as all times."""
     ended: float
-    left: Sequence[int] = ()
-    """Processes that outlived it."""
+    left: Sequence[str] = ()
+    """Processes that outlived it, in words."""
     tracebacks: int = 0
 
 
@@ -71,7 +74,8 @@ class Victim:
     def ended(self, subject: Subject, left: Sequence[int]) -> Life:
         """Takes down a life that is over."""
         tracebacks = sum("Traceback" in line for line in subject.complained)
-        self.lives.append(Life(began=subject.started, ended=time.monotonic(), left=left, tracebacks=tracebacks))
+        words = [words_of(pid) for pid in left]
+        self.lives.append(Life(began=subject.started, ended=time.monotonic(), left=words, tracebacks=tracebacks))
         subject.close()
         return self.lives[-1]
 
@@ -102,7 +106,8 @@ def await_moment(
     if moment == "start":
         time.sleep(rng.uniform(0, start_s))
         return
-    time.sleep(max(0.0, subject.started + start_s - time.monotonic()) + rng.uniform(0, LONGEST_S))
+    listens_s = LATE_S if moment == "late" else rng.uniform(0, LONGEST_S)
+    time.sleep(max(0.0, subject.started + start_s - time.monotonic()) + listens_s)
     deadline = time.monotonic() + AWAIT_S
     if moment == "save":
         wal = database_path(state, NODE)
@@ -114,7 +119,8 @@ def await_moment(
         with collector.news:
             count = len(collector.receipts)
             collector.news.wait_for(lambda: len(collector.receipts) > count, AWAIT_S)
-    time.sleep(rng.choice((0.0, 0.0, 0.001, 0.003, 0.01)) if moment != "any" else 0.0)
+    if moment in ("save", "delivery"):
+        time.sleep(rng.choice((0.0, 0.0, 0.001, 0.003, 0.01)))
 
 
 def _changed(path: Path) -> tuple[int, int] | None:

@@ -51,9 +51,9 @@ class Delivery:
         self._not_before = 0.0
 
     @property
-    def under_way(self) -> bool:
-        """Whether a receipt is awaited."""
-        return bool(self._under_way) and self._courier.link == self._link
+    def linked(self) -> bool:
+        """Whether there is anybody to deliver to."""
+        return self._courier.link != 0
 
     @property
     def next_turn(self) -> float:

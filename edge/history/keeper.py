@@ -67,7 +67,13 @@ class Keeper:
         self._next_save = self._next_prune = self._next_try = 0.0
         self.degraded: str | None = None
         """Why nothing can be written at present."""
-        self._facts: dict[str, Any] = {"stored": 0, "waiting": 0, "head": None, "set_aside": None, "posteriors_dropped": 0}
+        self._facts: dict[str, Any] = {
+            "stored": 0,
+            "waiting": 0,
+            "head": None,
+            "set_aside": None,
+            "posteriors_dropped": 0,
+        }
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
@@ -190,7 +196,9 @@ class Keeper:
     def _part(self) -> None:
         """Waits a moment for the broker to have the last spells, and closes the file."""
         deadline = time.monotonic() + FLUSH_S
-        while self._store and self._delivery and self._delivery.under_way and time.monotonic() < deadline:
+        while self._store and self._store.waiting and self._delivery and self._delivery.linked:
+            if time.monotonic() > deadline:
+                break
             self._wake.wait(0.02)
             self._wake.clear()
             self._turn()

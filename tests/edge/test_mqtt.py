@@ -76,6 +76,7 @@ def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forg
 def test_whoever_subscribes_later_finds_status_availability_and_state(broker: Mosquitto) -> None:
     with running_sink(broker.url) as sink:
         with Watcher(broker.port) as early:
+            early.next("box/status")
             sink.publish_online("mic", True, "opened")
             sink.publish_result("mic", ROCK)
             early.next("mic/state")
