@@ -2,7 +2,8 @@
 # make test   every test, with the real servers they need
 # make check  format, lint, types, layering
 # make bench  speed and memory on this machine
-# make drill  every fault that a source can have, against the real daemon; make soak: a day of sound at full speed
+# make drill  every fault that a source can have, against the real daemon; 100 kills, a fleet of 200, outages, a full disk
+# make soak   a day of sound at full speed
 #
 # run and test do their own set-up: virtual environment, packages and, where they may (root or passwordless sudo),
 # the system packages that are missing.
@@ -36,6 +37,7 @@ bench: $(VENV)/.dev
 
 drill: $(VENV)/.dev
 	$(BIN)/genrewatch drill
+	$(BIN)/genrewatch drill --kills 100 --fleet 200 --outages 2 --disk
 
 soak: $(VENV)/.dev
 	$(BIN)/genrewatch drill --soak 24

@@ -79,7 +79,7 @@ class Gate:
             assert task
             self._passages.add(task)
             try:
-                with suppress(OSError):
+                with suppress(OSError, asyncio.CancelledError):  # cancelled by `_close`, or streams would complain
                     await self._pass(reader, writer, *await asyncio.open_connection("127.0.0.1", broker_port))
             finally:
                 writer.close()
