@@ -104,6 +104,10 @@ class ChildSource:
             words = self._words()
             told = self._tell(self.counts.restarts)
             child = self._child = Child(self._command, told=told, on_line=words.line)
+            if self._closed.is_set():  # `close` came before there was this child to end
+                child.end()
+                child.close()
+                raise _Ended("closed")
         except SourceError as wrong:
             if self._will_return():
                 events.source_offline(self.id, str(wrong))

@@ -13,6 +13,7 @@ import pytest
 
 from edge.contract.errors import SourceError
 from edge.pcm import PcmFormat
+from edge.sources import child
 from edge.sources.child import ChildSource, Watch
 from tests.sounds import tune, write_wav
 
@@ -250,3 +251,26 @@ def test_closing_from_another_thread_ends_a_source_that_is_waiting():
     time.sleep(0.2)
     source.close()
     assert ended.wait(5)
+
+
+def test_closing_while_a_child_is_being_started_ends_that_child(monkeypatch):
+    starting, started = threading.Event(), []
+
+    class Slow(child.Child):
+        def __init__(self, *arguments, **more):
+            starting.set()
+            assert source._closed.wait(20)
+            super().__init__(*arguments, **more)
+            started.append(self)
+
+    monkeypatch.setattr(child, "Child", Slow)
+    source = ChildSource("a", python("import time; time.sleep(600)"), RAW, replace(QUICK, patient=True))
+    heard = Heard()
+    thread = threading.Thread(target=lambda: list(source.blocks(heard)), daemon=True)
+    thread.start()
+    assert starting.wait(20)
+    source.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert started[0].wait(0) is not None
+    assert heard.events == []
