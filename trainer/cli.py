@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge.contract.errors import DataError, GenrewatchError, not_installed
 from edge.contract.front_end import COMPACT, PAPER
+from trainer.readout_command import add_also, add_readout
 from trainer.reproduce.command import add_reproduce
 from trainer.stream_command import add_evaluate_stream
 from trainer.teach_command import add_not_music, add_teach
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_import(commands)
     _add_fit(commands)
-    _add_readout(commands)
+    add_readout(commands)
     _add_benchmark_feed(commands)
     _add_evaluate(commands)
     add_evaluate_stream(commands)
@@ -98,51 +99,7 @@ def _add_more(it: argparse.ArgumentParser) -> None:
     it.add_argument(
         "--targets", type=Path, action="append", default=[], metavar="TARGETS", help="of `teach`; may be repeated"
     )
-    _add_also(it)
-
-
-def _add_also(it: argparse.ArgumentParser) -> None:
-    it.add_argument(
-        "--also",
-        type=_also,
-        action="append",
-        default=[],
-        metavar="STORE[=SHARE]",
-        help="more labelled clips, SHARE of them for one of STORE's (default 0.25); may be repeated",
-    )
-
-
-def _also(text: str) -> tuple[Path, float]:
-    path, _, share = text.partition("=")
-    try:
-        found = float(share or 0.25)
-    except ValueError:
-        found = 0.0
-    if not (path and 0 < found <= 100):
-        raise argparse.ArgumentTypeError(f"found {text}, expected STORE or STORE=SHARE, the share above 0")
-    return Path(path), found
-
-
-def _add_readout(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    it = commands.add_parser("readout", help="a genre head by logistic regression on what a taught run has learned")
-    it.add_argument("taught", type=Path, metavar="TAUGHT_RUN", help="run of `fit --targets`")
-    it.add_argument("store", type=Path, metavar="STORE")
-    _add_also(it)
-    it.add_argument("--split", default="random_60_10_30", metavar="SCHEME", help="default: random_60_10_30")
-    it.add_argument("--train-parts", default="train", metavar="PART,PART", help="default: train")
-    it.add_argument("--strength", type=_share, default=0.1, metavar="C", help="inverse of the penalty; default: 0.1")
-    it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
-    it.set_defaults(command=_readout)
-
-
-def _share(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found <= 1e6:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number above 0")
-    return found
+    add_also(it)
 
 
 def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -286,26 +243,6 @@ def _fit(arguments: argparse.Namespace) -> None:
             more=More(also=also, targets=targets, start=start),
         )
     print(f"{run.path}: {run.record.epochs_done} epochs, {json.dumps(run.record.metrics)}")
-
-
-def _readout(arguments: argparse.Namespace) -> None:
-    from trainer.run import Run
-    from trainer.store import Store
-
-    taught, store = Run.load(arguments.taught), Store.load(arguments.store)
-    also = tuple((Store.load(path), share) for path, share in arguments.also)
-    from trainer.readout import fit_readout  # loads Keras
-
-    run = fit_readout(
-        taught,
-        store,
-        arguments.run,
-        scheme=arguments.split,
-        train_parts=tuple(arguments.train_parts.split(",")),
-        strength=arguments.strength,
-        also=also,
-    )
-    print(f"{run.path}: {json.dumps(run.record.metrics)}")
 
 
 def _benchmark_feed(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainer.recipes import Block, Recipe
+from trainer.recipes import Block, Head, Recipe
 
 LOGITS, VALUES, ANSWER = "logits", "values", "answer"
 
@@ -22,7 +22,7 @@ def build(recipe: Recipe, n_labels: int, n_values: int = 0) -> Any:
     x = picture
     for number, block in enumerate(recipe.blocks, start=1):
         x = _block(x, block, recipe, f"block{number}")
-    x = keras.layers.Flatten()(x) if recipe.head == "flatten" else keras.layers.GlobalAveragePooling2D()(x)
+    x = _vector(x, recipe.head)
     values = keras.layers.Dense(n_values, name=VALUES, dtype="float32")(x) if n_values else None
     if recipe.head_dropout_percent:
         x = keras.layers.Dropout(recipe.head_dropout_percent / 100)(x)
@@ -184,6 +184,14 @@ def reseed(model: Any, seed: int, epoch: int) -> None:
     for number, layer in enumerate(dropouts):
         drawn = np.random.default_rng((seed, epoch, number)).integers(2**32, size=2, dtype=np.uint32)
         layer.seed_generator.state.assign(drawn)
+
+
+def _vector(x: Any, head: Head) -> Any:
+    if head == "mean":
+        return keras.layers.GlobalAveragePooling2D()(x)
+    if head == "bands":
+        x = keras.layers.AveragePooling2D((x.shape[1], 1))(x)
+    return keras.layers.Flatten()(x)
 
 
 def _block(x: Any, block: Block, recipe: Recipe, name: str) -> Any:

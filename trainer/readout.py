@@ -5,8 +5,11 @@ segments, standardised, go through multinomial logistic regression, and scaling 
 dense layer `logits`, so that what comes out is an ordinary run of one ordinary network:
 
     logits = W ((f - mean) / deviation) + b = (W / deviation) f + (b - W mean / deviation)
+
+A segment's label may be softened by what tables of features heard by others say of its clip (`trainer/opinions.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,12 @@ from trainer.feed import Feed, segments_of
 from trainer.fit import More, feed_of, finish_untrained, open_run, record_of
 from trainer.hardware import predict
 from trainer.network import LOGITS, build, take_over
+from trainer.opinions import Opinions
 from trainer.progress import progress
-from trainer.recipes import Recipe
+from trainer.recipes import Head, Recipe
 from trainer.run import Run
 from trainer.splits import parts_of
-from trainer.store import Store
+from trainer.store import Clip, Store
 
 PREDICT_BATCH = 32
 MOST_STEPS = 2000
@@ -37,8 +41,8 @@ class Lesson:
 
     features: NDArray[np.float32]
     """(n_segments, n_features)"""
-    labels: NDArray[np.int64]
-    """(n_segments,)"""
+    shares: NDArray[np.float64]
+    """(n_segments, n_labels) of each label in a segment, which sum to 1."""
     weights: NDArray[np.float64]
     """(n_segments,) of each segment in the loss; those of the first store are 1 on average."""
 
@@ -52,14 +56,17 @@ def fit_readout(
     train_parts: tuple[str, ...],
     strength: float,
     also: tuple[tuple[Store, float], ...] = (),
+    pooling: Head = "mean",
+    opinions: Opinions | None = None,
 ) -> Run:
     """A run in the new folder `path` with the layers of `taught` and a head for the labels of all stores.
 
     `strength` is scikit-learn's C: the inverse of the penalty on the weights. A store of `also` weighs as much as its
-    share of the first one. Raises ConfigError or DataError.
+    share of the first one. `pooling` is the recipe's `head`, which need not be that of `taught`. Raises ConfigError or
+    DataError.
     """
     more = More(also=also, start=taught)
-    recipe = recipe_of(taught)
+    recipe = replace(recipe_of(taught), head=pooling)
     split = parts_of(store.index, scheme, taught.record.seed)
     feed = feed_of(store, recipe, split, scheme, train_parts, taught.record.seed, more)
     run = open_run(path, record_of(feed, split, scheme, train_parts, more), split, feed)
@@ -68,9 +75,11 @@ def fit_readout(
     keras.utils.set_random_seed(feed.seed)
     model = build(recipe, len(feed.labels))
     take_over(model, taught.whole_model())
-    weights, offsets = head(lesson_of(feed, pooled_features(model)), len(feed.labels), strength)
+    shares = opinions.shares(feed) if opinions else {}
+    weights, offsets = head(lesson_of(feed, pooled_features(model), shares), strength)
     model.get_layer(LOGITS).set_weights([weights, offsets])
-    return finish_untrained(run, model, store, split, {"readout_strength": strength})
+    figures = {"readout_strength": strength} | (opinions.as_json() if opinions else {})
+    return finish_untrained(run, model, store, split, figures)
 
 
 def recipe_of(taught: Run) -> Recipe:
@@ -92,8 +101,10 @@ def pooled_features(model: Any) -> Any:
     return keras.Model(model.inputs, model.get_layer(LOGITS).input)
 
 
-def lesson_of(feed: Feed, features: Any) -> Lesson:
-    """The features of all training segments, at half a segment's distance from one another."""
+def lesson_of(feed: Feed, features: Any, shares: Mapping[str, NDArray[np.float64]]) -> Lesson:
+    """The features of all training segments, at half a segment's distance from one another; `shares` (n_labels,) of
+    clips of the first store stand in for their labels.
+    """
     front_end = FrontEnd(feed.recipe.front_end)
     hop = max(1, front_end.config.segment_frames // 2)
     stores = [(feed.store, feed.clips, 1.0), *((more.store, more.clips, more.share) for more in feed.also)]
@@ -101,30 +112,62 @@ def lesson_of(feed: Feed, features: Any) -> Lesson:
     with progress(total=len(stores), done=0, unit="store", name="features") as bar:
         for store, clips, share in stores:
             segments, counts = segments_of([store.clip(i) for i in clips], front_end, hop)
-            labels = np.repeat([feed.labels.index(store.index.clips[i].label) for i in clips], counts)
-            first = len(parts[0].labels) if parts else len(labels)
-            weights = np.full(len(labels), share * first / len(labels))
+            first = len(parts[0].weights) if parts else len(segments)
+            weights = np.full(len(segments), share * first / len(segments))
+            softened = shares if store is feed.store else {}
+            of_clips = [_shares(store.index.clips[i], feed.labels, softened) for i in clips]
             seen = predict(features, segments[..., None], PREDICT_BATCH)
-            parts.append(Lesson(features=seen, labels=labels, weights=weights))
+            parts.append(Lesson(features=seen, shares=np.repeat(of_clips, counts, axis=0), weights=weights))
             bar.update()
     return Lesson(
         features=np.concatenate([part.features for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
+        shares=np.concatenate([part.shares for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
     )
 
 
-def head(lesson: Lesson, n_labels: int, strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (n_features, n_labels) and offsets (n_labels,) of the layer `logits`; DataError without every label."""
-    from sklearn.linear_model import LogisticRegression
+def _shares(clip: Clip, labels: tuple[str, ...], softened: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return softened.get(clip.name, np.eye(len(labels))[labels.index(clip.label)])
 
-    if len(np.unique(lesson.labels)) != n_labels or n_labels < 3:
-        raise DataError("readout", f"clips of {len(np.unique(lesson.labels))} labels", "three or more, each with clips")
+
+def head(lesson: Lesson, strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights (n_features, n_labels) and offsets (n_labels,) of the layer `logits`; DataError without every label."""
+    found, n_labels = int((lesson.shares.max(axis=0) > 0).sum()), lesson.shares.shape[1]
+    if found != n_labels or n_labels < 3:
+        raise DataError("readout", f"clips of {found} labels", "three or more, each with clips")
     mean = lesson.features.mean(axis=0, dtype=np.float64)
     deviation = lesson.features.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1.0
-    regression = LogisticRegression(C=strength, max_iter=MOST_STEPS)
-    regression.fit((lesson.features - mean) / deviation, lesson.labels, sample_weight=lesson.weights)
-    weights = regression.coef_ / deviation
-    offsets = regression.intercept_ - weights @ mean
-    return weights.T.astype(np.float32), offsets.astype(np.float32)
+    weights, offsets = regression((lesson.features - mean) / deviation, lesson.shares, lesson.weights, strength)
+    weights = weights / deviation[:, None]
+    return weights.astype(np.float32), (offsets - mean @ weights).astype(np.float32)
+
+
+def regression(
+    x: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64], strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (n_features, n_labels) and offsets (n_labels,) that minimise scikit-learn's multinomial loss
+
+        strength sum_i w_i H(shares_i, softmax(x_i W + b)) + |W|^2 / 2
+
+    which scikit-learn itself has for hard labels alone.
+    """
+    from scipy.optimize import minimize
+
+    shape = x.shape[1], shares.shape[1]
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        w, b = flat[: -shape[1]].reshape(shape), flat[-shape[1] :]
+        logits = x @ w + b
+        log_posterior = logits - logits.max(axis=1, keepdims=True)
+        log_posterior -= np.log(np.exp(log_posterior).sum(axis=1, keepdims=True))
+        error = (np.exp(log_posterior) - shares) * weights[:, None]
+        surprise = -float(weights @ (shares * log_posterior).sum(axis=1))
+        slope = np.concatenate([(x.T @ error + w / strength).ravel(), error.sum(axis=0)])
+        return surprise + float((w**2).sum()) / 2 / strength, slope
+
+    start = np.zeros((shape[0] + 1) * shape[1])
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS}
+    )
+    return found.x[: -shape[1]].reshape(shape), found.x[-shape[1] :]

@@ -11,6 +11,8 @@ from edge.contract.decode import decode, encode
 from edge.contract.errors import ConfigError, require
 from edge.contract.front_end import COMPACT, PAPER, FrontEndConfig
 
+Head = Literal["flatten", "mean", "bands"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -62,8 +64,8 @@ class Recipe:
     """Frames between the starts of neighbouring segments when a clip is judged."""
     blocks: tuple[Block, ...]
     """From the input on."""
-    head: Literal["flatten", "mean"]
-    """How the last picture becomes a vector: as it is, or its mean over time and mel."""
+    head: Head
+    """How the last picture becomes a vector: as it is, its mean over time and mel, or over time alone, band by band."""
     head_dropout_percent: int = 0
     """Dropout on that vector, 0 to 99."""
     batch_norm: bool = False

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from edge.contract.errors import DataError
 from tests.trainer.conftest import TINY, TINY_RECIPE
 from tests.trainer.test_distil import write_targets
-from trainer.fit import More, fit
-from trainer.readout import Lesson, fit_readout, head
+from trainer.fit import More, feed_of, fit
+from trainer.opinions import Opinions, read_table
+from trainer.readout import Lesson, fit_readout, head, recipe_of, regression
 from trainer.run import Run
 from trainer.store import Store, new_store
 
@@ -42,11 +44,11 @@ def test_the_head_is_the_regression_with_its_scaling_folded_in() -> None:
     labels = np.repeat([0, 1, 2], 200)
     centres = np.array([[100, 0.001, 5], [120, 0.002, 5], [100, 0.003, 5]])
     features = (centres[labels] + rng.normal(size=(600, 3)) * [2, 0.0001, 0]).astype(np.float32)
-    lesson = Lesson(features=features, labels=labels, weights=np.ones(600))
-    weights, offsets = head(lesson, 3, 1.0)
+    lesson = Lesson(features=features, shares=np.eye(3)[labels], weights=np.ones(600))
+    weights, offsets = head(lesson, 1.0)
     assert weights.shape == (3, 3)
     assert ((features @ weights + offsets).argmax(axis=1) == labels).mean() > 0.99
-    none, _ = head(replace(lesson, weights=np.where(labels == 2, 1e-9, 1.0)), 3, 1.0)
+    none, _ = head(replace(lesson, weights=np.where(labels == 2, 1e-9, 1.0)), 1.0)
     assert not np.allclose(none, weights), "weights of segments count"
 
 
@@ -84,6 +86,84 @@ def test_a_run_of_three_labels_comes_of_a_taught_one_and_is_like_any_other(
     assert final.record.validation_part is None
     assert final.recipe == run.recipe, "one can calibrate the other"
     assert final.model().predict(picture, verbose=0).argmax() == 2
+
+
+def test_with_hard_labels_the_regression_is_scikit_learns(rng: np.random.Generator) -> None:
+    labels = np.repeat([0, 1, 2], 40)
+    x = rng.normal(size=(120, 5)) + labels[:, None] * [1, 0, -1, 0.5, 0]
+    x -= x.mean(axis=0)
+    weights = rng.uniform(0.1, 2, 120)
+    found, offsets = regression(x, np.eye(3)[labels], weights, 0.3)
+    other = LogisticRegression(C=0.3, max_iter=2000, tol=1e-8).fit(x, labels, sample_weight=weights)
+    np.testing.assert_allclose(found, other.coef_.T, atol=2e-3)
+    np.testing.assert_allclose(offsets - offsets.mean(), other.intercept_ - other.intercept_.mean(), atol=2e-3)
+
+
+def test_pooling_by_band_keeps_what_lies_where(taught: tuple[Store, Run], talk: Store, tmp_path: Path) -> None:
+    store, before = taught
+    run = fit_readout(
+        before,
+        store,
+        tmp_path / "run",
+        scheme="fixed",
+        train_parts=("train",),
+        strength=1.0,
+        also=((talk, 0.5),),
+        pooling="bands",
+    )
+    assert run.recipe.head == "bands"
+    bands = TINY.n_mels // 2  # one pooling by 2
+    assert run.model().get_layer("logits").get_weights()[0].shape == (bands * TINY_RECIPE.blocks[0].filters, 3)
+    assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
+
+
+def test_opinions_soften_labels_by_what_was_learned_of_other_artists(
+    taught: tuple[Store, Run], talk: Store, tmp_path: Path
+) -> None:
+    store, before = taught
+    names = [clip.name for clip in store.index.clips]
+    heard = np.array([[5.0 * name.startswith("low"), 1.0] for name in names])
+    heard[names.index("low.00")] = [0, 1]  # this one sounds high
+    np.savez(tmp_path / "table.npz", name=np.repeat(names, 2), values=np.repeat(heard, 2, axis=0))
+    opinions = Opinions(tables=(read_table(tmp_path / "table.npz"),), share=0.5)
+    also = ((talk, 0.5),)
+    feed = feed_of(store, recipe_of(before), before.split, "fixed", ("train",), 0, More(also=also))
+    shares = opinions.shares(feed)
+    assert len(shares) == 20, "the training clips alone"
+    high, low = feed.labels.index("high"), feed.labels.index("low")
+    np.testing.assert_allclose([share.sum() for share in shares.values()], 1)
+    assert shares["low.01"][low] > 0.85
+    assert 0.4 < shares["low.00"][high] < 0.5 < shares["low.00"][low] < 0.6
+    run = fit_readout(
+        before,
+        store,
+        tmp_path / "run",
+        scheme="fixed",
+        train_parts=("train",),
+        strength=1.0,
+        also=also,
+        opinions=opinions,
+    )
+    assert run.record.metrics["opinions"] == ["table.npz"]
+    assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"name": ["a"]}, "other arrays"),
+        ({"name": ["a"], "values": [[1.0], [2.0]]}, "other arrays"),
+        ({"name": ["a"], "values": [[np.nan]]}, "other arrays"),
+        ({"name": ["a"], "values": [["x"]]}, "other arrays"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(arrays: dict[str, list[object]], words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "table.npz", **arrays)
+    with pytest.raises(DataError, match=words):
+        read_table(tmp_path / "table.npz")
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / "text.npz")
 
 
 def test_a_label_without_clips_is_refused(taught: tuple[Store, Run], tmp_path: Path) -> None:
