@@ -68,7 +68,7 @@ def export(run: Run, calibration: Run, output: Path, options: Options, say: Say)
     part = held_out_part(run)
     say(f"comparing the forms on {part}")
     forms = {FLOAT32: to_float(model, run), DYNAMIC: to_dynamic(model, run), INT8: content}
-    comparison = compare(forms, run, part, calibrated.temperature)
+    comparison = compare(forms, run, part, calibrated)
     for line in [*comparison.table(), _summary(comparison, calibrated)]:
         say(line)
     check_limits(comparison, options.limits, str(run.path))
@@ -79,7 +79,7 @@ def export(run: Run, calibration: Run, output: Path, options: Options, say: Say)
         version=__version__,
         labels=run.labels,
         front_end=run.front_end,
-        vote=vote,
+        vote=replace(vote, sharpness=calibrated.sharpness),
         temperature=calibrated.temperature,
         input=classifier.input,
         output=classifier.output,
@@ -153,4 +153,5 @@ def _provenance(run: Run, calibration: Run) -> dict[str, object]:
 def _summary(comparison: Comparison, calibrated: Calibration) -> str:
     cost = f"clip accuracy falls by {comparison.accuracy_drop:+.4f}, posterior by {comparison.posterior_error:.4f}"
     sure = [f"{t.accuracy:.0%} right from {t.confidence} on" for t in calibrated.thresholds if t.confidence is not None]
-    return f"{cost}, temperature {calibrated.temperature:g}, {', '.join(sure) or 'no confidence is 90 % right'}"
+    answer = f"temperature {calibrated.temperature:g}, sharpness {calibrated.sharpness:g}"
+    return f"{cost}, {answer}, {', '.join(sure) or 'no confidence is 90 % right'}"

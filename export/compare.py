@@ -18,7 +18,7 @@ from edge.contract.bundle import Threshold
 from edge.contract.errors import DataError
 from edge.contract.front_end import FrontEnd
 from trainer.feed import clip_segments
-from trainer.metrics import clip_metrics, thresholds
+from trainer.metrics import clip_metrics, fit_sharpness, thresholds
 from trainer.run import HeldOutClip, Run
 
 Logits = NDArray[np.float32]
@@ -109,23 +109,28 @@ class Calibration:
 
     temperature: float
     thresholds: tuple[Threshold, ...]
+    sharpness: float = 1.0
+    """Of the mean posterior in a verdict's confidence."""
 
 
 NOT_CALIBRATED = Calibration(temperature=1.0, thresholds=())
 
 
 def calibrate(classifier: Classifier, run: Run, part: str) -> Calibration:
-    """Temperature and thresholds of a classifier on a held-out part of its own run."""
+    """Temperature, then sharpness and thresholds, of a classifier on a held-out part of its own run."""
     clips = run.held_out(part)
     logits = clip_logits(classifier, clips, run)
     truth = _truth(clips, run)
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
-    return Calibration(temperature=temperature, thresholds=thresholds(posteriors, truth, ACCURACIES))
+    sharpness = fit_sharpness(posteriors, truth)
+    found = thresholds(posteriors, truth, ACCURACIES, sharpness)
+    return Calibration(temperature=temperature, thresholds=found, sharpness=sharpness)
 
 
-def compare(models: Mapping[str, bytes], run: Run, part: str, temperature: float) -> Comparison:
-    """The forms of a network on a held-out part, at one temperature; float32 and int8 are among them."""
+def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration) -> Comparison:
+    """The forms of a network on a held-out part, of one calibration; float32 and int8 are among them."""
+    temperature = calibration.temperature
     clips = run.held_out(part)
     truth = _truth(clips, run)
     forms: dict[str, Form] = {}
@@ -133,7 +138,7 @@ def compare(models: Mapping[str, bytes], run: Run, part: str, temperature: float
     for name, content in models.items():
         classifier = Classifier(content)
         posteriors[name] = [softmax(clip / np.float32(temperature)) for clip in clip_logits(classifier, clips, run)]
-        figures = clip_metrics(posteriors[name], truth)
+        figures = clip_metrics(posteriors[name], truth, calibration.sharpness)
         forms[name] = Form(figures=figures, n_bytes=len(content), ms=_ms(classifier, run.representative()))
     drop = forms[FLOAT32].figures["clip_accuracy_mean"] - forms[INT8].figures["clip_accuracy_mean"]
     difference = np.abs(np.concatenate(posteriors[FLOAT32]) - np.concatenate(posteriors[INT8]))

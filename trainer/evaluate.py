@@ -73,6 +73,8 @@ class _Judge:
     """Of the random splits."""
     run: Run | None = None
     classifier: Classifier | None = None
+    sharpness: float = 1.0
+    """Of a verdict's confidence."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """What a bundle says of its training."""
 
@@ -117,7 +119,7 @@ def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) 
         split=f"{scheme}:{part}",
         labels=judge.labels,
         segment_hop_frames=judge.hop_frames,
-        metrics=clip_metrics(posteriors, truth),
+        metrics=clip_metrics(posteriors, truth, judge.sharpness),
         genres=genre_report(truth, voted.tolist(), judge.labels),
         confusion_vote=confusion(truth, voted.tolist(), len(judge.labels)),
         confusion_mean=confusion(truth, mean.tolist(), len(judge.labels)),
@@ -148,6 +150,7 @@ def _judge(path: Path) -> _Judge:
         hop_frames=bundle.manifest.vote.segment_hop // front_end.hop_length,
         seed=int(bundle.manifest.provenance.get("seed", 0)),
         classifier=Classifier.of(bundle),
+        sharpness=bundle.manifest.vote.sharpness,
         provenance=bundle.manifest.provenance,
     )
 

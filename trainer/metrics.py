@@ -10,24 +10,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract import vote
 from edge.contract.bundle import Threshold
 from edge.contract.vote import majority
 
 REFUSED = "refused"
 CALIBRATION_BINS = 15
 SIMULATIONS = 200
+SHARPNESSES = tuple(round(0.5 + 0.05 * step, 2) for step in range(71))  # 0.5 to 4
 FEWEST_VERDICTS = 20
 """A threshold is suggested only where at least this many verdicts are above it."""
 
 
-def clip_metrics(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> dict[str, float | int]:
-    """Posteriors (n_segments, n_labels) of each clip, and its label -> the figures of a report, shares from 0 to 1."""
+def clip_metrics(
+    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], sharpness: float = 1.0
+) -> dict[str, float | int]:
+    """Posteriors (n_segments, n_labels) of each clip, and its label -> the figures of a report, shares from 0 to 1.
+
+    `sharpness` is the vote's, which makes a verdict's confidence of them.
+    """
     truth = np.asarray(labels)
     stacked = np.concatenate(list(posteriors))
     truth_of_segment = np.repeat(truth, [len(p) for p in posteriors])
     voted = vote_top1(posteriors)
     covered = voted >= 0
-    confidence, right = verdict_confidence(posteriors, voted), (voted == truth)[covered]
+    confidence, right = verdict_confidence(posteriors, voted, sharpness), (voted == truth)[covered]
     return {
         "n_clips": len(posteriors),
         "n_segments": len(stacked),
@@ -70,9 +77,24 @@ def calibration_error(posterior: NDArray[np.float32], truth: NDArray[np.int64]) 
     return binned_error(posterior.max(axis=1), posterior.argmax(axis=1) == truth)
 
 
-def verdict_confidence(posteriors: Sequence[NDArray[np.float32]], voted: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n_covered,) what a payload calls `confidence`: the mean posterior of the label that won the vote, if one did."""
-    return np.array([p[:, v].mean() for p, v in zip(posteriors, voted, strict=True) if v >= 0], np.float32)
+def verdict_confidence(
+    posteriors: Sequence[NDArray[np.float32]], voted: NDArray[np.int64], sharpness: float
+) -> NDArray[np.float32]:
+    """(n_covered,) what a payload calls `confidence`, of the label that won the vote, if one did."""
+    won = [(p, int(v)) for p, v in zip(posteriors, voted, strict=True) if v >= 0]
+    return np.array([vote.confidence(list(p), v, sharpness) for p, v in won], np.float32)
+
+
+def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> float:
+    """The sharpness whose confidences make what became of the verdicts on these clips the most probable."""
+    voted = vote_top1(posteriors)
+    right = (voted == np.asarray(labels))[voted >= 0]
+
+    def loss(sharpness: float) -> float:
+        sure = np.clip(verdict_confidence(posteriors, voted, sharpness), 1e-6, 1 - 1e-6)
+        return float(-np.log(np.where(right, sure, 1 - sure)).sum())
+
+    return min(SHARPNESSES, key=loss) if len(right) >= FEWEST_VERDICTS else 1.0
 
 
 def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
@@ -93,12 +115,15 @@ def error_by_chance(confidence: NDArray[np.float32]) -> float:
 
 
 def thresholds(
-    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], accuracies: Sequence[float]
+    posteriors: Sequence[NDArray[np.float32]],
+    labels: Sequence[int],
+    accuracies: Sequence[float],
+    sharpness: float = 1.0,
 ) -> tuple[Threshold, ...]:
     """For each accuracy the lowest confidence above which the verdicts on these clips are right that often."""
     voted = vote_top1(posteriors)
     covered = voted >= 0
-    confidence = verdict_confidence(posteriors, voted)
+    confidence = verdict_confidence(posteriors, voted, sharpness)
     order = np.argsort(-confidence, kind="stable")
     share_right = np.cumsum((voted == np.asarray(labels))[covered][order]) / np.arange(1, len(order) + 1)
     last_of_equals = np.append(np.diff(confidence[order]) < 0, True)[: len(order)]  # all of them are above, or none

@@ -82,7 +82,8 @@ def classify_file(path: Path, listener: Listener) -> Classified:
     except SourceError as wrong:
         return Classified(path=path, verdict=None, error=str(wrong))
     ballots = [result.ballot for result in timeline]
-    verdict = clip_verdict(ballots, listener.manifest.labels, listener.vote.min_share)
+    vote = listener.vote
+    verdict = clip_verdict(ballots, listener.manifest.labels, vote.min_share, vote.sharpness)
     return Classified(path=path, verdict=verdict, timeline=timeline)
 
 

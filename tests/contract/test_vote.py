@@ -72,6 +72,18 @@ def test_silence_and_not_music_are_answers_and_no_genres() -> None:
     assert clip_verdict([], LABELS).reason == "warming_up"
 
 
+def test_the_confidence_of_agreeing_ballots_is_sharpened_as_the_network_needs() -> None:
+    plain = clip_verdict(ballots("rrr"), LABELS)
+    sharper = clip_verdict(ballots("rrr"), LABELS, sharpness=2.0)
+    assert plain.confidence == pytest.approx(0.7)
+    assert sharper.confidence == pytest.approx(0.7**2 / (0.7**2 + 3 * 0.1**2))
+    assert sharper.genre == plain.genre
+    rolling = verdicts("rrr", segments=3, sharpness=2.0)[-1]
+    assert rolling.confidence == pytest.approx(sharper.confidence)
+    with pytest.raises(ConfigError, match="sharpness: found 0"):
+        VoteConfig(segment_hop=1, sharpness=0)
+
+
 def test_silence_takes_no_part_in_the_confidence() -> None:
     verdict = clip_verdict(ballots("rrs"), LABELS)
     assert verdict.share == pytest.approx(2 / 3)

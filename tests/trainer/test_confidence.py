@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainer.metrics import binned_error, clip_metrics, error_by_chance, thresholds
+from trainer.metrics import binned_error, clip_metrics, error_by_chance, fit_sharpness, thresholds
 
 
 def sure(label: int, confidence: float) -> np.ndarray:
@@ -17,6 +17,19 @@ def test_the_calibration_of_verdicts_is_that_of_the_winners_mean_posterior() -> 
     figures = clip_metrics([sure(0, 0.9), sure(0, 0.9), refused], [0, 1, 0])
     assert figures["verdict_ece"] == pytest.approx(0.4)  # 0.9 sure, half right; a refusal has no confidence
     assert clip_metrics([refused], [0])["verdict_ece"] == 0
+
+
+@pytest.mark.parametrize("true_sharpness", [0.7, 1.0, 2.0])
+def test_the_sharpness_that_is_found_makes_confidences_come_true(
+    true_sharpness: float, rng: np.random.Generator
+) -> None:
+    shares = rng.uniform(0.5, 0.95, 4000)
+    chance = shares**true_sharpness / (shares**true_sharpness + (1 - shares) ** true_sharpness)
+    labels = (rng.random(4000) >= chance).astype(int).tolist()
+    clips = [sure(0, share) for share in shares]
+    assert fit_sharpness(clips, labels) == pytest.approx(true_sharpness, abs=0.15)
+    assert clip_metrics(clips, labels, fit_sharpness(clips, labels))["verdict_ece"] < 0.03
+    assert fit_sharpness(clips[:5], labels[:5]) == 1.0, "too few to tell"
 
 
 def test_few_answers_are_off_by_chance_and_many_are_not() -> None:

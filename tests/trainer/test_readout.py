@@ -133,7 +133,7 @@ def test_opinions_soften_labels_by_what_was_learned_of_other_artists(
     high, low = feed.labels.index("high"), feed.labels.index("low")
     np.testing.assert_allclose([share.sum() for share in shares.values()], 1)
     assert shares["low.01"][low] > 0.85
-    assert 0.4 < shares["low.00"][high] < 0.5 < shares["low.00"][low] < 0.6
+    assert 0.3 < shares["low.00"][high] < 0.5 < shares["low.00"][low] < 0.7
     run = fit_readout(
         before,
         store,
