@@ -168,8 +168,14 @@ def clip_verdict(
 
 
 def confidence(posteriors: Sequence[Posterior], label: int, sharpness: float) -> float:
-    """What ballots of posteriors (n_labels,) say together for a label: mean ** sharpness, brought to a sum of 1."""
-    sharpened = np.stack(posteriors).mean(axis=0, dtype=np.float64) ** sharpness
+    """What ballots of posteriors (n_labels,) say together for a label: mean ** sharpness, brought to a sum of 1.
+
+    Sharpness 1 leaves the mean as it is, to the last bit: verdicts recorded before there was one follow still.
+    """
+    mean = np.stack(posteriors).mean(axis=0, dtype=np.float64)
+    if sharpness == 1:
+        return float(mean[label])
+    sharpened = mean**sharpness
     return float(sharpened[label] / sharpened.sum())
 
 

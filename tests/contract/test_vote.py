@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError
-from edge.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig, clip_verdict, majority
+from edge.contract.vote import (
+    NOT_MUSIC,
+    SILENCE,
+    Ballot,
+    MajorityVote,
+    Verdict,
+    VoteConfig,
+    clip_verdict,
+    confidence,
+    majority,
+)
 
 LABELS = ("rock", "pop", "jazz", NOT_MUSIC)
 LETTERS = {"r": "rock", "p": "pop", "j": "jazz", "n": NOT_MUSIC, "s": SILENCE}
@@ -82,6 +92,12 @@ def test_the_confidence_of_agreeing_ballots_is_sharpened_as_the_network_needs() 
     assert rolling.confidence == pytest.approx(sharper.confidence)
     with pytest.raises(ConfigError, match="sharpness: found 0"):
         VoteConfig(segment_hop=1, sharpness=0)
+
+
+def test_without_a_sharpness_the_confidence_is_the_mean_to_the_last_bit(rng: np.random.Generator) -> None:
+    for n in (1, 9, 100):
+        posteriors = list(rng.dirichlet(np.ones(4), n).astype(np.float32))
+        assert confidence(posteriors, 2, 1.0) == sum(float(p[2]) for p in posteriors) / n
 
 
 def test_silence_takes_no_part_in_the_confidence() -> None:

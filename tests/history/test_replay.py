@@ -141,6 +141,23 @@ def test_a_label_that_is_not_what_the_posterior_says_is_a_disagreement():
     assert answers(of, segments) == [True, "no", True, True]
 
 
+def test_a_sharpness_is_recorded_with_the_vote_and_heeded(tmp_path, listener, results, capsys):
+    sharp = replace(listener, vote=replace(listener.vote, sharpness=2.0))
+    path = recorded(tmp_path, sharp, results)  # with verdicts that were given without it
+    found = replayed(capsys, path, 1)[-1]
+    assert found["disagreeing"] == sum(result.verdict.genre is not None for result in results)
+
+
+def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_path, listener, results, capsys):
+    path = recorded(tmp_path, listener, results)
+    with sqlite3.connect(path) as db:
+        (vote,) = db.execute("SELECT vote FROM streams").fetchone()
+        before = {key: value for key, value in json.loads(vote).items() if key != "sharpness"}
+        assert len(before) == len(json.loads(vote)) - 1
+        db.execute("UPDATE streams SET vote = ?", (json.dumps(before),))
+    assert replayed(capsys, path)[-1]["agreeing"] == len(results)
+
+
 def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, listener, results, capsys):
     path = recorded(tmp_path, listener, results)
     recorded(tmp_path, listener, results[:5], source="line")
