@@ -209,6 +209,10 @@ class Daemon:
         heard = self._heard[source_id]
         if heard.off is not on or (on and heard.reopen is None):
             return
+        if on and heard.thread and heard.thread.is_alive():
+            log.warning("%s has not ended yet, it stays off", source_id)
+            self._tell_off(source_id, True)
+            return
         log.info("%s is switched %s", source_id, "on" if on else "off")
         heard.off = not on
         self._memory.put(OFF, [name for name, other in self._heard.items() if other.off])

@@ -88,7 +88,7 @@ def _open_sinks(
         if mqtt:
             mqtt.when_there_is_news(history.wake)
         history.start()
-        _say(f"history in {path}; look at it: genrewatch history")
+        _say(f"history in {path}; look at it: genrewatch history --node {node}")
         sinks.append(history)
     if config.hook:
         try:

@@ -105,13 +105,13 @@ class SpellBook:
 
 
 def _open(stream: _Stream, subject: Subject, at: Moment, ended: list[Spell], *, new_ms: int = 0) -> Spell:
-    """The open spell if it has this subject and began in this hour, else a new one.
+    """The open spell if it has this subject and was opened in this hour, else a new one.
 
     `new_ms` of the stream, which the caller will add to it, lie before the stream's position.
     """
     spell, continues = stream.open, False
     if spell is not None and spell.subject == subject:
-        if at.utc_ms // HOUR_MS == spell.start.utc_ms // HOUR_MS:
+        if at.utc_ms // HOUR_MS == spell.hour:
             spell.touch(at)
             return spell
         continues = True
@@ -123,6 +123,7 @@ def _open(stream: _Stream, subject: Subject, at: Moment, ended: list[Spell], *, 
         start=stream.last,
         end=stream.last,
         start_ms=stream.heard_ms + stream.lost_ms - new_ms,
+        hour=at.utc_ms // HOUR_MS,
         continues=continues,
     )
     stream.open.touch(at)

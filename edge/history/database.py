@@ -36,6 +36,11 @@ CREATE TABLE segments (
 """
 
 
+SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Errors that say that a file is not what it should be; a table or a column that is missing is SQLITE_ERROR."""
+NAMES = {"meta", "spells", "outbox", "open", "streams", "segments"}
+
+
 class Unavailable(Exception):
     """The file cannot be read or written now (disk full, read-only, locked); it may be later."""
 
@@ -60,7 +65,8 @@ def judged() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as wrong:
         code = getattr(wrong, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        undecodable = code is None and "decode" in str(wrong)
+        if undecodable or (code is not None and code & 0xFF in SPOILT):
             raise Damaged(str(wrong)) from None
         raise Unavailable(str(wrong)) from None
     except FileNotFoundError as wrong:
@@ -95,6 +101,8 @@ def _prepare(db: sqlite3.Connection) -> None:
             db.execute(f"PRAGMA user_version = {FORMAT}")
     elif found != FORMAT:
         raise Damaged(f"format {found}, expected {FORMAT}")
+    elif missing := NAMES - {name for (name,) in db.execute("SELECT name FROM sqlite_master")}:
+        raise Damaged(f"no table {', '.join(sorted(missing))}")
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise Damaged(str(verdict))

@@ -48,7 +48,7 @@ class Delivery:
         self._delivered: list[int] = []  # acknowledged, but not yet struck
         self._refused = False
         self._allowance, self._counted = 1.0, time.monotonic()
-        self._not_before = 0.0
+        self._not_before, self._held = 0.0, False  # until when, and whether, something is held back
 
     @property
     def linked(self) -> bool:
@@ -58,7 +58,7 @@ class Delivery:
     @property
     def next_turn(self) -> float:
         """When there may be more to send, on the monotonic clock, if nothing happens before."""
-        return self._not_before if self._not_before > time.monotonic() else math.inf
+        return self._not_before if self._held else math.inf
 
     def turn(self, store: HistoryStore) -> None:
         """Strikes what has been acknowledged and sends what may be sent now."""
@@ -89,9 +89,10 @@ class Delivery:
                 "the broker refuses the history (may this user publish to it?); tried again every %g s", REFUSED_S
             )
         self._refused, self._sent = True, min(self._sent, seq - 1)
-        self._not_before = time.monotonic() + REFUSED_S
+        self._hold_until(time.monotonic() + REFUSED_S)
 
     def _send(self, store: HistoryStore) -> None:
+        self._held = False
         room = MOST_UNDER_WAY - len(self._under_way)
         if room <= 0:
             return
@@ -101,9 +102,12 @@ class Delivery:
                 return
             ticket = self._courier.post(parcel.source, _payload(parcel, backfilled=late))
             if ticket is None:
-                self._not_before = time.monotonic() + UNTAKEN_S
+                self._hold_until(time.monotonic() + UNTAKEN_S)
                 return
             self._under_way[ticket], self._sent = parcel.seq, parcel.seq
+
+    def _hold_until(self, at_s: float) -> None:
+        self._not_before, self._held = at_s, True
 
     def _allowed(self) -> bool:
         """Whether the pace allows one more; if not, `next_turn` is when it will."""
@@ -111,7 +115,7 @@ class Delivery:
         self._allowance = min(max(1.0, self._per_s), self._allowance + (now - self._counted) * self._per_s)
         self._counted = now
         if self._allowance < 1:
-            self._not_before = now + (1 - self._allowance) / self._per_s
+            self._hold_until(now + (1 - self._allowance) / self._per_s)
             return False
         self._allowance -= 1
         return True

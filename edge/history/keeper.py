@@ -27,6 +27,8 @@ RETRY_S = 5.0
 """Between attempts to write to such a disk."""
 PRUNE_S = 60.0
 PRUNE_MORE_S = 1.0
+HANGS_S = 30.0
+"""After which a disk that does not answer is said to hang."""
 GATHER_S = 0.05
 """After a spell has ended, for others that end with it."""
 FLUSH_S = 1.0
@@ -64,6 +66,8 @@ class Keeper:
         self._drafts: list[Spell] = []
         self._saved: list[Spell] = []  # drafts, as they were written last
         self._wake, self._closing = threading.Event(), threading.Event()
+        self._opened_s = 0.0
+        self._busy_since: float | None = None
         self._next_save = self._next_prune = self._next_try = 0.0
         self.degraded: str | None = None
         """Why nothing can be written at present."""
@@ -91,6 +95,14 @@ class Keeper:
         self._wake.set()
         self._thread.join(2 * FLUSH_S)
 
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong, for people."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > HANGS_S:
+            return f"the disk has not answered for {time.monotonic() - since:.0f} s"
+        return self.degraded
+
     def facts(self) -> dict[str, Any]:
         """How many records there are and wait to be delivered, how many were lost, and the newest hash."""
         return {**self._facts, "unsaved": len(self._ended), "dropped": self._dropped}
@@ -110,6 +122,11 @@ class Keeper:
         self._take(self._collect())
         if time.monotonic() < self._next_try:
             return
+        self._busy_since = time.monotonic()
+        self._try()
+        self._busy_since = None
+
+    def _try(self) -> None:
         try:
             if self._store is None:
                 self._store = self._opened()
@@ -124,8 +141,14 @@ class Keeper:
             self._fail(str(why))
         except Damaged as why:
             self._set_aside(str(why))
+        except Exception as defect:  # of ours; the thread must not die of it, unseen, for months
+            if self.degraded is None:
+                log.exception("a defect of the history")
+            self._release()
+            self._fail(f"a defect, {defect!r}")
 
     def _opened(self) -> HistoryStore:
+        self._opened_s = time.monotonic()
         deliver = self._delivery is not None
         return HistoryStore(self._path, self._node, deliver=deliver, posteriors=self._config.posteriors)
 
@@ -152,9 +175,17 @@ class Keeper:
         if time.monotonic() < self._next_prune:
             return
         limits = {"keep_days": self._config.keep_days, "max_bytes": self._config.max_mb * 1_000_000}
-        more, dropped = store.prune(now_ms=now().utc_ms, **limits)
+        more, dropped = store.prune(now_ms=self._cautious_now_ms(store), **limits)
         self._dropped += dropped
         self._next_prune = time.monotonic() + (PRUNE_MORE_S if more else PRUNE_S)
+
+    def _cautious_now_ms(self, store: HistoryStore) -> int:
+        """The time, but no later than the newest spell of before and how long we have run since: a wall clock that is
+        set years ahead must not make a whole history too old."""
+        now_ms = now().utc_ms
+        if store.newest_end_ms is None:
+            return now_ms
+        return min(now_ms, store.newest_end_ms + round(1000 * (time.monotonic() - self._opened_s)))
 
     def _note(self, store: HistoryStore) -> None:
         self._facts |= {"stored": store.stored, "waiting": store.waiting, "head": store.head}

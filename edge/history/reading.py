@@ -3,7 +3,6 @@
 Where it is, what can be chosen of it, and the lines of it that people and programs are given.
 """
 
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.ids import is_id
 from edge.history.database import Damaged, Unavailable, database_path, judged, open_for_reading
 from edge.history.spell import Subject
+from edge.history.store import loaded
 from edge.node import state_directory
 
 SERVICE_STATE = Path("/var/lib/genrewatch")
@@ -95,7 +95,7 @@ class Log:
                 rows = self._db.execute(query, (after_seq, *values)).fetchall()
             if not rows:
                 return
-            yield [{**_loaded(record), "prev": prev, "hash": hash_} for _, record, prev, hash_ in rows]
+            yield [{**_whole(record), "prev": prev, "hash": hash_} for _, record, prev, hash_ in rows]
             after_seq = rows[-1][0]
 
     def open_spells(self, selection: Selection) -> list[Record]:
@@ -103,7 +103,7 @@ class Log:
         condition, values = selection.condition()
         with judged():
             rows = self._db.execute(f"SELECT record FROM open WHERE {condition} ORDER BY start_ms", values).fetchall()
-        return [{**_loaded(record), "open": True} for (record,) in rows]
+        return [{**_whole(record), "open": True} for (record,) in rows]
 
     def seq_before_latest(self, count: int, selection: Selection) -> int:
         """The `seq` after which `count` of the selected records follow."""
@@ -120,12 +120,9 @@ class Log:
         return [source for (source,) in rows]
 
 
-def _loaded(text: str) -> Record:
-    try:
-        record = json.loads(text)
-    except ValueError:
-        raise Damaged("a record is no JSON") from None
-    if not isinstance(record, dict) or not record.keys() >= NEEDED:
+def _whole(text: str) -> Record:
+    record = loaded(text)
+    if not record.keys() >= NEEDED:
         raise Damaged("a record lacks what each has")
     return record
 

@@ -63,6 +63,8 @@ class Spell:
     end: Moment
     start_ms: int
     """Where in the stream it begins, milliseconds."""
+    hour: int = 0
+    """Of the wall clock, when it was opened, hours since 1970: it is cut in the next."""
     continues: bool = False
     """Whether it goes on where the one before it was cut, at a full hour."""
     heard_ms: int = 0

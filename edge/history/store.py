@@ -20,6 +20,7 @@ from edge.history.spell import Spell
 from edge.paths import write_durably
 
 RESERVE = 1000
+CLOSED = "closed"
 PRUNED_AT_ONCE = 500
 VACUUM_PAGES = 256
 DAY_MS = 86_400_000
@@ -45,13 +46,15 @@ class HistoryStore:
         """
         self._path, self._node, self._deliver = path, node, deliver
         self._last = self._stored = self._waiting = 0
+        self.newest_end_ms: int | None = None
+        """When the newest spell ended that was there at the start, milliseconds since 1970; None if there was none."""
         self._head = ""
         self._db = open_for_writing(path)
         self._ring = Ring(self._db, posteriors)
         try:
             with judged():
                 self._inode = os.stat(path).st_ino
-                self._reserved = self._read_floor()
+                self._reserved, self._was_closed = self._read_floor()
                 self._start()
                 self._keep_interrupted()
         except BaseException:
@@ -59,9 +62,11 @@ class HistoryStore:
             raise
 
     def close(self) -> None:
-        """Gives the file back, its log folded in."""
+        """Gives the file back, its log folded in, and leaves word of where it ended."""
         with judged():
             self._db.close()
+            if self._last:
+                write_durably(self._floor_path, f"{self._last} {CLOSED}\n")
 
     @property
     def head(self) -> str:
@@ -101,7 +106,7 @@ class HistoryStore:
         with judged():
             rows = self._db.execute(f"{query} ORDER BY seq LIMIT ?", (after_seq, limit)).fetchall()
         return [
-            Parcel(seq=seq, source=source, record={**json.loads(record), "prev": prev, "hash": hash_})
+            Parcel(seq=seq, source=source, record={**loaded(record), "prev": prev, "hash": hash_})
             for seq, source, record, prev, hash_ in rows
         ]
 
@@ -172,10 +177,11 @@ class HistoryStore:
         if meta["node"] != self._node:
             raise Damaged(f"the history of {meta['node']}, not of {self._node}")
         self._last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()[0]
-        if self._last < self._reserved - RESERVE - 1:  # an old copy of the file: what it lacks has its numbers already
-            self._last = self._reserved
+        if self._last < self._reserved - (0 if self._was_closed else RESERVE + 1):
+            self._last = self._reserved  # an old copy of the file: what it lacks has its numbers already
         newest = self._db.execute("SELECT hash FROM spells ORDER BY seq DESC LIMIT 1").fetchone()
         self._head = newest[0] if newest else meta["anchor"]
+        self.newest_end_ms = self._db.execute("SELECT max(end_ms) FROM spells").fetchone()[0]
         self._count()
 
     def _count(self) -> None:
@@ -191,7 +197,7 @@ class HistoryStore:
         if rows:
             with self._undone_if_it_fails(), transaction(self._db):
                 for record, start_ms, end_ms in rows:
-                    self._insert({**json.loads(record), "interrupted": True}, start_ms, end_ms)
+                    self._insert({**loaded(record), "interrupted": True}, start_ms, end_ms)
                 self._db.execute("DELETE FROM open")
 
     def _insert(self, body: Mapping[str, Any], start_ms: int, end_ms: int) -> None:
@@ -220,16 +226,29 @@ class HistoryStore:
     def _floor_path(self) -> Path:
         return self._path.with_suffix(".seq")
 
-    def _read_floor(self) -> int:
+    def _read_floor(self) -> tuple[int, bool]:
+        """A number that no `seq` has reached, and whether it is the last that was given."""
         try:
-            return int(self._floor_path.read_text(encoding="ascii"))
+            number, _, word = self._floor_path.read_text(encoding="ascii").strip().partition(" ")
+            return int(number), word == CLOSED
         except (FileNotFoundError, ValueError):
-            return 0
+            return 0, False
 
     def _reserve(self, up_to: int) -> None:
         """Promises on disk, before the first is given, that no `seq` beyond `up_to` has been given."""
         write_durably(self._floor_path, f"{up_to}\n")
         self._reserved = up_to
+
+
+def loaded(text: str) -> dict[str, Any]:
+    """A record as it was written; raises Damaged for what is none."""
+    try:
+        record = json.loads(text)
+    except ValueError:
+        raise Damaged("a record is no JSON") from None
+    if not isinstance(record, dict):
+        raise Damaged("a record is no JSON object")
+    return record
 
 
 def _numbered(body: Mapping[str, Any], seq: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Nothing here waits for the disk or the broker: a source's thread takes a lock, a
 
 import secrets
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from edge.history.book import SpellBook
 from edge.history.config import HistoryConfig
 from edge.history.delivery import Courier
-from edge.history.keeper import Keeper, News
+from edge.history.keeper import MOST_WAITING, Keeper, News
 from edge.history.moment import Moment, now
 from edge.history.ring import Judged, Stream
 from edge.history.spell import Setting
@@ -39,7 +39,8 @@ class HistorySink(Sink):
         self._node, self._config, self._names, self._moment = node, config, names, moment
         self._run = secrets.token_hex(4)
         self._book, self._streams = SpellBook(), dict[str, Stream]()
-        self._judged: list[Judged] = []
+        self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))
+        self._dropped = 0  # while the keeper hangs
         self._lock = threading.Lock()
         self._keeper = Keeper(path, node, config, courier, self._collect)
 
@@ -53,11 +54,16 @@ class HistorySink(Sink):
 
     def diagnostics(self) -> dict[str, Any]:
         """See `Sink`."""
-        return {"history": self._keeper.facts()}
+        facts = self._keeper.facts()
+        with self._lock:
+            facts["unsaved"] += len(self._book.ended)
+            facts["dropped"] += self._dropped
+        return {"history": facts}
 
     def troubles(self) -> list[str]:
         """See `Sink`."""
-        return [f"history: {self._keeper.degraded}"] if self._keeper.degraded else []
+        trouble = self._keeper.trouble
+        return [f"history: {trouble}"] if trouble else []
 
     def publish_stream(self, source_id: str, listener: Listener) -> None:
         """See `Sink`."""
@@ -108,6 +114,10 @@ class HistorySink(Sink):
         return Setting(**names, model=manifest.name, version=manifest.version)
 
     def _wake_if_ended(self) -> None:
+        surplus = len(self._book.ended) - MOST_WAITING
+        if surplus > 0:
+            del self._book.ended[:surplus]
+            self._dropped += surplus
         if self._book.ended:
             self._keeper.wake()
 
@@ -115,6 +125,7 @@ class HistorySink(Sink):
         """What the keeper has not yet got, all of one moment."""
         with self._lock:
             drafts = [replace(spell, votes=Counter(spell.votes)) for spell in self._book.drafts()]
-            news = News(ended=self._book.ended, drafts=drafts, judged=self._judged)
-            self._book.ended, self._judged = [], []
+            news = News(ended=self._book.ended, drafts=drafts, judged=list(self._judged))
+            self._book.ended = []
+            self._judged.clear()
         return news

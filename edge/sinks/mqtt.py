@@ -94,6 +94,7 @@ class MqttSink(Sink):
         self._changes = Changes()
         self._sources: dict[str, _Source] = {}
         self._dropped, self._lock = 0, threading.RLock()
+        self._born = 0  # the number of the newest link on which everything was said
         self._greeting: threading.Timer | None = None
         self._on_link: Callable[[], None] = lambda: None
         self._connection = Connection(
@@ -210,6 +211,8 @@ class MqttSink(Sink):
         with self._lock:
             if self._greeting:
                 self._greeting.cancel()
+            if self._born and self._connection.number == self._born:
+                self._discovery.done()
             online = [name for name, known in self._sources.items() if known.online]
             farewell = [self._topics.availability(name, False) for name in online]
         self._connection.close([*farewell, self._topics.status(OFFLINE)], timeout_s=FAREWELL_S)
@@ -237,11 +240,19 @@ class MqttSink(Sink):
     def _birth(self) -> None:
         """On every new connection: what there is, who is there, and what still holds of their states."""
         with self._lock:
+            self._born = self._connection.number
             for message in self._discovery.forgotten():
                 self._send(message)
             self._greet()
-        self._discovery.done()
+            self._later(self._settle)
         self._on_link()
+
+    def _settle(self) -> None:
+        """A connection that has held for a while has brought what was to be taken back; says again what is not kept."""
+        if self._connection.number == self._born:
+            self._discovery.done()
+            if self._config.discovery:  # Home Assistant subscribes a while after it has heard of a topic
+                self._repeat()
 
     def _greet(self) -> None:
         """All that Home Assistant needs, in the order in which it needs it."""
@@ -253,8 +264,6 @@ class MqttSink(Sink):
             if known.online is not None:
                 self._send(self._topics.availability(name, known.online))
         self._repeat()
-        if self._config.discovery:  # Home Assistant subscribes a while after it has heard of a topic
-            self._later(self._repeat)
 
     def _repeat(self) -> None:
         """What no broker keeps for those who come late."""
@@ -287,6 +296,7 @@ class MqttSink(Sink):
     def _greet_again(self) -> None:
         with self._lock:
             self._greet()
+            self._later(self._settle)
 
     def _subscriptions(self) -> list[str]:
         wanted = [self._topics.listen_commands]

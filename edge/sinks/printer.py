@@ -54,7 +54,7 @@ class ChangePrinter(Sink):
 
     def _line(self, text: str) -> None:
         with self._lock:
-            print(text, file=self._out, flush=True)
+            print(text + "\n", end="", file=self._out, flush=True)  # in one piece, beside others
 
 
 class JsonPrinter(Sink):
@@ -83,7 +83,7 @@ class JsonPrinter(Sink):
     def _line(self, record: dict[str, Any]) -> None:
         stamped = {"ts": rfc3339(self._clock()), **record}
         with self._lock:
-            print(json.dumps(stamped, allow_nan=False), file=self._out, flush=True)
+            print(json.dumps(stamped, allow_nan=False) + "\n", end="", file=self._out, flush=True)
 
 
 def describe(verdict: Verdict) -> str:

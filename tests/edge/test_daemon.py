@@ -1,7 +1,11 @@
 """What the daemon knows of its sources, whatever becomes of them."""
 
+import threading
+import time
+
 import numpy as np
 
+from edge import daemon
 from edge.config import SHIPPED_BUNDLE
 from edge.daemon import Daemon, Input
 from edge.level import LevelConfig
@@ -40,10 +44,13 @@ class Kept(Sink):
     """A sink that remembers."""
 
     def __init__(self):
-        self.online, self.health = [], []
+        self.online, self.health, self.off = [], [], []
 
     def publish_online(self, source_id, online, why):
         self.online.append((online, why))
+
+    def publish_off(self, source_id, off):
+        self.off.append(off)
 
     def publish_health(self, health):
         self.health.append(health)
@@ -66,3 +73,51 @@ def test_a_sink_that_fails_is_given_up_and_the_others_go_on(caplog):
     assert run(Full(), kept) == 0
     assert kept.online[-1] == (False, "ended")
     assert [record.message for record in caplog.records] == ["Full is given up: No space left on device"]
+
+
+class Stubborn:
+    """A source whose last read takes as long as a test wants."""
+
+    def __init__(self):
+        self.id, self.counts, self.closed, self.ending = "slow", SourceCounts(), threading.Event(), threading.Event()
+
+    def blocks(self, events):
+        while not self.closed.wait(0.01):
+            yield Block(samples=np.ones(800, np.float32), sample_rate=8000)
+        self.ending.wait(60)
+
+    def waiting_s(self):
+        return 0.0
+
+    def close(self):
+        self.closed.set()
+
+
+def test_a_source_that_has_not_ended_yet_stays_off_and_does_not_end_the_daemon(monkeypatch):
+    monkeypatch.setattr(daemon, "CLOSE_S", 0.1)
+    source, kept = Stubborn(), Kept()
+    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    heard = Input(source=source, listener=listener, name="slow", reopen=Stubborn)
+    running = Daemon([heard], [kept], health_s=60, heartbeat_s=0.05)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    running.set_listening("slow", False)
+    running.set_listening("slow", True)
+    until(lambda: kept.off == [False, True, True])
+    source.ending.set()
+    until(lambda: kept.online == [(False, "switched off")])
+    assert thread.is_alive()
+    until(lambda: not running._heard["slow"].thread.is_alive())
+    running.set_listening("slow", True)
+    until(lambda: kept.off[-1] is False)
+    running._heard["slow"].source.ending.set()
+    running.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.01)

@@ -1,6 +1,7 @@
 """What a real Mosquitto brings to a node: commands, Home Assistant's birth; what becomes of sources that are gone."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -195,3 +196,17 @@ def test_a_source_that_is_switched_off_says_so_and_has_no_verdict(broker: Mosqui
         assert watcher.next("mic/listen").payload == "OFF"
         state = json.loads(watcher.next("mic/state").payload)
     assert (state["genre"], state["reason"], state["confidence"], state["level_dbfs"]) == (None, "off", None, None)
+
+
+def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_hangs_up_at_once(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory.json")
+    memory.put("sources", ["line", "mic"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        with running_sink(url, settings={**DISCOVERY, "protocol": "5"}, names={"mic": "Mic"}, memory=memory):
+            for _ in range(3):
+                client, _ = server.accept()
+                client.recv(4096)
+                client.sendall(bytes.fromhex("2003000000"))
+                client.close()
+    assert memory.get("sources", [""]) == ["line", "mic"]

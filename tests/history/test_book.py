@@ -124,6 +124,16 @@ def test_a_spell_is_cut_at_the_full_hour_and_goes_on():
     assert [spell.continues for spell in book.ended] == [False, True, False, True, False]
 
 
+def test_a_full_hour_between_two_segments_cuts_once():
+    book = SpellBook()
+    book.begin(SETTING, at(3580))
+    for number in range(10):
+        seconds = 7 + 1.86 * number
+        book.result("mic", heard(ROCK, seconds), at(3580 + seconds))
+    book.finish("mic", at(3605))
+    assert [spell.continues for spell in book.ended] == [False, True]
+
+
 def test_a_clock_that_is_set_is_noted_and_changes_no_duration():
     book = SpellBook()
     book.begin(SETTING, at(0))

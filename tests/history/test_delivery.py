@@ -102,6 +102,17 @@ def test_no_more_than_a_few_are_under_way_and_a_full_connection_is_tried_again(s
     assert courier.seqs[-3:] == [11, 12, 13]
 
 
+def test_what_is_held_back_is_not_forgotten_when_its_time_comes_before_anybody_asks(store):
+    courier = PlayedCourier()
+    courier.full = True
+    delivering = Delivery(courier, per_s=1000)
+    delivering.turn(store)
+    store.append([spell()], [])
+    delivering.turn(store)
+    delivering._not_before = time.monotonic() - 1
+    assert delivering.next_turn < time.monotonic()
+
+
 def test_after_an_outage_the_pace_is_kept(store):
     courier = PlayedCourier()
     courier.link = 0

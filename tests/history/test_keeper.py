@@ -1,6 +1,7 @@
 """The sink and its thread: nobody waits for the disk, and what it does not take now it takes later."""
 
 import json
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -219,3 +220,65 @@ def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, listener):
     assert kept == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
     assert db.execute("SELECT source, model FROM streams").fetchall() == [("mic", "gtzan-compact")]
     db.close()
+
+
+def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(path, listener, monkeypatch):
+    sink = started(path, listener)
+    play(sink, ROCK, JAZZ, ROCK)
+    sink.finish()
+    ahead = keeper.now
+    monkeypatch.setattr(keeper, "now", lambda: replace(ahead(), utc_ms=ahead().utc_ms + 5 * 365 * 86_400_000))
+    monkeypatch.setattr(keeper, "PRUNE_S", 0.05)
+    again = started(path, listener)
+    play(again, ROCK, JAZZ)
+    until(lambda: facts(again)["stored"] == 4)
+    time.sleep(0.5)
+    again.finish()
+    assert len(records(path)) == 5
+
+
+def test_a_defect_does_not_end_the_thread_and_is_said(path, listener, monkeypatch, caplog):
+    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(HistoryStore, "append", lambda *_: 1 / 0)
+        sink = started(path, listener)
+        play(sink, ROCK, JAZZ)
+        until(lambda: sink.troubles())
+        assert "ZeroDivisionError" in sink.troubles()[0]
+    until(lambda: [r["genre"] for r in records(path)] == ["rock"])
+    sink.finish()
+    assert sum("a defect of the history" in r.message for r in caplog.records) == 1
+
+
+def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, listener):
+    courier = PlayedCourier()
+    courier.link = 0
+    sink = started(path, listener, courier=courier)
+    play(sink, ROCK, JAZZ)
+    sink.finish()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE spells SET record = '{\"v\":1,' WHERE seq = 1")
+    db.close()
+    courier.link = 1
+    again = started(path, listener, courier=courier)
+    until(lambda: facts(again)["set_aside"])
+    play(again, ROCK, JAZZ)
+    until(lambda: courier.posted)
+    assert courier.seqs[0] > 2
+    again.finish()
+
+
+def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(path, listener, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
+    monkeypatch.setattr(keeper, "HANGS_S", 0.1)
+    monkeypatch.setattr("edge.sinks.history.MOST_WAITING", 10)
+    sink = started(path, listener)
+    play(sink, ROCK, JAZZ)
+    until(lambda: sink.troubles())
+    assert "has not answered" in sink.troubles()[0]
+    play(sink, *[ROCK, JAZZ] * 20, from_s=100)
+    assert facts(sink)["dropped"] >= 28
+    assert facts(sink)["unsaved"] <= 12
+    released.set()
+    sink.finish()

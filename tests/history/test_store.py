@@ -109,6 +109,20 @@ def test_a_new_database_begins_beyond_every_number_that_a_lost_one_may_have_give
     assert rows(tmp_path)[0][2] == genesis("box", again.last_seq)
 
 
+def test_an_old_copy_is_noticed_after_a_clean_end_however_young_it_is(tmp_path):
+    store, path = opened(tmp_path), database_path(tmp_path, "box")
+    store.append([spell()], [])
+    store.close()
+    old = path.read_bytes()
+    store = opened(tmp_path)
+    store.append([spell() for _ in range(30)], [])
+    store.close()
+    path.write_bytes(old)
+    store = opened(tmp_path)
+    store.append([spell()], [])
+    assert store.last_seq == 32
+
+
 def test_an_old_copy_of_the_file_does_not_give_numbers_again(tmp_path):
     store, path = opened(tmp_path), database_path(tmp_path, "box")
     store.append([spell()], [])
@@ -125,7 +139,9 @@ def test_an_old_copy_of_the_file_does_not_give_numbers_again(tmp_path):
     assert second[2] == first[3], "the chain goes on"
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "newer", "flipped"])
+@pytest.mark.parametrize(
+    "damage", ["garbage", "truncated", "foreign", "newer", "flipped", "no outbox", "open", "utf-8"]
+)
 def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path, damage):
     path = database_path(tmp_path, "box")
     store = opened(tmp_path)
@@ -142,13 +158,17 @@ def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path,
     else:
         with sqlite3.connect(path) as db:
             db.execute(
-                "UPDATE meta SET value = 'other' WHERE key = 'node'"
-                if damage == "foreign"
-                else "PRAGMA user_version = 9"
+                {
+                    "foreign": "UPDATE meta SET value = 'other' WHERE key = 'node'",
+                    "newer": "PRAGMA user_version = 9",
+                    "no outbox": "DROP TABLE outbox",
+                    "open": "INSERT INTO open VALUES ('mic', '{\"v\":1,', 0, 0)",
+                    "utf-8": "UPDATE spells SET record = CAST(x'7bff7d' AS TEXT) WHERE seq = 1",
+                }[damage]
             )
         db.close()
     with pytest.raises(Damaged):
-        opened(tmp_path)
+        opened(tmp_path).parcels(0, 10)
 
 
 def test_a_place_where_nothing_can_be_written_is_unavailable_and_not_damaged(tmp_path):
