@@ -18,6 +18,7 @@ from trainer.store import Store
 from trainer.targets import Targets
 
 HELD_BACK_EVERY, HELD_BACK_MOST = 20, 512  # of the taught crops, to measure with
+SAME_CROP_DB = 0.1  # mean difference of a cell; rounding gives far less
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 Ids = NDArray[np.int64]
@@ -47,16 +48,29 @@ class Taught:
 
     @classmethod
     def of(cls, *stores: Targets) -> "Taught":
-        """The crops of target stores, one after another; DataError when they do not go together."""
-        for store in stores[1:]:
-            if store.target.shape[1] != stores[0].target.shape[1]:
-                raise DataError(str(store.path), f"{store.target.shape[1]} values", str(stores[0].target.shape[1]))
-        target = np.concatenate([store.target for store in stores])
-        power_db = np.concatenate([store.power_db for store in stores])
+        """The crops of target stores, one after another, each crop once: what several teachers say of the same crops
+        stands side by side in its target. DataError when they do not go together.
+        """
+        groups: dict[object, list[Targets]] = {}
+        for store in stores:
+            groups.setdefault(store.index.crops, []).append(store)
+        pictures, targets, wanted = [], [], None
+        for of_same_crops in groups.values():
+            first, lengths = of_same_crops[0], [store.target.shape[1] for store in of_same_crops]
+            wanted = wanted or lengths
+            if lengths != wanted:
+                found, expected = (" + ".join(map(str, some)) for some in (lengths, wanted))
+                raise DataError(str(first.path), f"{found} values a crop", f"{expected}, as in {stores[0].path}")
+            n_crops = min(map(len, of_same_crops))
+            for other in of_same_crops[1:]:
+                _require_same(first, other, min(n_crops, first.index.crops_per_chunk))
+            pictures.append(first.power_db[:n_crops])
+            targets.append(np.concatenate([store.target[:n_crops] for store in of_same_crops], axis=1))
+        target = np.concatenate(targets)
         spread = target.std(axis=0)
         scaled = (target - target.mean(axis=0)) / np.where(spread > 0, spread, 1)
         n_held_back = min(HELD_BACK_MOST, len(target) // HELD_BACK_EVERY)
-        return cls(power_db=power_db, target=scaled.astype(np.float32), n_held_back=n_held_back)
+        return cls(power_db=np.concatenate(pictures), target=scaled.astype(np.float32), n_held_back=n_held_back)
 
     @property
     def n_values(self) -> int:
@@ -67,6 +81,13 @@ class Taught:
     def n_learned(self) -> int:
         """Crops to learn from."""
         return len(self.target) - self.n_held_back
+
+
+def _require_same(one: Targets, other: Targets, n_crops: int) -> None:
+    """DataError unless the first crops are the same sound in both: the files may have changed under their names."""
+    difference = np.abs(one.power_db[:n_crops].astype(np.float32) - other.power_db[:n_crops].astype(np.float32))
+    if not difference.mean() < SAME_CROP_DB:
+        raise DataError(str(other.path), "holds other crops", f"those of {one.path}, of the same songs and seed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,11 @@ class TargetIndex:
         """Files that hold them, the last one perhaps shorter."""
         return -(-self.n_crops // self.crops_per_chunk)
 
+    @property
+    def crops(self) -> tuple[object, ...]:
+        """What decides what crop comes at which place: stores where it is the same hold the same crops."""
+        return self.front_end, self.songs, self.changes, self.crops_per_chunk, self.seed
+
 
 class Targets:
     """A target store opened for reading: as much of it as is there."""

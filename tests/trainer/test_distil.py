@@ -29,12 +29,14 @@ DISTILLED = replace(
 )
 
 
-def write_targets(path: Path, n_crops: int = 60) -> Targets:
-    """Crops of low and high sound; the target says which, and a second value is the same for all."""
-    rng = np.random.default_rng(7)
+def write_targets(
+    path: Path, n_crops: int = 60, *, seed: int = 0, drawn: int = 7, values: tuple[float, ...] = (5.0,)
+) -> Targets:
+    """Crops of low and high sound; the target says which, and other values are the same for all."""
+    rng = np.random.default_rng(drawn)
     labels = ["low" if i % 2 else "high" for i in range(n_crops)]
     pictures = [low_or_high(rng, label, TINY.segment_frames, TINY) for label in labels]
-    target = np.array([[float(label == "low"), 5.0] for label in labels], np.float32)
+    target = np.array([[float(label == "low"), *values] for label in labels], np.float32)
     index = TargetIndex(
         version=VERSION,
         front_end=TINY,
@@ -42,8 +44,8 @@ def write_targets(path: Path, n_crops: int = 60) -> Targets:
         songs=("a/b.wav",),
         changes=CropChanges(),
         n_crops=n_crops,
-        crops_per_chunk=n_crops,
-        seed=0,
+        crops_per_chunk=60,
+        seed=seed,
     )
     path.mkdir(parents=True)
     write_json(path / INDEX, index)
@@ -93,6 +95,25 @@ def test_a_taught_crop_keeps_its_own_target(store: Store, targets: Targets) -> N
     for x, y in feed.epoch(0):
         is_low = x[:, :, :4, 0].mean(axis=(1, 2)) > x[:, :, 4:, 0].mean(axis=(1, 2))
         np.testing.assert_array_equal(is_low, y[:, 2] > 0)
+
+
+def test_what_two_teachers_say_of_the_same_crops_stands_side_by_side(tmp_path: Path) -> None:
+    one, more = write_targets(tmp_path / "one"), write_targets(tmp_path / "more", seed=1, drawn=8)
+    other = write_targets(tmp_path / "other", n_crops=20, values=())
+    other_more = write_targets(tmp_path / "other-more", seed=1, drawn=8, values=())
+    taught = Taught.of(one, more, other, other_more)
+    assert (taught.n_values, len(taught.power_db)) == (3, 80), "as far as both have answered"
+    np.testing.assert_array_equal(taught.power_db, np.concatenate([one.power_db[:20], more.power_db]))
+    np.testing.assert_array_equal(taught.target[:, 0], taught.target[:, 2])
+    assert Taught.of(one, more).n_values == 2
+    with pytest.raises(DataError, match=r"more: 2 values a crop, expected 2 \+ 1, as in"):
+        Taught.of(one, other, more)
+
+
+def test_other_crops_under_the_same_names_are_refused(tmp_path: Path) -> None:
+    one, other = write_targets(tmp_path / "one"), write_targets(tmp_path / "other", drawn=8)
+    with pytest.raises(DataError, match="other: holds other crops"):
+        Taught.of(one, other)
 
 
 def test_targets_are_learned_then_genres_and_a_killed_run_goes_on_to_the_same(
