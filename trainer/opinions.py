@@ -88,7 +88,7 @@ def opinion(table: Table, feed: Feed) -> dict[str, Shares]:
     Its strength is the one whose answers are the most probable. Raises DataError where the table knows too few clips.
     """
     clips = [feed.store.index.clips[i] for i in feed.clips if feed.store.index.clips[i].name in table.features]
-    groups = [clip.artist or clip.track or clip.name for clip in clips]
+    groups = [clip.group for clip in clips]
     if len(set(groups)) < FOLDS:
         raise DataError(table.name, f"names {len(clips)} of the clips to learn from", f"clips by {FOLDS} artists")
     x = np.stack([table.features[clip.name] for clip in clips])

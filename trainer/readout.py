@@ -9,7 +9,6 @@ dense layer `logits`, so that what comes out is an ordinary run of one ordinary 
 A segment's label may be softened by what tables of features heard by others say of its clip (`trainer/opinions.py`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.classifier import softmax
 from edge.contract.errors import DataError
 from edge.contract.front_end import FrontEnd
 from trainer.feed import Feed, segments_of
 from trainer.fit import More, feed_of, finish_untrained, open_run, record_of
 from trainer.hardware import predict
+from trainer.metrics import clip_metrics
 from trainer.network import LOGITS, build, take_over
 from trainer.opinions import Opinions
 from trainer.progress import progress
 from trainer.recipes import Head, Recipe
 from trainer.run import Run
 from trainer.splits import parts_of
-from trainer.store import Clip, Store
+from trainer.store import Store
 
 PREDICT_BATCH = 32
 MOST_STEPS = 2000
@@ -45,6 +46,22 @@ class Lesson:
     """(n_segments, n_labels) of each label in a segment, which sum to 1."""
     weights: NDArray[np.float64]
     """(n_segments,) of each segment in the loss; those of the first store are 1 on average."""
+    clips: NDArray[np.int64]
+    """(n_segments,) position in the first store, -1 for a segment of another one."""
+
+    def of(self, feed: Feed, opinions: Opinions | None) -> "Lesson":
+        """The segments of the feed's clips and of all other stores; opinions are asked about those clips alone."""
+        shares = self.shares.copy()
+        softened = opinions.shares(feed) if opinions else {}
+        for i in feed.clips:
+            name = feed.store.index.clips[i].name
+            if name in softened:
+                shares[self.clips == i] = softened[name]
+        first = self.clips >= 0
+        kept = np.isin(self.clips, feed.clips)
+        weights = np.where(first, self.weights, self.weights * kept.sum() / first.sum())
+        kept |= ~first
+        return Lesson(features=self.features[kept], shares=shares[kept], weights=weights[kept], clips=self.clips[kept])
 
 
 def fit_readout(
@@ -58,12 +75,14 @@ def fit_readout(
     also: tuple[tuple[Store, float], ...] = (),
     pooling: Head = "mean",
     opinions: Opinions | None = None,
+    folds: int = 0,
 ) -> Run:
     """A run in the new folder `path` with the layers of `taught` and a head for the labels of all stores.
 
     `strength` is scikit-learn's C: the inverse of the penalty on the weights. A store of `also` weighs as much as its
-    share of the first one. `pooling` is the recipe's `head`, which need not be that of `taught`. Raises ConfigError or
-    DataError.
+    share of the first one. `pooling` is the recipe's `head`, which need not be that of `taught`. With `folds` the
+    training clips of each artist are also judged by a head that has not learned from them, in so many folds. Raises
+    ConfigError or DataError.
     """
     more = More(also=also, start=taught)
     recipe = replace(recipe_of(taught), head=pooling)
@@ -75,10 +94,12 @@ def fit_readout(
     keras.utils.set_random_seed(feed.seed)
     model = build(recipe, len(feed.labels))
     take_over(model, taught.whole_model())
-    shares = opinions.shares(feed) if opinions else {}
-    weights, offsets = head(lesson_of(feed, pooled_features(model), shares), strength)
+    lesson = lesson_of(feed, pooled_features(model))
+    figures: dict[str, Any] = {"readout_strength": strength} | (opinions.as_json() if opinions else {})
+    if folds:
+        figures["across_artists"] = across_artists(feed, lesson, strength, opinions, folds)
+    weights, offsets = head(lesson.of(feed, opinions), strength)
     model.get_layer(LOGITS).set_weights([weights, offsets])
-    figures = {"readout_strength": strength} | (opinions.as_json() if opinions else {})
     return finish_untrained(run, model, store, split, figures)
 
 
@@ -101,33 +122,57 @@ def pooled_features(model: Any) -> Any:
     return keras.Model(model.inputs, model.get_layer(LOGITS).input)
 
 
-def lesson_of(feed: Feed, features: Any, shares: Mapping[str, NDArray[np.float64]]) -> Lesson:
-    """The features of all training segments, at half a segment's distance from one another; `shares` (n_labels,) of
-    clips of the first store stand in for their labels.
-    """
+def lesson_of(feed: Feed, features: Any) -> Lesson:
+    """The features of all training segments, at half a segment's distance from one another, and their labels."""
     front_end = FrontEnd(feed.recipe.front_end)
     hop = max(1, front_end.config.segment_frames // 2)
     stores = [(feed.store, feed.clips, 1.0), *((more.store, more.clips, more.share) for more in feed.also)]
+    one_hot = np.eye(len(feed.labels))
     parts: list[Lesson] = []
     with progress(total=len(stores), done=0, unit="store", name="features") as bar:
         for store, clips, share in stores:
             segments, counts = segments_of([store.clip(i) for i in clips], front_end, hop)
             first = len(parts[0].weights) if parts else len(segments)
-            weights = np.full(len(segments), share * first / len(segments))
-            softened = shares if store is feed.store else {}
-            of_clips = [_shares(store.index.clips[i], feed.labels, softened) for i in clips]
-            seen = predict(features, segments[..., None], PREDICT_BATCH)
-            parts.append(Lesson(features=seen, shares=np.repeat(of_clips, counts, axis=0), weights=weights))
+            labels = [feed.labels.index(store.index.clips[i].label) for i in clips]
+            part = Lesson(
+                features=predict(features, segments[..., None], PREDICT_BATCH),
+                shares=np.repeat(one_hot[labels], counts, axis=0),
+                weights=np.full(len(segments), share * first / len(segments)),
+                clips=np.repeat(clips if store is feed.store else np.full(len(clips), -1), counts),
+            )
+            parts.append(part)
             bar.update()
     return Lesson(
         features=np.concatenate([part.features for part in parts]),
         shares=np.concatenate([part.shares for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
+        clips=np.concatenate([part.clips for part in parts]),
     )
 
 
-def _shares(clip: Clip, labels: tuple[str, ...], softened: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    return softened.get(clip.name, np.eye(len(labels))[labels.index(clip.label)])
+def across_artists(
+    feed: Feed, lesson: Lesson, strength: float, opinions: Opinions | None, n_folds: int
+) -> dict[str, float | int]:
+    """What clip_metrics says of the training clips, each judged by a head (and opinions) of clips by other artists.
+
+    All of them judge, not the few that are held out, so heads and networks that differ by little can be told apart.
+    Raises DataError where there are fewer artists than folds.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    clips, known = np.array(feed.clips), feed.store.index.clips
+    groups = [known[i].group for i in clips]
+    if len(set(groups)) < n_folds:
+        raise DataError("--folds", f"{len(set(groups))} artists to learn from", f"at least {n_folds}")
+    posteriors: dict[int, NDArray[np.float32]] = {}
+    with progress(total=n_folds, done=0, unit="fold", name="across artists") as bar:
+        for learned, asked in GroupKFold(n_folds).split(clips, groups=groups):
+            fold = replace(feed, clips=tuple(clips[learned].tolist()))
+            weights, offsets = head(lesson.of(fold, opinions), strength)
+            for i in clips[asked]:
+                posteriors[i] = softmax(lesson.features[lesson.clips == i] @ weights + offsets)
+            bar.update()
+    return clip_metrics([posteriors[i] for i in clips], [feed.labels.index(known[i].label) for i in clips])
 
 
 def head(lesson: Lesson, strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

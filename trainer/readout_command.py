@@ -27,6 +27,13 @@ def add_readout(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="features of clips that another program heard, whose regression softens the labels; may be repeated",
     )
     it.add_argument("--opinion-share", type=_share, default=0.5, metavar="SHARE", help="in a label; default: 0.5")
+    it.add_argument(
+        "--folds",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also judge the training clips of each artist by a head that has not learned from them, in N folds",
+    )
     it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
     it.set_defaults(command=_readout)
 
@@ -74,6 +81,8 @@ def _readout(arguments: argparse.Namespace) -> None:
 
     if arguments.opinion_share > 1:
         raise ConfigError("--opinion-share", f"found {arguments.opinion_share}", "at most 1")
+    if arguments.folds < 0 or arguments.folds == 1:
+        raise ConfigError("--folds", f"found {arguments.folds}", "0 or at least 2")
     tables = tuple(read_table(path) for path in arguments.opinion)
     from trainer.readout import fit_readout  # loads Keras
 
@@ -87,5 +96,6 @@ def _readout(arguments: argparse.Namespace) -> None:
         also=also,
         pooling=arguments.pooling,
         opinions=Opinions(tables=tables, share=arguments.opinion_share) if tables else None,
+        folds=arguments.folds,
     )
     print(f"{run.path}: {json.dumps(run.record.metrics)}")

@@ -41,6 +41,11 @@ class Clip:
     artist: str | None = None
     """Who plays, where known; a name or a number."""
 
+    @property
+    def group(self) -> str:
+        """Clips of one group must not be on two sides: those of an artist, or where that is unknown of a recording."""
+        return self.artist or self.track or self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoreIndex:

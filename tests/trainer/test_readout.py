@@ -44,7 +44,7 @@ def test_the_head_is_the_regression_with_its_scaling_folded_in() -> None:
     labels = np.repeat([0, 1, 2], 200)
     centres = np.array([[100, 0.001, 5], [120, 0.002, 5], [100, 0.003, 5]])
     features = (centres[labels] + rng.normal(size=(600, 3)) * [2, 0.0001, 0]).astype(np.float32)
-    lesson = Lesson(features=features, shares=np.eye(3)[labels], weights=np.ones(600))
+    lesson = Lesson(features=features, shares=np.eye(3)[labels], weights=np.ones(600), clips=np.arange(600))
     weights, offsets = head(lesson, 1.0)
     assert weights.shape == (3, 3)
     assert ((features @ weights + offsets).argmax(axis=1) == labels).mean() > 0.99
@@ -146,6 +146,34 @@ def test_opinions_soften_labels_by_what_was_learned_of_other_artists(
     )
     assert run.record.metrics["opinions"] == ["table.npz"]
     assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
+
+
+def test_across_artists_no_head_has_learned_from_the_artist_it_judges(
+    taught: tuple[Store, Run], talk: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from trainer import readout
+
+    store, before = taught
+    learned: list[set[int]] = []
+    plain = readout.head
+
+    def head(lesson: Lesson, strength: float) -> object:
+        learned.append(set(lesson.clips[lesson.clips >= 0].tolist()))
+        first = lesson.clips >= 0
+        assert lesson.weights[~first].sum() == pytest.approx(0.5 * first.sum()), "other stores keep their share"
+        return plain(lesson, strength)
+
+    monkeypatch.setattr(readout, "head", head)
+    settings = {"scheme": "fixed", "train_parts": ("train",), "strength": 1.0, "also": ((talk, 0.5),)}
+    run = fit_readout(before, store, tmp_path / "run", folds=4, **settings)  # type: ignore[arg-type]
+    *folds, everything = learned
+    assert len(folds) == 4
+    assert all(fold < everything for fold in folds)
+    assert sum(len(everything - fold) for fold in folds) == len(everything), "each clip is kept out once"
+    figures = run.record.metrics["across_artists"]
+    assert (figures["n_clips"], figures["clip_accuracy_mean"]) == (20, 1.0)
+    with pytest.raises(DataError, match="20 artists to learn from, expected at least 21"):
+        fit_readout(before, store, tmp_path / "more", folds=21, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
