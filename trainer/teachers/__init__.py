@@ -1,0 +1,1 @@
+"""Teacher programs for `genrewatch-train teach`, around networks that others have published and trained."""
