@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from edge.audio import read_samples
 from edge.contract.front_end import Samples
@@ -49,11 +50,12 @@ def random_crop(songs: Sequence[Path], n_samples: int, rate: int, how: CropChang
 
 def equalised(samples: Samples, rate: int, most_db: int, rng: Generator) -> Samples:
     """Through a smooth random gain, piecewise linear in dB over the octaves, each knot up to `most_db` up or down."""
-    spectrum = np.fft.rfft(samples)
-    hz = np.fft.rfftfreq(len(samples), 1 / rate)
+    n_fft = next_fast_len(len(samples), real=True)  # what wraps around falls into the zeros behind the sound
+    spectrum = rfft(samples, n_fft)
+    hz = rfftfreq(n_fft, 1 / rate)
     knots = np.geomspace(LOWEST_KNOT_HZ, rate / 2, EQUALISER_KNOTS)
     gain_db = np.interp(np.log(np.maximum(hz, 1.0)), np.log(knots), rng.uniform(-most_db, most_db, EQUALISER_KNOTS))
-    changed: Samples = np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+    changed: Samples = irfft(spectrum * 10 ** (gain_db / 20), n_fft)[: len(samples)].astype(np.float32)
     return changed
 
 
