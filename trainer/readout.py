@@ -6,9 +6,11 @@ dense layer `logits`, so that what comes out is an ordinary run of one ordinary 
 
     logits = W ((f - mean) / deviation) + b = (W / deviation) f + (b - W mean / deviation)
 
-A segment's label may be softened by what tables of features heard by others say of its clip (`trainer/opinions.py`).
+A segment's label may be softened by what tables of features heard by others say of its clip, and crops that nobody has
+labelled be learned from as such tables judge them (`trainer/opinions.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,12 @@ from trainer.recipes import Head, Recipe
 from trainer.run import Run
 from trainer.splits import parts_of
 from trainer.store import Store
+from trainer.targets import Half
 
 PREDICT_BATCH = 32
+PREDICT_AT_ONCE = 4096
 MOST_STEPS = 2000
+OTHER_STORE, CROP = -1, -2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,8 @@ class Lesson:
     weights: NDArray[np.float64]
     """(n_segments,) of each segment in the loss; those of the first store are 1 on average."""
     clips: NDArray[np.int64]
-    """(n_segments,) position in the first store, -1 for a segment of another one."""
+    """(n_segments,) position in the first store, OTHER_STORE for a segment of another one, CROP for what opinions alone
+    label."""
 
     def of(self, feed: Feed, opinions: Opinions | None) -> "Lesson":
         """The segments of the feed's clips and of all other stores; opinions are asked about those clips alone."""
@@ -57,6 +63,8 @@ class Lesson:
             name = feed.store.index.clips[i].name
             if name in softened:
                 shares[self.clips == i] = softened[name]
+        if opinions and (self.clips == CROP).any():
+            shares[self.clips == CROP] = opinions.crop_shares(feed)
         first = self.clips >= 0
         kept = np.isin(self.clips, feed.clips)
         weights = np.where(first, self.weights, self.weights * kept.sum() / first.sum())
@@ -94,7 +102,9 @@ def fit_readout(
     keras.utils.set_random_seed(feed.seed)
     model = build(recipe, len(feed.labels))
     take_over(model, taught.whole_model())
-    lesson = lesson_of(feed, pooled_features(model))
+    if opinions:
+        opinions.require_front_end(recipe.front_end)
+    lesson = lesson_of(feed, pooled_features(model), opinions)
     figures: dict[str, Any] = {"readout_strength": strength} | (opinions.as_json() if opinions else {})
     if folds:
         figures["across_artists"] = across_artists(feed, lesson, strength, opinions, folds)
@@ -122,8 +132,10 @@ def pooled_features(model: Any) -> Any:
     return keras.Model(model.inputs, model.get_layer(LOGITS).input)
 
 
-def lesson_of(feed: Feed, features: Any) -> Lesson:
-    """The features of all training segments, at half a segment's distance from one another, and their labels."""
+def lesson_of(feed: Feed, features: Any, opinions: Opinions | None = None) -> Lesson:
+    """The features of all training segments, at half a segment's distance from one another, and their labels; and of
+    the crops that opinions are asked about, still without.
+    """
     front_end = FrontEnd(feed.recipe.front_end)
     hop = max(1, front_end.config.segment_frames // 2)
     stores = [(feed.store, feed.clips, 1.0), *((more.store, more.clips, more.share) for more in feed.also)]
@@ -138,16 +150,39 @@ def lesson_of(feed: Feed, features: Any) -> Lesson:
                 features=predict(features, segments[..., None], PREDICT_BATCH),
                 shares=np.repeat(one_hot[labels], counts, axis=0),
                 weights=np.full(len(segments), share * first / len(segments)),
-                clips=np.repeat(clips if store is feed.store else np.full(len(clips), -1), counts),
+                clips=np.repeat(clips if store is feed.store else np.full(len(clips), OTHER_STORE), counts),
             )
             parts.append(part)
             bar.update()
+    if opinions and opinions.crops:
+        seen = _crop_features(opinions.crops, front_end, features)
+        weight = opinions.crops_share * len(parts[0].weights) / len(seen)
+        parts.append(
+            Lesson(
+                features=seen,
+                shares=np.zeros((len(seen), len(feed.labels))),
+                weights=np.full(len(seen), weight),
+                clips=np.full(len(seen), CROP),
+            )
+        )
     return Lesson(
         features=np.concatenate([part.features for part in parts]),
         shares=np.concatenate([part.shares for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
         clips=np.concatenate([part.clips for part in parts]),
     )
+
+
+def _crop_features(crops: Sequence[Half], front_end: FrontEnd, features: Any) -> NDArray[np.float32]:
+    """(n_crops, n_features) of all stores' crops."""
+    seen = []
+    with progress(total=sum(map(len, crops)), done=0, unit="crop", name="features of crops") as bar:
+        for power_db in crops:
+            for start in range(0, len(power_db), PREDICT_AT_ONCE):
+                some = front_end.scale(power_db[start : start + PREDICT_AT_ONCE].astype(np.float32))
+                seen.append(predict(features, some[..., None], PREDICT_BATCH))
+                bar.update(len(some))
+    return np.concatenate(seen)
 
 
 def across_artists(
@@ -183,19 +218,20 @@ def head(lesson: Lesson, strength: float) -> tuple[NDArray[np.float32], NDArray[
     mean = lesson.features.mean(axis=0, dtype=np.float64)
     deviation = lesson.features.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1.0
-    weights, offsets = regression((lesson.features - mean) / deviation, lesson.shares, lesson.weights, strength)
+    x = (lesson.features - mean.astype(np.float32)) / deviation.astype(np.float32)
+    weights, offsets = regression(x, lesson.shares, lesson.weights, strength)
     weights = weights / deviation[:, None]
     return weights.astype(np.float32), (offsets - mean @ weights).astype(np.float32)
 
 
 def regression(
-    x: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64], strength: float
+    x: NDArray[np.floating], shares: NDArray[np.float64], weights: NDArray[np.float64], strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (n_features, n_labels) and offsets (n_labels,) that minimise scikit-learn's multinomial loss
 
         strength sum_i w_i H(shares_i, softmax(x_i W + b)) + |W|^2 / 2
 
-    which scikit-learn itself has for hard labels alone.
+    which scikit-learn itself has for hard labels alone. Products are taken in the precision of `x`.
     """
     from scipy.optimize import minimize
 
@@ -203,12 +239,12 @@ def regression(
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         w, b = flat[: -shape[1]].reshape(shape), flat[-shape[1] :]
-        logits = x @ w + b
+        logits = x @ w.astype(x.dtype) + b
         log_posterior = logits - logits.max(axis=1, keepdims=True)
         log_posterior -= np.log(np.exp(log_posterior).sum(axis=1, keepdims=True))
         error = (np.exp(log_posterior) - shares) * weights[:, None]
         surprise = -float(weights @ (shares * log_posterior).sum(axis=1))
-        slope = np.concatenate([(x.T @ error + w / strength).ravel(), error.sum(axis=0)])
+        slope = np.concatenate([(x.T @ error.astype(x.dtype) + w / strength).ravel(), error.sum(axis=0)])
         return surprise + float((w**2).sum()) / 2 / strength, slope
 
     start = np.zeros((shape[0] + 1) * shape[1])

@@ -20,13 +20,17 @@ def add_readout(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     it.add_argument("--pooling", choices=("mean", "bands"), default="mean", help="over time and bands, or time alone")
     it.add_argument(
         "--opinion",
-        type=Path,
+        type=_opinion,
         action="append",
         default=[],
-        metavar="NPZ",
-        help="features of clips that another program heard, whose regression softens the labels; may be repeated",
+        metavar="NPZ[=TARGETS,TARGETS]",
+        help="features of clips that another program heard, whose regression softens the labels, and labels the crops "
+        "of TARGETS, whose teacher was that program; may be repeated",
     )
     it.add_argument("--opinion-share", type=_share, default=0.5, metavar="SHARE", help="in a label; default: 0.5")
+    it.add_argument(
+        "--crops-share", type=_share, default=0.3, metavar="SHARE", help="weight of all crops of TARGETS; default: 0.3"
+    )
     it.add_argument(
         "--folds",
         type=int,
@@ -61,6 +65,11 @@ def _also(text: str) -> tuple[Path, float]:
     return Path(path), found
 
 
+def _opinion(text: str) -> tuple[Path, tuple[Path, ...]]:
+    path, _, targets = text.partition("=")
+    return Path(path), tuple(Path(one) for one in targets.split(",") if one)
+
+
 def _share(text: str) -> float:
     try:
         found = float(text)
@@ -78,12 +87,14 @@ def _readout(arguments: argparse.Namespace) -> None:
     taught, store = Run.load(arguments.taught), Store.load(arguments.store)
     also = tuple((Store.load(path), share) for path, share in arguments.also)
     from trainer.opinions import Opinions, read_table
+    from trainer.targets import Targets
 
     if arguments.opinion_share > 1:
         raise ConfigError("--opinion-share", f"found {arguments.opinion_share}", "at most 1")
     if arguments.folds < 0 or arguments.folds == 1:
         raise ConfigError("--folds", f"found {arguments.folds}", "0 or at least 2")
-    tables = tuple(read_table(path) for path in arguments.opinion)
+    tables = tuple(read_table(path, tuple(map(Targets.load, targets))) for path, targets in arguments.opinion)
+    opinions = Opinions(tables=tables, share=arguments.opinion_share, crops_share=arguments.crops_share)
     from trainer.readout import fit_readout  # loads Keras
 
     run = fit_readout(
@@ -95,7 +106,7 @@ def _readout(arguments: argparse.Namespace) -> None:
         strength=arguments.strength,
         also=also,
         pooling=arguments.pooling,
-        opinions=Opinions(tables=tables, share=arguments.opinion_share) if tables else None,
+        opinions=opinions if tables else None,
         folds=arguments.folds,
     )
     print(f"{run.path}: {json.dumps(run.record.metrics)}")

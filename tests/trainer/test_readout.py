@@ -148,6 +148,50 @@ def test_opinions_soften_labels_by_what_was_learned_of_other_artists(
     assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
 
 
+def test_tables_label_crops_that_nobody_has_labelled(taught: tuple[Store, Run], talk: Store, tmp_path: Path) -> None:
+    store, before = taught
+    names = [clip.name for clip in store.index.clips]
+    low = np.array([float(name.startswith("low")) for name in names])
+    np.savez(tmp_path / "values.npz", name=names, values=np.stack([low, np.full(len(low), 5.0)], axis=1))
+    np.savez(tmp_path / "tags.npz", name=names, tags=1 / (1 + np.exp(-np.stack([low * 0, low - 0.5], axis=1))))
+    crops, fewer = write_targets(tmp_path / "crops"), write_targets(tmp_path / "fewer", 50, values=(0.0, -0.5))
+    fewer.target[:, 2] += fewer.target[:, 0]  # the last values are the logits of the tags
+    tables = read_table(tmp_path / "values.npz", (crops,)), read_table(tmp_path / "tags.npz", (fewer,))
+    opinions = Opinions(tables=tables, share=0.5, crops_share=100.0)
+    also = ((talk, 0.5),)
+    feed = feed_of(store, recipe_of(before), before.split, "fixed", ("train",), 0, More(also=also))
+    assert [len(some) for some in opinions.crops] == [50], "the same crops once, as many as both have"
+    shares = opinions.crop_shares(feed)
+    truth = np.array(["low" if i % 2 else "high" for i in range(50)])
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert (np.array(feed.labels)[shares.argmax(axis=1)] == truth).all()
+    settings = {"scheme": "fixed", "train_parts": ("train",), "strength": 1.0, "also": also}
+    run = fit_readout(before, store, tmp_path / "run", opinions=opinions, folds=4, **settings)  # type: ignore[arg-type]
+    assert (run.record.metrics["opinion_crops"], run.record.metrics["crops_share"]) == (50, 100.0)
+    assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
+    assert run.record.metrics["across_artists"]["clip_accuracy_mean"] == 1.0
+    crops.target[:, 0] = 1 - crops.target[:, 0]
+    wrong = Opinions(tables=tables[:1], share=0.5, crops_share=100.0)
+    run = fit_readout(before, store, tmp_path / "wrong", opinions=wrong, **settings)  # type: ignore[arg-type]
+    assert run.record.metrics["valid"]["clip_accuracy_mean"] == 0.0, "crops count as much as they weigh"
+
+
+def test_crops_that_a_table_cannot_be_asked_about_are_refused(
+    taught: tuple[Store, Run], talk: Store, tmp_path: Path
+) -> None:
+    store, before = taught
+    crops = write_targets(tmp_path / "crops", values=())
+    names = [clip.name for clip in store.index.clips]
+    np.savez(tmp_path / "table.npz", name=names, values=np.random.default_rng(1).normal(size=(len(names), 2)))
+    settings = {"scheme": "fixed", "train_parts": ("train",), "strength": 1.0, "also": ((talk, 0.5),)}
+    opinions = Opinions(tables=(read_table(tmp_path / "table.npz", (crops,)),), share=0.5, crops_share=1.0)
+    with pytest.raises(DataError, match=r"crops: 1 values a crop, expected 2 of table\.npz"):
+        fit_readout(before, store, tmp_path / "run", opinions=opinions, **settings)  # type: ignore[arg-type]
+    crops.index = replace(crops.index, front_end=replace(TINY, fmax=3000))
+    with pytest.raises(DataError, match="another front end"):
+        fit_readout(before, store, tmp_path / "run", opinions=opinions, **settings)  # type: ignore[arg-type]
+
+
 def test_across_artists_no_head_has_learned_from_the_artist_it_judges(
     taught: tuple[Store, Run], talk: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
