@@ -107,6 +107,10 @@ class Feed:
         """Of all stores, in order: those of the network's outputs."""
         return tuple(sorted({label for store in self._stores for label in store.index.labels}))
 
+    def label(self, i: int) -> int:
+        """Position in `labels` of that of a clip of the first store."""
+        return self.labels.index(self.store.index.clips[i].label)
+
     @cached_property
     def _stores(self) -> tuple[Store, ...]:
         return (self.store, *(more.store for more in self.also))

@@ -23,6 +23,7 @@ from edge.classifier import softmax
 from edge.contract.errors import DataError
 from edge.contract.front_end import FrontEnd
 from trainer.feed import Feed, segments_of
+from trainer.files import write_csv
 from trainer.fit import More, feed_of, finish_untrained, open_run, record_of
 from trainer.hardware import predict
 from trainer.metrics import clip_metrics
@@ -39,6 +40,7 @@ PREDICT_BATCH = 32
 PREDICT_AT_ONCE = 4096
 MOST_STEPS = 2000
 OTHER_STORE, CROP = -1, -2
+ACROSS_ARTISTS = "across_artists.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +91,8 @@ def fit_readout(
 
     `strength` is scikit-learn's C: the inverse of the penalty on the weights. A store of `also` weighs as much as its
     share of the first one. `pooling` is the recipe's `head`, which need not be that of `taught`. With `folds` the
-    training clips of each artist are also judged by a head that has not learned from them, in so many folds. Raises
-    ConfigError or DataError.
+    training clips of each artist are also judged by a head that has not learned from them, in so many folds, and
+    `across_artists.csv` in the run says of each what it was taken for. Raises ConfigError or DataError.
     """
     more = More(also=also, start=taught)
     recipe = replace(recipe_of(taught), head=pooling)
@@ -107,7 +109,9 @@ def fit_readout(
     lesson = lesson_of(feed, pooled_features(model), opinions)
     figures: dict[str, Any] = {"readout_strength": strength} | (opinions.as_json() if opinions else {})
     if folds:
-        figures["across_artists"] = across_artists(feed, lesson, strength, opinions, folds)
+        answers = across_artists(feed, lesson, strength, opinions, folds)
+        figures["across_artists"] = clip_metrics(list(answers.values()), [feed.label(i) for i in answers])
+        write_csv(run.path / ACROSS_ARTISTS, [_line(feed, i, posterior) for i, posterior in answers.items()])
     weights, offsets = head(lesson.of(feed, opinions), strength)
     model.get_layer(LOGITS).set_weights([weights, offsets])
     return finish_untrained(run, model, store, split, figures)
@@ -187,16 +191,17 @@ def _crop_features(crops: Sequence[Half], front_end: FrontEnd, features: Any) ->
 
 def across_artists(
     feed: Feed, lesson: Lesson, strength: float, opinions: Opinions | None, n_folds: int
-) -> dict[str, float | int]:
-    """What clip_metrics says of the training clips, each judged by a head (and opinions) of clips by other artists.
+) -> dict[int, NDArray[np.float32]]:
+    """Position of each training clip -> (n_segments, n_labels), its posteriors by a head (and opinions) of clips by
+    other artists.
 
     All of them judge, not the few that are held out, so heads and networks that differ by little can be told apart.
     Raises DataError where there are fewer artists than folds.
     """
     from sklearn.model_selection import GroupKFold
 
-    clips, known = np.array(feed.clips), feed.store.index.clips
-    groups = [known[i].group for i in clips]
+    clips = np.array(feed.clips)
+    groups = [feed.store.index.clips[i].group for i in clips]
     if len(set(groups)) < n_folds:
         raise DataError("--folds", f"{len(set(groups))} artists to learn from", f"at least {n_folds}")
     posteriors: dict[int, NDArray[np.float32]] = {}
@@ -204,10 +209,17 @@ def across_artists(
         for learned, asked in GroupKFold(n_folds).split(clips, groups=groups):
             fold = replace(feed, clips=tuple(clips[learned].tolist()))
             weights, offsets = head(lesson.of(fold, opinions), strength)
-            for i in clips[asked]:
+            for i in clips[asked].tolist():
                 posteriors[i] = softmax(lesson.features[lesson.clips == i] @ weights + offsets)
             bar.update()
-    return clip_metrics([posteriors[i] for i in clips], [feed.labels.index(known[i].label) for i in clips])
+    return {i: posteriors[i] for i in clips.tolist()}
+
+
+def _line(feed: Feed, i: int, posterior: NDArray[np.float32]) -> dict[str, object]:
+    """Of the table of all clips: what one is, and its mean posterior."""
+    clip, mean = feed.store.index.clips[i], posterior.mean(axis=0)
+    known = {"name": clip.name, "group": clip.group, "label": clip.label, "named": feed.labels[int(mean.argmax())]}
+    return known | {label: round(float(p), 4) for label, p in zip(feed.labels, mean, strict=True)}
 
 
 def head(lesson: Lesson, strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,5 +1,6 @@
 """A genre head by regression on what a taught network sees, folded into an ordinary run."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,10 @@ def test_across_artists_no_head_has_learned_from_the_artist_it_judges(
     assert sum(len(everything - fold) for fold in folds) == len(everything), "each clip is kept out once"
     figures = run.record.metrics["across_artists"]
     assert (figures["n_clips"], figures["clip_accuracy_mean"]) == (20, 1.0)
+    with (run.path / "across_artists.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert sorted(row["name"] for row in rows) == sorted(store.index.clips[i].name for i in everything)
+    assert all(row["named"] == row["label"] and float(row[row["label"]]) > 0.5 for row in rows)
     with pytest.raises(DataError, match="20 artists to learn from, expected at least 21"):
         fit_readout(before, store, tmp_path / "more", folds=21, **settings)  # type: ignore[arg-type]
 
