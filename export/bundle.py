@@ -48,6 +48,8 @@ class Options:
     """Why, in words."""
     float_layers: int = 0
     """Layers that are left in float32, those that quantization costs most."""
+    most_bytes: int = 0
+    """A layer is not left in float32 where the network would become larger than this; 0 is any size."""
 
 
 def export(run: Run, calibration: Run, output: Path, options: Options, say: Say) -> Bundle:
@@ -97,7 +99,7 @@ def export(run: Run, calibration: Run, output: Path, options: Options, say: Say)
 def _quantized(model: object, run: Run, options: Options, say: Say) -> tuple[bytes, tuple[str, ...]]:
     if not options.float_layers:
         return to_int8(model, run), ()
-    content, kept = to_selective_int8(model, run, options.float_layers)
+    content, kept = to_selective_int8(model, run, options.float_layers, options.most_bytes)
     say(f"in float32: layer {', '.join(kept)}")
     return content, kept
 

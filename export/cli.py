@@ -54,6 +54,7 @@ def _export(words: Sequence[str]) -> int:
         vote=parse_vote(parsed.vote, "--vote") if parsed.vote else VoteOverrides(),
         vote_reason=parsed.vote_reason,
         float_layers=parsed.float_layers,
+        most_bytes=round(1000 * parsed.max_kb),
     )
     run = Run.load(parsed.run)
     calibration = Run.load(parsed.calibration_run) if parsed.calibration_run else run
@@ -85,6 +86,13 @@ def export_parser() -> argparse.ArgumentParser:
     top.add_argument("--vote-reason", metavar="TEXT", help="why, for the manifest")
     top.add_argument("--waveform", type=Path, metavar="PATH", help="also write a model from samples to posterior")
     top.add_argument("--float-layers", type=int, default=0, metavar="N", help="leave the N costliest layers in float32")
+    top.add_argument(
+        "--max-kb",
+        type=float,
+        default=0.0,
+        metavar="KB",
+        help="pass over layers with which the network would be larger",
+    )
     top.add_argument("--max-accuracy-drop", type=float, default=DROP, metavar="FRACTION", help="of clip accuracy")
     top.add_argument("--max-posterior-error", type=float, default=ERROR, metavar="FRACTION")
     return top

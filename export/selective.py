@@ -21,8 +21,12 @@ WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SEGMENTS = 64
 
 
-def to_selective_int8(model: Any, run: Run, n_float: int) -> tuple[bytes, tuple[str, ...]]:
-    """The network with its `n_float` costliest layers in float32, and the numbers of those layers, as `conv 3`."""
+def to_selective_int8(model: Any, run: Run, n_float: int, most_bytes: int = 0) -> tuple[bytes, tuple[str, ...]]:
+    """The network with its `n_float` costliest layers in float32, and the numbers of those layers, as `3 conv_2d`.
+
+    With `most_bytes` a layer with which the network would be larger is passed over, so that it may be fewer. Raises
+    ConfigError for a number of layers that cannot be, and where none is small enough.
+    """
     converter = int8_converter(model, run)
     layers = _layers(converter, run)
     if not 1 <= n_float < len(layers):
@@ -32,8 +36,18 @@ def to_selective_int8(model: Any, run: Run, n_float: int) -> tuple[bytes, tuple[
     for tensor in layers.values():
         found = _probabilities(_leaving(converter, run, [tensor]), run)
         costs.append(float(np.abs(found - wanted).mean()))
-    kept = [list(layers)[i] for i in np.argsort(costs, kind="stable")[:n_float]]
-    return _leaving(converter, run, [layers[name] for name in kept]), tuple(sorted(kept))
+    kept: list[str] = []
+    content, sizes = b"", []
+    for name in (list(layers)[i] for i in np.argsort(costs, kind="stable")):
+        larger = _leaving(converter, run, [layers[other] for other in (*kept, name)])
+        sizes.append(len(larger))
+        if not most_bytes or len(larger) <= most_bytes:
+            kept, content = [*kept, name], larger
+        if len(kept) == n_float:
+            break
+    if not kept:
+        raise ConfigError("--max-kb", f"found {most_bytes / 1000:g}", f"at least {min(sizes) / 1000:.1f}")
+    return content, tuple(sorted(kept))
 
 
 def _layers(converter: Any, run: Run) -> dict[str, str]:

@@ -123,6 +123,21 @@ def test_a_layer_left_in_float_brings_the_network_nearer_to_what_it_was(run, bun
     assert "--float-layers: found 2, expected 1 to 1" in capsys.readouterr().err
 
 
+def test_a_layer_that_would_make_the_network_too_large_is_passed_over(run, tmp_path, capsys):
+    def exported(name, *limit):
+        assert main([str(run), "-o", str(tmp_path / name), "--float-layers", "1", *limit]) == 0
+        manifest = load_bundle(tmp_path / name).manifest
+        return manifest.provenance["float_layers"], (tmp_path / name / "model.tflite").stat().st_size
+
+    costliest, size = exported("b")
+    assert exported("c", "--max-kb", str(size / 1000 + 0.1))[0] == costliest
+    other, smaller = exported("d", "--max-kb", str(size / 1000 - 0.1))
+    assert other != costliest
+    assert smaller < size - 100
+    assert main([str(run), "-o", str(tmp_path / "e"), "--float-layers", "1", "--max-kb", "0.5"]) == 2
+    assert "--max-kb: found 0.5, expected at least 3." in capsys.readouterr().err
+
+
 def test_int8_gives_nearly_the_logits_of_the_keras_model(bundle, run):
     opened = Run.load(run)
     loaded = load_bundle(bundle)
