@@ -1,3 +1,3 @@
 """genrewatch on the device: sound in, verdicts out."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
