@@ -34,6 +34,11 @@ def listener():
 
 @pytest.fixture(scope="module")
 def results(listener):
+    """What the pipeline says of `heard`."""
+    return heard(listener)
+
+
+def heard(listener):
     """Music and silence with a short gap, a long one, and several short ones that add up to more than a segment."""
     segment = listener.manifest.front_end.segment_samples
     lost = [0, segment // 3, segment + 1, 0, 0, segment // 3 * 2, segment // 3 * 2]
@@ -148,7 +153,9 @@ def test_a_sharpness_is_recorded_with_the_vote_and_heeded(tmp_path, listener, re
     assert found["disagreeing"] == sum(result.verdict.genre is not None for result in results)
 
 
-def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_path, listener, results, capsys):
+def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_path, capsys):
+    listener = open_listener(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, sharpness=1.0), LevelConfig())
+    results = heard(listener)
     path = recorded(tmp_path, listener, results)
     with sqlite3.connect(path) as db:
         (vote,) = db.execute("SELECT vote FROM streams").fetchone()
