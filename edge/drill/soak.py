@@ -150,12 +150,27 @@ def _wrong(readings: list[Reading], hours: float) -> list[str]:
     later = [reading.footprint.rss_mb for reading in readings if reading.heard_h > SETTLE_H]
     if early and later and max(later) - max(early) > GROWTH_MB:
         wrong.append(f"memory grew by {max(later) - max(early):.1f} MB after {SETTLE_H:g} h")
-    if (threads := max(now.threads for now in second)) > max(now.threads for now in first) + SOURCES:
-        wrong.append(f"{threads} threads")
-    if (held := max(now.descriptors for now in second)) > max(now.descriptors for now in first) + SPARE_DESCRIPTORS:
-        wrong.append(f"{held} descriptors")
+    if (threads := _grown(first, second, lambda now: now.threads)) > SOURCES:
+        wrong.append(f"{threads} more threads with as many children")
+    if (held := _grown(first, second, lambda now: now.descriptors)) > SPARE_DESCRIPTORS:
+        wrong.append(f"{held} more descriptors with as many children")
     if (alive := max(now.children for now in second)) > SOURCES:
         wrong.append(f"{alive} children at once")
     if (zombies := min(now.zombies for now in second[-20:])) > 0:
         wrong.append(f"{zombies} zombies")
     return wrong
+
+
+def _grown(first: list[Footprint], second: list[Footprint], count: Callable[[Footprint], int]) -> int:
+    """By how much a count has grown between readings with equally many children: each child needs some, and a half may
+    never see all of them. A child that is just coming or going needs more for a moment, so the fewest are compared.
+    """
+
+    def fewest(readings: list[Footprint]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for now in readings:
+            found[now.children] = min(count(now), found.get(now.children, count(now)))
+        return found
+
+    before, after = fewest(first), fewest(second)
+    return min((after[n] - before[n] for n in before.keys() & after.keys()), default=0)

@@ -13,11 +13,11 @@ import pytest
 from edge.commands.bench_sources import parse_counts
 from edge.commands.drill import markdown
 from edge.contract.errors import ConfigError
-from edge.drill.proc import children, footprint, runs
+from edge.drill.proc import Footprint, children, footprint, runs
 from edge.drill.record import Record, Said, Unmet
 from edge.drill.runner import ROWS, Result
 from edge.drill.server import BadServer
-from edge.drill.soak import soak
+from edge.drill.soak import Reading, _wrong, soak
 from edge.drill.stage import PLAYER, Outcome
 from tests.sounds import RATE, pcm16, tune
 
@@ -58,6 +58,26 @@ def test_a_short_soak_leaves_nothing_over_and_has_had_its_faults(tmp_path):
     assert result.wrong == []
     assert result.readings[-1].heard_h >= 0.3
     assert result.readings[-1].faults >= 3
+
+
+def test_a_soak_tells_what_is_left_over_from_what_a_child_needs():
+    def wrong(*held):
+        """Of readings of (children, descriptors), each half as many."""
+        return _wrong(
+            [
+                Reading(
+                    heard_h=(i + 1) / len(held),
+                    wall_s=0.0,
+                    faults=4,
+                    footprint=Footprint(rss_mb=50, threads=9, descriptors=fds, children=children, zombies=0),
+                )
+                for i, (children, fds) in enumerate(held)
+            ],
+            1.0,
+        )
+
+    assert wrong((1, 16), (3, 28), (2, 22), (4, 34)) == wrong((1, 16), (2, 28), (4, 34), (2, 22)) == []
+    assert wrong((1, 16), (2, 22), (4, 44), (2, 32)) == ["10 more descriptors with as many children"]
 
 
 def test_a_record_waits_for_what_comes_and_says_what_did_not():
