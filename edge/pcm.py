@@ -1,7 +1,7 @@
 """PCM to blocks: bytes off a pipe become mono float32 in [-1, 1]; raw, after a WAV header, or in packets."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -37,6 +37,8 @@ class Block:
     """Samples per second."""
     lost: int = 0
     """Samples that are missing between the previous block and this one."""
+    last: bool = False
+    """Whether a break follows, so that nothing of what was heard need wait for what comes after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,20 @@ def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Blo
         found = "nothing" if not start else "raw bytes without a WAV header"
         raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
     yield from _raw_blocks(read, *_wav_format(read, where))
+
+
+def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same blocks and, when they end or fail, one more without samples that says so at once."""
+    block, failure = None, None
+    try:
+        for block in blocks:
+            yield block
+    except Exception as wrong:
+        failure = wrong  # which is dealt with after all that was heard before it
+    if block:
+        yield Block(samples=block.samples[:0], sample_rate=block.sample_rate, last=True)
+    if failure:
+        raise failure
 
 
 def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:

@@ -140,6 +140,8 @@ def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Sampl
             if resampler is not None:
                 yield resampler.push(nothing, last=True), 0  # what was heard before the break is not held back
             resampler, rate = Resampler(block.sample_rate, sample_rate), block.sample_rate
-        yield resampler.push(block.samples), missing
+        yield resampler.push(block.samples, last=block.last), missing
+        if block.last:
+            resampler = None
     if resampler is not None:
         yield resampler.push(nothing, last=True), 0

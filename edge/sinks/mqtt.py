@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from paho.mqtt.client import MQTTMessageInfo
+
 from edge.contract.bundle import Manifest
 from edge.memory import Memory
 from edge.pipeline import Listener, SegmentResult
@@ -95,6 +97,8 @@ class MqttSink(Sink):
         self._sources: dict[str, _Source] = {}
         self._dropped, self._lock = 0, threading.RLock()
         self._born = 0  # the number of the newest link on which everything was said
+        self._taken_back: list[MQTTMessageInfo | None] = [None]  # on that link; before the first, nothing arrived
+        self._discovered: list[MQTTMessageInfo | None] = [None]
         self._greeting: threading.Timer | None = None
         self._on_link: Callable[[], None] = lambda: None
         self._connection = Connection(
@@ -211,11 +215,10 @@ class MqttSink(Sink):
         with self._lock:
             if self._greeting:
                 self._greeting.cancel()
-            if self._born and self._connection.number == self._born:
-                self._discovery.done()
             online = [name for name, known in self._sources.items() if known.online]
             farewell = [self._topics.availability(name, False) for name in online]
         self._connection.close([*farewell, self._topics.status(OFFLINE)], timeout_s=FAREWELL_S)
+        self._remember()  # the farewell was the last word: a broker that has it has all before it
 
     def _tell(self, source: str, heard: Mapping[str, Any]) -> None:
         """Makes and sends a state if it differs from the last or the last is a heartbeat old."""
@@ -241,18 +244,22 @@ class MqttSink(Sink):
         """On every new connection: what there is, who is there, and what still holds of their states."""
         with self._lock:
             self._born = self._connection.number
-            for message in self._discovery.forgotten():
-                self._send(message)
+            self._taken_back = [self._send(message) for message in self._discovery.forgotten()]
             self._greet()
             self._later(self._settle)
         self._on_link()
 
     def _settle(self) -> None:
-        """A connection that has held for a while has brought what was to be taken back; says again what is not kept."""
-        if self._connection.number == self._born:
-            self._discovery.done()
-            if self._config.discovery:  # Home Assistant subscribes a while after it has heard of a topic
-                self._repeat()
+        """A while after a birth, when the broker should have had all of it; says again what is not kept."""
+        self._remember()
+        if self._connection.number == self._born and self._config.discovery:
+            self._repeat()  # Home Assistant subscribes a while after it has heard of a topic
+
+    def _remember(self) -> None:
+        """Forgets what was to be taken back once the broker has acknowledged it; until then it may not have got it."""
+        with self._lock:
+            if all(map(_arrived, [*self._taken_back, *self._discovered])):
+                self._discovery.done()
 
     def _greet(self) -> None:
         """All that Home Assistant needs, in the order in which it needs it."""
@@ -282,8 +289,7 @@ class MqttSink(Sink):
         self._greeting.start()
 
     def _discover(self) -> None:
-        for message in self._discovery.messages(self._manifest):
-            self._send(message)
+        self._discovered = [self._send(message) for message in self._discovery.messages(self._manifest)]
 
     def _take(self, received: Received) -> None:
         """A message has come in; called from the connection's thread."""
@@ -310,14 +316,21 @@ class MqttSink(Sink):
             retain = self._connection.protocol == "5"
             self._send(self._topics.state(source, known.state, retain=retain, expiry_s=left_s))
 
-    def _send(self, message: Message) -> None:
-        if self._connection.publish(message) is None:
+    def _send(self, message: Message) -> MQTTMessageInfo | None:
+        sent = self._connection.publish(message)
+        if sent is None:
             self._dropped += 1
+        return sent
 
     def _source(self, source: str) -> _Source:
         if source not in self._sources:
             self._sources[check_id(source, "source")] = _Source(model=self._manifest)
         return self._sources[source]
+
+
+def _arrived(sent: MQTTMessageInfo | None) -> bool:
+    """Whether the broker has acknowledged a message."""
+    return sent is not None and sent.is_published()
 
 
 def _subject(key: Key) -> str | None:

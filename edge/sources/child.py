@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edge.contract.errors import SourceError
-from edge.pcm import READ_BYTES, Block, PcmFormat, pcm_blocks
+from edge.pcm import READ_BYTES, Block, PcmFormat, pcm_blocks, until_break
 from edge.process import Child
 from edge.sources.source import NowPlaying, SourceCounts, SourceEvents
 from edge.sources.words import LastWords, Words
@@ -115,11 +115,12 @@ class ChildSource:
         heard = self._heard = _Drained(child, self._pcm, self._watch, self.counts, words, name=self._command[0])
         why = None
         try:
-            for number, block in enumerate(heard.blocks()):
+            for number, block in enumerate(until_break(heard.blocks())):
                 if number == 0:
                     events.source_online(self.id, "sound arrives")
                     block = replace(block, lost=block.lost + self._missed(block.sample_rate))
-                self._last_sound = time.monotonic()
+                if not block.last:
+                    self._last_sound = time.monotonic()
                 self._sounded_s += _seconds(block)
                 self._tell_playing(words.playing(), events)
                 yield block

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.contract.errors import SourceError
-from edge.pcm import Block, PcmFormat, pcm_blocks
+from edge.pcm import Block, PcmFormat, pcm_blocks, until_break
 from edge.process import PipeReader
 from edge.sources.source import SourceCounts, SourceEvents
 
@@ -127,9 +127,11 @@ class FifoSource:
         try:
             if self._closed.is_set():
                 return
-            for block in pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}"):
+            for block in until_break(pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}")):
                 yield replace(block, lost=self._missed(block)) if first else block
-                first, self._last_sound = False, time.monotonic()
+                first = False
+                if not block.last:
+                    self._last_sound = time.monotonic()
         finally:
             self._pipe = None
             pipe.reader.close()

@@ -38,9 +38,9 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-c", textwrap.dedent(program)]
 
 
-def listen(source: ChildSource, enough) -> tuple[list, list[str]]:
+def listen(source: ChildSource, enough, heard=None) -> tuple[list, list[str]]:
     """Blocks until `enough(blocks)`, then closes."""
-    heard, blocks = Heard(), []
+    heard, blocks = heard or Heard(), []
     for block in source.blocks(heard):
         blocks.append(block)
         if enough(blocks):
@@ -76,6 +76,20 @@ def test_a_child_that_dies_is_restarted_and_the_gap_is_counted():
     assert source.counts.lost_s["restart"] == pytest.approx(sum(block.lost for block in blocks) / 8000, abs=0.001)
 
 
+@pytest.mark.parametrize("then", ["sys.exit('kaput')", "time.sleep(600)"])
+def test_a_break_is_told_with_the_sound_before_the_source_is_offline(then):
+    program = f"import sys, time; sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush(); {then}"
+    source, heard, offline_by_then = ChildSource("a", python(program), RAW, QUICK), Heard(), []
+    for block in source.blocks(heard):
+        if block.last:
+            assert len(block.samples) == 0
+            offline_by_then.append(sum("offline" in event for event in heard.events))
+        if len(offline_by_then) == 2:
+            source.close()
+    assert offline_by_then == [0, 1]
+    assert source.counts.lost_s["restart"] >= (QUICK.stall_s if "sleep" in then else 0)
+
+
 def test_a_child_that_stalls_without_ending_is_ended_though_it_ignores_sigterm(tmp_path):
     pids = tmp_path / "pids"
     program = f"""
@@ -88,7 +102,7 @@ def test_a_child_that_stalls_without_ending_is_ended_though_it_ignores_sigterm(t
     source = ChildSource("a", python(program), RAW, QUICK)
     blocks, events = listen(source, lambda got: samples(got) >= 2 * 1600)
     assert events == ["online", "offline: no sound for 0.5 s", "online"]
-    assert blocks[-1].lost > 0
+    assert len([block for block in blocks if block.lost]) == 1
     for pid in map(int, pids.read_text().split()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -165,9 +179,15 @@ def test_a_program_that_is_missing_when_it_is_to_be_restarted_is_waited_for(tmp_
         script.write_text(f"#!{sys.executable}\nimport os, sys\nos.unlink(sys.argv[0])\nprint('x' * 3199)\n")
         script.chmod(0o755)
 
+    class Installer(Heard):
+        def source_offline(self, source_id, why):
+            super().source_offline(source_id, why)
+            if "no such file" in why:
+                write()
+
     write()
-    threading.Timer(0.5, write).start()
-    _, events = listen(ChildSource("a", [str(script)], RAW, QUICK), lambda got: samples(got) >= 2 * 1600)
+    source = ChildSource("a", [str(script)], RAW, QUICK)
+    _, events = listen(source, lambda got: samples(got) >= 2 * 1600, Installer())
     assert events[:2] == ["online", "offline: ended"]
     assert any("no such file" in event for event in events)
     assert events[-1] == "online"

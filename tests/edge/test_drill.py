@@ -7,18 +7,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from edge.commands.bench_sources import parse_counts
 from edge.commands.drill import markdown
+from edge.config import SHIPPED_BUNDLE
 from edge.contract.errors import ConfigError
 from edge.drill.proc import Footprint, children, footprint, runs
 from edge.drill.record import Record, Said, Unmet
 from edge.drill.runner import ROWS, Result
 from edge.drill.server import BadServer
 from edge.drill.soak import Reading, _wrong, soak
-from edge.drill.stage import PLAYER, Outcome
+from edge.drill.sounds import Sounds
+from edge.drill.stage import PLAYER, Outcome, Stage
+from edge.level import LevelConfig
+from edge.pipeline import open_listener
 from tests.sounds import RATE, pcm16, tune
 
 
@@ -89,6 +95,28 @@ def test_a_record_waits_for_what_comes_and_says_what_did_not():
     assert record.last_online() == ["the node"]
     with pytest.raises(Unmet, match="no such availability of a within 0 s"):
         record.wait("a", "availability", since=2.5, within_s=0)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "wrong"), [(11.0, None), (9.0, "a segment spans the gap"), (2.0, "a segment spans the gap")]
+)
+def test_a_segment_after_a_gap_may_hold_nothing_of_what_was_before(tmp_path, start_s, wrong):
+    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    record, segment_s = Record(), listener.manifest.front_end.segment_s
+    with ExitStack() as resources:
+        stage = Stage(directory=tmp_path, sounds=Sounds(tmp_path), short=True, listener=listener, resources=resources)
+    stage.subject.append(SimpleNamespace(record=record, lost_s=lambda source: 1.0))
+
+    def said(at, kind, **body):
+        record.add(Said(at=at, kind=kind, source="a", body=body))
+
+    said(10.0, "segment", start_s=10.0 - segment_s, end_s=10.0)
+    said(10.1, "availability", online=False)
+    said(11.0, "availability", online=True)
+    said(11.0 + segment_s, "segment", start_s=start_s, end_s=start_s + segment_s)
+    said(13.0 + segment_s, "segment", start_s=start_s + 2, end_s=start_s + 2 + segment_s)
+    with pytest.raises(Unmet, match=wrong) if wrong else nullcontext():
+        stage.outage("a", 10.05, how="gone")
 
 
 def test_a_player_lives_as_it_is_told_and_writes_it_down(tmp_path):

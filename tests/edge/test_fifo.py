@@ -47,6 +47,18 @@ def test_one_writer_after_the_other_is_heard_and_the_time_between_is_lost_sound(
     assert running.source.counts.restarts >= 1
 
 
+def test_a_writer_that_goes_breaks_the_sound_off_before_the_source_is_offline(fifo):
+    source, events = opened(f"fifo:{fifo}{RAW}"), Events()
+    writer = threading.Thread(target=write, args=(fifo, bytes(3200)))
+    writer.start()
+    for block in source.blocks(events):
+        if block.last:
+            assert events.said == ["online"]
+            source.close()
+    writer.join()
+    assert block.last
+
+
 def test_each_writer_may_send_a_wav_of_its_own(fifo, tmp_path):
     sound = tune(1, rate=16_000)
     wav = write_wav(tmp_path / "a.wav", sound, rate=16_000).read_bytes()

@@ -18,7 +18,7 @@ from edge.config import SHIPPED_BUNDLE
 from edge.drill.proc import descendants
 from edge.history.chain import record_hash
 from edge.history.database import database_path, open_for_reading
-from tests.servers import Gate, Mosquitto, Watcher
+from tests.servers import Gate, Mosquitto, Seen, Watcher
 from tests.sounds import pcm16, tune
 
 ROOT = Path(__file__).parents[2]
@@ -229,6 +229,11 @@ def test_a_state_directory_that_cannot_be_written_is_said_and_listening_goes_on(
     assert kept(tmp_path)[0]["start_s"] == 0.0, "nothing that was decided meanwhile is missing"
 
 
+def of_another_run(seen: Seen, records: list[dict]) -> bool:
+    """Whether a message is of a spell that began after those; one that was interrupted is told by the next run."""
+    return json.loads(seen.payload)["run"] != records[0]["run"]
+
+
 def test_sigkill_costs_no_spell_that_was_stored_and_little_of_the_one_that_was_open(tmp_path, broker, watcher):
     sources = [player(tmp_path, "a")]
     with listening(tmp_path, broker.url, *sources, code=-signal.SIGKILL) as daemon:
@@ -239,7 +244,7 @@ def test_sigkill_costs_no_spell_that_was_stored_and_little_of_the_one_that_was_o
         before = kept(tmp_path)
     watcher.settled()
     with listening(tmp_path, broker.url, *sources):
-        watcher.next("/a/history", LONGEST_S)
+        watcher.until(lambda seen: seen.topic.endswith("/a/history") and of_another_run(seen, before), LONGEST_S)
     after = kept(tmp_path)
     assert after[: len(before)] == before
     assert after[len(before)]["interrupted"]

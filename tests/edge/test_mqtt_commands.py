@@ -13,6 +13,7 @@ from edge.config import SHIPPED_BUNDLE
 from edge.level import LevelConfig
 from edge.memory import Memory
 from edge.pipeline import Listener, open_listener
+from edge.sinks import mqtt
 from tests.edge.mqtt_rig import JAZZ, LABELS, MODEL, ROCK, running_sink
 from tests.servers import Mosquitto, Watcher
 
@@ -209,4 +210,28 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_hangs_up_at_o
                 client.recv(4096)
                 client.sendall(bytes.fromhex("2003000000"))
                 client.close()
+    assert memory.get("sources", [""]) == ["line", "mic"]
+
+
+def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told(Obedient):
+        def tell_health(self) -> None:
+            self.told.append(("health", None))
+
+    monkeypatch.setattr(mqtt, "FAREWELL_S", 0.1)
+    memory, obedient = Memory(tmp_path / "memory.json"), Told()
+    memory.put("sources", ["line", "mic"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        arguments = {"settings": {**DISCOVERY, "protocol": "5"}, "names": {"mic": "Mic"}, "memory": memory}
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        with running_sink(url, **arguments, after_birth_s=(0.01, 0.02)) as sink:
+            sink.obey(obedient)
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(bytes.fromhex("2003000000"))
+                obedient.wait(2)  # at the birth, and a while after it
+                sink.close()
     assert memory.get("sources", [""]) == ["line", "mic"]

@@ -1,7 +1,7 @@
 """The whole path with a stand-in for the network: cutting, gaps, rates, silence and garbage."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from edge.classifier import Classifier, softmax
 from edge.contract.bundle import Manifest, Tensor
-from edge.contract.errors import ConfigError
+from edge.contract.errors import ConfigError, SourceError
 from edge.contract.front_end import FrontEnd, FrontEndConfig
 from edge.contract.vote import SILENCE, VoteConfig
 from edge.level import LevelConfig
-from edge.pcm import Block, PcmFormat, pcm_blocks
+from edge.pcm import Block, PcmFormat, pcm_blocks, until_break
 from edge.pipeline import Listener, SegmentResult, classify_stream, resampled
 
 RATE = 8_000
@@ -205,6 +205,38 @@ def test_nothing_of_what_was_heard_before_a_break_is_held_back(lost: int) -> Non
     pieces = list(resampled(stream, RATE))
     assert sum(len(samples) for samples, _ in pieces) == 2 * RATE
     assert sum(missing for _, missing in pieces) == lost / 2
+
+
+def test_what_was_heard_before_a_break_is_classified_when_the_break_comes_not_when_it_is_over() -> None:
+    rate, taken = 16_000, []
+    sound = tone(200, 2 * (TINY.segment_samples + 10) / rate, rate)  # the resampler holds back more than 10 samples
+    broken = until_break([Block(samples=sound, sample_rate=rate)])
+
+    def stream() -> Iterator[Block]:
+        yield from broken
+        taken.append("back")
+        yield Block(samples=sound, sample_rate=rate, lost=rate)
+
+    results = classify_stream(stream(), listener())
+    first = next(results)
+    assert taken == []
+    assert (first.start, first.end, first.lost) == (0, TINY.segment_samples, 0)
+    second = next(results)
+    assert taken == ["back"]
+    assert (second.start, second.lost) == (TINY.segment_samples + 10 + RATE, RATE)
+
+
+def test_blocks_that_fail_break_off_before_the_failure() -> None:
+    def failing() -> Iterator[Block]:
+        yield Block(samples=tone(200, 0.1), sample_rate=RATE)
+        raise SourceError("a", "gone")
+
+    blocks = until_break(failing())
+    assert not next(blocks).last
+    assert next(blocks).last
+    with pytest.raises(SourceError, match="gone"):
+        next(blocks)
+    assert list(until_break([])) == []
 
 
 def test_the_rate_may_change_in_mid_stream() -> None:
