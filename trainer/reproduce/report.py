@@ -89,7 +89,7 @@ def _head(summary: Mapping[str, Any], command: str) -> str:
         lines += [
             "",
             f"{len(groups)} groups of clips are the same recording, cell for cell; none is on two sides of a split. "
-            f"Repeats that are not exact do not.",
+            "Repeats that are not exact are not known, and may be.",
         ]
     return "\n".join(lines)
 
@@ -242,7 +242,9 @@ def _runs(summary: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     columns = ["run", "trained on", "clips", "epoch judged", "training accuracy, %", "minutes", "backend"]
-    return f"## Runs\n\n{_table(columns, rows)}"
+    curves = "The run for the curves keeps the validation part out, to show it, and is in no table above."
+    note = f"\n\n{curves}" if any(run["name"].startswith("curves") for run in summary["runs"]) else ""
+    return f"## Runs\n\n{_table(columns, rows)}{note}"
 
 
 def _missing(summary: Mapping[str, Any]) -> str:
