@@ -242,7 +242,7 @@ def _runs(summary: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     columns = ["run", "trained on", "clips", "epoch judged", "training accuracy, %", "minutes", "backend"]
-    curves = "The run for the curves keeps the validation part out, to show it, and is in no table above."
+    curves = "The run for the curves keeps the validation part out, to show it, and is in no other table."
     note = f"\n\n{curves}" if any(run["name"].startswith("curves") for run in summary["runs"]) else ""
     return f"## Runs\n\n{_table(columns, rows)}{note}"
 
