@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edge.contract.errors import DataError, GenrewatchError, not_installed
 from edge.contract.front_end import COMPACT, PAPER
 from trainer.readout_command import add_also, add_readout
+from trainer.recipes import RECIPES
 from trainer.reproduce.command import add_reproduce
 from trainer.stream_command import add_evaluate_stream
 from trainer.teach_command import add_not_music, add_teach
@@ -81,7 +82,7 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     it = commands.add_parser("fit", help="train a network; run again after a kill, it goes on")
     it.add_argument("store", type=Path, metavar="STORE")
-    it.add_argument("--recipe", default="compact", help="paper, compact or distilled; default: compact")
+    it.add_argument("--recipe", default="compact", help=f"{', '.join(RECIPES)}; default: compact")
     _add_more(it)
     it.add_argument("--start-from", type=Path, metavar="RUN", help="begin with the weights of another run")
     it.add_argument("--split", default="random_60_10_30", metavar="SCHEME", help="default: random_60_10_30")

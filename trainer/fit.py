@@ -106,6 +106,7 @@ def fit(
     """Trains, or goes on training, the run in folder `path`; raises ConfigError or DataError before it starts."""
     split = parts_of(store.index, scheme, seed)
     feed = feed_of(store, recipe, split, scheme, train_parts, seed, more)
+    _require_start(feed, more.start)
     record = record_of(feed, split, scheme, train_parts, more)
     run = open_run(path, record, split, feed)
     model, rows = _resume(run, feed, more.start)
@@ -148,6 +149,22 @@ def feed_of(
         also=tuple(_also(other, share, scheme, train_parts) for other, share in more.also),
         taught=Taught.of(*more.targets) if more.targets else None,
     )
+
+
+def _require_start(feed: Feed, start: Run | None) -> None:
+    """ConfigError where the recipe goes on with a whole network, but `start` is not one of its layers and labels."""
+    recipe = feed.recipe
+    if not recipe.tunes:
+        return
+    if start is None:
+        raise ConfigError("--start-from", "found nothing", f"a readout, with which recipe {recipe.name} goes on")
+    for what, found, expected in (
+        ("head", start.recipe.head, recipe.head),
+        ("labels", " ".join(start.labels), " ".join(feed.labels)),
+        ("blocks", start.recipe.blocks, recipe.blocks),
+    ):
+        if found != expected:
+            raise ConfigError(f"--start-from {start.path}: {what}", f"found {found}", f"{expected}")
 
 
 def _also(store: Store, share: float, scheme: str, train_parts: tuple[str, ...]) -> Also:

@@ -11,7 +11,8 @@ from tests.trainer.conftest import TINY, TINY_RECIPE, low_or_high, write_store
 from trainer.crops import CropChanges
 from trainer.feed import Also, Feed, Taught
 from trainer.files import write_json
-from trainer.recipes import Augmentation, changed
+from trainer.recipes import Augmentation, Block, changed
+from trainer.run import Run
 from trainer.store import Store, new_store
 from trainer.sweep import load_spec, sweep
 from trainer.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path
@@ -190,6 +191,32 @@ def test_a_recipe_that_teaches_needs_targets_and_another_wants_none(
     with pytest.raises(DataError, match="holds no clip to train on"):
         start(TINY_RECIPE, More(also=((other, 1.0),)))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_tunes_goes_on_with_the_whole_network_of_another_run(
+    trained: tuple[Store, Run], talk: Store, tmp_path: Path
+) -> None:
+    from trainer.fit import More, fit
+
+    store, earlier = trained
+    still = replace(TINY_RECIPE, tunes=True, epochs=1, learning_rate=0.0, batch_norm_momentum=1.0)
+
+    def tune(name: str, more: More, **changes: object) -> Run:
+        recipe = replace(still, **changes)  # type: ignore[arg-type]
+        return fit(store, recipe, tmp_path / name, scheme="fixed", train_parts=("train",), seed=1, more=more)
+
+    tuned = tune("still", More(start=earlier))
+    for now, then in zip(tuned.model(last=True).get_weights(), earlier.model(last=True).get_weights(), strict=True):
+        np.testing.assert_array_equal(now, then)
+    with pytest.raises(ConfigError, match="--start-from: found nothing, expected a readout"):
+        tune("refused", More())
+    with pytest.raises(ConfigError, match="run: head: found flatten, expected bands"):
+        tune("refused", More(start=earlier), head="bands")
+    with pytest.raises(ConfigError, match="run: labels: found high low, expected high low not_music"):
+        tune("refused", More(start=earlier, also=((talk, 0.5),)))
+    with pytest.raises(ConfigError, match="run: blocks: found"):
+        tune("refused", More(start=earlier), blocks=(Block(filters=5),))
+    assert not (tmp_path / "refused").exists()
 
 
 def test_changes_of_a_recipe_are_named_by_dotted_keys() -> None:
