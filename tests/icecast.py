@@ -14,7 +14,8 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from edge import programme
+from genrewatch import programme
+
 from tests.servers import free_port, wait_for_port
 from tests.sounds import write_wav
 

@@ -4,8 +4,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
-
-from edge.contract.front_end import Samples
+from genrewatch.contract.front_end import Samples
 
 RATE = 22_050
 

@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-
-from edge import programme
-from edge.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig, Samples
-from edge.segments import SegmentBuffer
-from trainer.oracle import difference_db, librosa_power_db
+from genrewatch import programme
+from genrewatch.audio.segments import SegmentBuffer
+from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig, Samples
+from genrewatch_trainer.data.oracle import difference_db, librosa_power_db
 
 ROUNDS = 7
 

@@ -18,7 +18,7 @@ Promise = dict[str, Any]
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every published schema by its name."""
-    found = (files("edge") / "schema").iterdir()
+    found = (files("genrewatch") / "schema").iterdir()
     return {
         path.name.removesuffix(".schema.json"): json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(found, key=lambda path: path.name)

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from edge.contract.bundle import GoldenVectors, Manifest, Tensor, load_bundle, sha256, write_bundle
-from edge.contract.errors import BundleError, ConfigError
-from edge.contract.front_end import FrontEnd, FrontEndConfig
-from edge.contract.vote import NOT_MUSIC, VoteConfig
+from genrewatch.contract.bundle import GoldenVectors, Manifest, Tensor, load_bundle, sha256, write_bundle
+from genrewatch.contract.errors import BundleError, ConfigError
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
+from genrewatch.contract.vote import NOT_MUSIC, VoteConfig
 
 TINY = FrontEndConfig(sample_rate=8_000, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
 MODEL_BYTES = bytes(range(256)) * 8  # load_bundle does not run it

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-
-from edge.contract.decode import decode, encode, read_json, read_toml
-from edge.contract.errors import BundleError, ConfigError, require
+from genrewatch.contract.decode import decode, encode, read_json, read_toml
+from genrewatch.contract.errors import BundleError, ConfigError, require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-from edge.contract.errors import BundleError, ConfigError, DataError, GenrewatchError, SourceError
+from genrewatch.contract.errors import BundleError, ConfigError, DataError, GenrewatchError, SourceError
 
 
 def test_a_message_says_where_what_was_found_and_what_was_expected() -> None:

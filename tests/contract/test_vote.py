@@ -4,11 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from edge.contract.errors import ConfigError
-from edge.contract.vote import (
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.vote import (
     NOT_MUSIC,
     SILENCE,
     Ballot,
@@ -19,6 +16,8 @@ from edge.contract.vote import (
     confidence,
     majority,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 LABELS = ("rock", "pop", "jazz", NOT_MUSIC)
 LETTERS = {"r": "rock", "p": "pop", "j": "jazz", "n": NOT_MUSIC, "s": SILENCE}

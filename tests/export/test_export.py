@@ -9,19 +9,19 @@ import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-from edge.classifier import Classifier, softmax
-from edge.cli import main as genrewatch
-from edge.contract.bundle import load_bundle
-from edge.contract.front_end import FrontEnd, FrontEndConfig
-from edge.golden import check_golden
-from export.cli import main
-from export.compare import clip_logits, fit_temperature
-from export.convert import load_model
-from trainer.evaluate import evaluate
-from trainer.files import write_json
-from trainer.recipes import Block, Recipe
-from trainer.run import HeldOutClip, Run, RunRecord, write_features
-from trainer.store import Store, new_store
+from genrewatch.cli import main as genrewatch
+from genrewatch.contract.bundle import load_bundle
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
+from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch.inference.golden import check_golden
+from genrewatch_export.cli import main
+from genrewatch_export.compare import clip_logits, fit_temperature
+from genrewatch_export.convert import load_model
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.evaluation.evaluate import evaluate
+from genrewatch_trainer.files import write_json
+from genrewatch_trainer.run import HeldOutClip, Run, RunRecord, write_features
+from genrewatch_trainer.training.recipes import Block, Recipe
 
 TINY = FrontEndConfig(sample_rate=8000, n_fft=64, hop_length=64, n_mels=8, fmin=0, fmax=4000, segment_frames=16)
 RECIPE = Recipe(name="tiny", front_end=TINY, segment_hop_frames=8, blocks=(Block(filters=4),), head="flatten", epochs=1)
@@ -38,8 +38,7 @@ def clip(rng, label):
 def run(tmp_path_factory):
     """A run of a tiny network that has learned to tell low from high, with held-out clips of both."""
     import keras
-
-    from trainer.network import build
+    from genrewatch_trainer.training.network import build
 
     path, rng = tmp_path_factory.mktemp("export") / "run", np.random.default_rng(7)
     path.mkdir()
@@ -229,7 +228,7 @@ def test_a_model_that_is_not_the_declared_one_is_refused_though_its_hash_is_righ
 def test_golden_vectors_of_another_network_are_a_failed_check(bundle, tmp_path, capsys):
     import io
 
-    from edge.contract.bundle import sha256
+    from genrewatch.contract.bundle import sha256
 
     for file in bundle.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -257,7 +256,7 @@ def store(tmp_path):
 
 
 def test_a_run_of_the_default_split_becomes_a_bundle_that_knows_what_it_was_trained_on(store, tmp_path):
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     fit(store, RECIPE, tmp_path / "run", scheme="random_60_10_30", train_parts=("train",), seed=4)
     assert main([str(tmp_path / "run"), "-o", str(tmp_path / "b")]) == 0
@@ -270,7 +269,7 @@ def test_a_run_of_the_default_split_becomes_a_bundle_that_knows_what_it_was_trai
 
 
 def test_a_run_without_a_validation_part_is_exported_uncalibrated_and_says_so(store, tmp_path, capsys):
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     fit(store, RECIPE, tmp_path / "run", scheme="random_70_30", train_parts=("train",), seed=4)
     assert main([str(tmp_path / "run"), "-o", str(tmp_path / "b")]) == 0

@@ -11,19 +11,20 @@ import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
-import edge
-from edge import programme
-from edge.classifier import Classifier
-from edge.contract.bundle import load_bundle
-from edge.contract.front_end import PAPER, FrontEnd, FrontEndConfig
-from export.chain import chain
-from export.cli import main
-from export.convert import convert_function
-from export.metadata import labels_of
-from export.waveform import WaveformModel, log_mel
+import genrewatch
+from genrewatch import programme
+from genrewatch.contract.bundle import load_bundle
+from genrewatch.contract.front_end import PAPER, FrontEnd, FrontEndConfig
+from genrewatch.inference.classifier import Classifier
+from genrewatch_export.chain import chain
+from genrewatch_export.cli import main
+from genrewatch_export.convert import convert_function
+from genrewatch_export.metadata import labels_of
+from genrewatch_export.waveform import WaveformModel, log_mel
+
 from tests.sounds import tune, write_wav
 
-BUNDLE = Path(edge.__file__).parent / "bundles" / "gtzan-compact"
+BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
 ODD = FrontEndConfig(sample_rate=8000, n_fft=256, hop_length=300, n_mels=8, fmin=0, fmax=4000, segment_frames=5)
 
 

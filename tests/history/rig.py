@@ -2,8 +2,8 @@
 
 import json
 
-from edge.history.moment import Moment, from_rfc3339
-from edge.history.spell import Setting, Spell, Subject
+from genrewatch.history.moment import Moment, from_rfc3339
+from genrewatch.history.spell import Setting, Spell, Subject
 
 NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
 

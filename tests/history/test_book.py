@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+from genrewatch.history.book import SpellBook
+from genrewatch.history.moment import Moment, from_rfc3339, rfc3339
+from genrewatch.history.spell import Setting
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.history.book import SpellBook
-from edge.history.moment import Moment, from_rfc3339, rfc3339
-from edge.history.spell import Setting
-from tests.edge.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
+from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
 SETTING = Setting(node="box", source="mic", name="Mic", model="net", version="1", run="r")
 NOON = from_rfc3339("2026-11-24T12:00:00.000Z")

@@ -3,11 +3,11 @@
 import time
 
 import pytest
+from genrewatch.history import delivery
+from genrewatch.history.database import database_path
+from genrewatch.history.delivery import MOST_UNDER_WAY, Delivery
+from genrewatch.history.store import HistoryStore
 
-from edge.history import delivery
-from edge.history.database import database_path
-from edge.history.delivery import MOST_UNDER_WAY, Delivery
-from edge.history.store import HistoryStore
 from tests.history.rig import PlayedCourier, spell
 
 

@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from genrewatch.cli import main
+from genrewatch.history.database import database_path
+from genrewatch.history.moment import Moment, from_rfc3339, now
+from genrewatch.history.store import HistoryStore
+from genrewatch.history.when import parse_when
 
-from edge.cli import main
-from edge.history.database import database_path
-from edge.history.moment import Moment, from_rfc3339, now
-from edge.history.store import HistoryStore
-from edge.history.when import parse_when
 from tests.history.rig import NOON, spell
 
 LONGEST_S = 60.0
@@ -162,14 +162,14 @@ def test_a_range_that_ends_before_it_begins_is_refused(store, capsys):
 
 
 def test_without_a_history_it_says_where_it_looked_and_who_makes_one(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("edge.history.reading.SERVICE_STATE", tmp_path / "no service")
+    monkeypatch.setattr("genrewatch.history.reading.SERVICE_STATE", tmp_path / "no service")
     for place in (tmp_path, tmp_path / "nowhere"):
         line = refused(capsys, "--state", str(place))
         assert line == f"genrewatch: {place}: no history-NODE.db here, expected one, which `genrewatch listen` makes"
 
 
 def test_whoever_forgets_where_the_service_keeps_its_history_is_told(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("edge.history.reading.SERVICE_STATE", tmp_path)
+    monkeypatch.setattr("genrewatch.history.reading.SERVICE_STATE", tmp_path)
     monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path / "mine"))
     assert refused(capsys).endswith(f"no history-NODE.db here, expected --state {tmp_path} (perhaps with sudo)")
 
@@ -211,7 +211,7 @@ def test_a_record_that_somebody_spoilt_is_one_line_and_exit_code_2(store, tmp_pa
 @contextmanager
 def following(*arguments):
     """`history --follow` in a process of its own: a queue of its lines, and the process, interrupted at the end."""
-    command = [sys.executable, "-m", "edge", "history", "--follow", "--json", *arguments]
+    command = [sys.executable, "-m", "genrewatch", "history", "--follow", "--json", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     lines: queue.Queue[int] = queue.Queue()
     reader = threading.Thread(target=lambda: [lines.put(json.loads(line)["seq"]) for line in process.stdout])

@@ -7,17 +7,17 @@ import time
 from dataclasses import replace
 
 import pytest
+from genrewatch.audio.level import LevelConfig
+from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.history import keeper
+from genrewatch.history.config import HistoryConfig
+from genrewatch.history.database import Damaged, Unavailable, database_path, open_for_reading
+from genrewatch.history.store import HistoryStore
+from genrewatch.inference.pipeline import open_listener
+from genrewatch.sinks.history import HistorySink
 
-from edge.config import SHIPPED_BUNDLE
-from edge.history import keeper
-from edge.history.config import HistoryConfig
-from edge.history.database import Damaged, Unavailable, database_path, open_for_reading
-from edge.history.store import HistoryStore
-from edge.level import LevelConfig
-from edge.pipeline import open_listener
-from edge.sinks.history import HistorySink
-from tests.edge.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 from tests.history.rig import PlayedCourier
+from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
 QUICK = HistoryConfig(save_s=0.1)
 LONGEST_S = 20.0
@@ -272,7 +272,7 @@ def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(
     released = threading.Event()
     monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
     monkeypatch.setattr(keeper, "HANGS_S", 0.1)
-    monkeypatch.setattr("edge.sinks.history.MOST_WAITING", 10)
+    monkeypatch.setattr("genrewatch.sinks.history.MOST_WAITING", 10)
     sink = started(path, listener)
     play(sink, ROCK, JAZZ)
     until(lambda: sink.troubles())

@@ -8,17 +8,17 @@ from datetime import UTC
 from itertools import pairwise
 
 import pytest
+from genrewatch.cli import main
+from genrewatch.contract.errors import ConfigError
+from genrewatch.history.database import database_path
+from genrewatch.history.moment import from_rfc3339
+from genrewatch.history.reports.lettering import plain
+from genrewatch.history.reports.palette import GENRES, OTHERS, fills
+from genrewatch.history.reports.picture import MOST_BARS, bar_names, draw, lay_out, time_scale
+from genrewatch.history.reports.report import Report, Row
+from genrewatch.history.store import HistoryStore
 from PIL import Image
 
-from edge.cli import main
-from edge.contract.errors import ConfigError
-from edge.history.database import database_path
-from edge.history.lettering import plain
-from edge.history.moment import from_rfc3339
-from edge.history.palette import GENRES, OTHERS, fills
-from edge.history.picture import MOST_BARS, bar_names, draw, lay_out, time_scale
-from edge.history.report import Report, Row
-from edge.history.store import HistoryStore
 from tests.history.rig import spell
 
 HOUR_MS = 3_600_000
@@ -201,7 +201,7 @@ def test_a_picture_that_cannot_be_written_is_one_line_and_exit_code_2(kept, caps
 
 
 def test_without_pillow_the_other_forms_work_and_the_picture_says_what_to_install(kept):
-    code = "import sys; sys.modules['PIL'] = None; from edge.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['PIL'] = None; from genrewatch.cli import main; sys.exit(main(sys.argv[1:]))"
     table = subprocess.run([sys.executable, "-c", code, "report"], capture_output=True, text=True, check=False)
     assert (table.returncode, table.stderr) == (0, "")
     picture = subprocess.run(

@@ -6,21 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from genrewatch.audio.level import LevelConfig
+from genrewatch.audio.pcm import Block
+from genrewatch.cli import main
+from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
+from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.history.config import HistoryConfig
+from genrewatch.history.database import database_path
+from genrewatch.history.replay import Disagreement, Judge, RecordedSegment, RecordedStream
+from genrewatch.history.ring import POSTERIOR_TYPE
+from genrewatch.history.store import HistoryStore
+from genrewatch.inference.payload import verdict_fields
+from genrewatch.inference.pipeline import classify_stream, open_listener
+from genrewatch.programme import item
+from genrewatch.sinks.history import HistorySink
 
-from edge.cli import main
-from edge.config import SHIPPED_BUNDLE
-from edge.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
-from edge.history.config import HistoryConfig
-from edge.history.database import database_path
-from edge.history.replay import Disagreement, Judge, RecordedSegment, RecordedStream
-from edge.history.ring import POSTERIOR_TYPE
-from edge.history.store import HistoryStore
-from edge.level import LevelConfig
-from edge.payload import verdict_fields
-from edge.pcm import Block
-from edge.pipeline import classify_stream, open_listener
-from edge.programme import item
-from edge.sinks.history import HistorySink
 from tests.sounds import RATE, tune
 
 LABELS = ("blues", "jazz", "not_music")

@@ -11,16 +11,16 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from genrewatch.cli import main
+from genrewatch.history.database import database_path
+from genrewatch.history.moment import Moment, from_rfc3339, rfc3339
+from genrewatch.history.reports.bins import bins, floor, local_in
+from genrewatch.history.reports.report import NO_GENRE, report, without_gaps
+from genrewatch.history.spell import Subject
+from genrewatch.history.store import HistoryStore
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.cli import main
-from edge.history.bins import bins, floor, local_in
-from edge.history.database import database_path
-from edge.history.moment import Moment, from_rfc3339, rfc3339
-from edge.history.report import NO_GENRE, report, without_gaps
-from edge.history.spell import Subject
-from edge.history.store import HistoryStore
 from tests.history.rig import spell
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

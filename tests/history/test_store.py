@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from genrewatch.history.chain import genesis, record_hash
+from genrewatch.history.database import Damaged, Gone, Unavailable, database_path, open_for_reading
+from genrewatch.history.store import HistoryStore
 
-from edge.history.chain import genesis, record_hash
-from edge.history.database import Damaged, Gone, Unavailable, database_path, open_for_reading
-from edge.history.store import HistoryStore
 from tests.history.rig import NOON, spell
 
 DAY_MS = 86_400_000
@@ -251,7 +251,7 @@ WRITER = """
 import sys
 from itertools import pairwise
 from pathlib import Path
-from edge.history.store import HistoryStore
+from genrewatch.history.store import HistoryStore
 from tests.history.rig import spell
 store = HistoryStore(Path(sys.argv[1]), "box", deliver=True)
 while True:

@@ -6,11 +6,11 @@ import sqlite3
 import sys
 
 import pytest
+from genrewatch.cli import main
+from genrewatch.history.chain import record_hash
+from genrewatch.history.database import database_path
+from genrewatch.history.store import HistoryStore
 
-from edge.cli import main
-from edge.history.chain import record_hash
-from edge.history.database import database_path
-from edge.history.store import HistoryStore
 from tests.history.rig import NOON, spell
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from edge.contract.front_end import COMPACT, FrontEndConfig, LogMel
-from trainer.recipes import Block, Recipe
-from trainer.run import Run
-from trainer.store import Store, new_store
+from genrewatch.contract.front_end import COMPACT, FrontEndConfig, LogMel
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.run import Run
+from genrewatch_trainer.training.recipes import Block, Recipe
 
 TINY = FrontEndConfig(sample_rate=8000, n_fft=64, hop_length=64, n_mels=8, fmin=0, fmax=4000, segment_frames=16)
 TINY_RECIPE = Recipe(
@@ -54,7 +53,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Run]:
     """A store and a run of the tiny recipe on its part `train`; not to be written to."""
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     store = write_store(tmp_path_factory.mktemp("trained") / "store")
     run = fit(store, TINY_RECIPE, store.path.parent / "run", scheme="fixed", train_parts=("train",), seed=0)

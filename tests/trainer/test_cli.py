@@ -3,9 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from genrewatch_trainer.cli import main
 
 from tests.trainer.conftest import write_store
-from trainer.cli import main
 
 MESSAGES = {
     "prepare nowhere -o s": "nowhere: is not a folder, expected a folder per genre",
@@ -40,7 +40,7 @@ def test_help_comes_without_loading_what_is_heavy() -> None:
     heavy = ["keras", "tensorflow", "matplotlib", "sklearn", "joblib"]
     program = f"""
 import sys
-from trainer.cli import main
+from genrewatch_trainer.cli import main
 try:
     main(["fit", "--help"])
 except SystemExit:

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from trainer.metrics import binned_error, clip_metrics, error_by_chance, fit_sharpness, thresholds
+from genrewatch_trainer.evaluation.metrics import binned_error, clip_metrics, error_by_chance, fit_sharpness, thresholds
 
 
 def sure(label: int, confidence: float) -> np.ndarray:

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.distillation.crops import CropChanges
+from genrewatch_trainer.distillation.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path
+from genrewatch_trainer.files import write_json
+from genrewatch_trainer.run import Run
+from genrewatch_trainer.training.feed import Also, Feed, Taught
+from genrewatch_trainer.training.recipes import Augmentation, Block, changed
+from genrewatch_trainer.training.sweep import load_spec, sweep
 
-from edge.contract.errors import ConfigError, DataError
 from tests.trainer.conftest import TINY, TINY_RECIPE, low_or_high, write_store
-from trainer.crops import CropChanges
-from trainer.feed import Also, Feed, Taught
-from trainer.files import write_json
-from trainer.recipes import Augmentation, Block, changed
-from trainer.run import Run
-from trainer.store import Store, new_store
-from trainer.sweep import load_spec, sweep
-from trainer.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path
 
 DISTILLED = replace(
     TINY_RECIPE,
@@ -120,9 +120,9 @@ def test_other_crops_under_the_same_names_are_refused(tmp_path: Path) -> None:
 def test_targets_are_learned_then_genres_and_a_killed_run_goes_on_to_the_same(
     store: Store, talk: Store, targets: Targets, tmp_path: Path
 ) -> None:
-    from trainer import fit as module
-    from trainer.fit import More, fit
-    from trainer.history import read_history
+    from genrewatch_trainer.training import fit as module
+    from genrewatch_trainer.training.epoch_log import read_history
+    from genrewatch_trainer.training.fit import More, fit
 
     more = More(also=((talk, 0.5),), targets=(targets,))
 
@@ -158,7 +158,7 @@ def test_targets_are_learned_then_genres_and_a_killed_run_goes_on_to_the_same(
 
 
 def test_what_is_judged_is_settled_on_plain_clips_and_training_goes_on_with_its_own(store: Store) -> None:
-    from trainer.network import as_judged, build, compile_for_training
+    from genrewatch_trainer.training.network import as_judged, build, compile_for_training
 
     recipe = replace(TINY_RECIPE, settle_batches=4)
     feed = Feed(store=store, clips=tuple(range(20)), recipe=recipe, seed=0)
@@ -178,7 +178,7 @@ def test_what_is_judged_is_settled_on_plain_clips_and_training_goes_on_with_its_
 def test_a_recipe_that_teaches_needs_targets_and_another_wants_none(
     store: Store, targets: Targets, tmp_path: Path
 ) -> None:
-    from trainer.fit import More, fit
+    from genrewatch_trainer.training.fit import More, fit
 
     def start(recipe: object, more: More) -> None:
         fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train",), seed=0, more=more)  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ def test_a_recipe_that_teaches_needs_targets_and_another_wants_none(
 def test_a_recipe_that_tunes_goes_on_with_the_whole_network_of_another_run(
     trained: tuple[Store, Run], talk: Store, tmp_path: Path
 ) -> None:
-    from trainer.fit import More, fit
+    from genrewatch_trainer.training.fit import More, fit
 
     store, earlier = trained
     still = replace(TINY_RECIPE, tunes=True, epochs=1, learning_rate=0.0, batch_norm_momentum=1.0)
@@ -244,7 +244,7 @@ changes = { epochs = 1, "augmentation.mixup_alpha" = 0.2 }
 def test_a_sweep_trains_what_is_missing_and_writes_the_table(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.recipes.RECIPES", {"tiny": replace(TINY_RECIPE, epochs=2)})
+    monkeypatch.setattr("genrewatch_trainer.training.recipes.RECIPES", {"tiny": replace(TINY_RECIPE, epochs=2)})
     (tmp_path / "spec.toml").write_text(SPEC)
     spec, out = load_spec(tmp_path / "spec.toml"), tmp_path / "sweep"
     rows = sweep(spec, store, out, also=(), targets=())
@@ -274,12 +274,12 @@ def test_a_sweep_trains_what_is_missing_and_writes_the_table(
 def test_a_sweep_that_cannot_be_is_refused_before_it_starts(
     text: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.recipes.RECIPES", {"tiny": TINY_RECIPE})
+    monkeypatch.setattr("genrewatch_trainer.training.recipes.RECIPES", {"tiny": TINY_RECIPE})
     (tmp_path / "spec.toml").write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         load_spec(tmp_path / "spec.toml")
 
 
 def test_the_sweeps_that_are_kept_here_can_be_read() -> None:
-    for path in (Path(__file__).parents[2] / "trainer" / "sweeps").glob("*.toml"):
+    for path in (Path(__file__).parents[2] / "trainer" / "genrewatch_trainer" / "sweeps").glob("*.toml"):
         assert load_spec(path).runs

@@ -2,19 +2,25 @@ import csv
 import json
 from pathlib import Path
 
+import genrewatch
 import numpy as np
 import pytest
-
-import edge
-from edge.classifier import Classifier
-from edge.contract.bundle import load_bundle
-from edge.contract.errors import ConfigError
-from edge.contract.front_end import FrontEnd
-from trainer.cli import main
-from trainer.evaluate import evaluate
-from trainer.metrics import calibration_error, clip_metrics, confusion, genre_report, mean_top1, vote_top1
-from trainer.run import Run
-from trainer.store import Store, new_store
+from genrewatch.contract.bundle import load_bundle
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch.inference.classifier import Classifier
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.evaluation.evaluate import evaluate
+from genrewatch_trainer.evaluation.metrics import (
+    calibration_error,
+    clip_metrics,
+    confusion,
+    genre_report,
+    mean_top1,
+    vote_top1,
+)
+from genrewatch_trainer.run import Run
 
 
 def clip(*top1: tuple[int, float]) -> np.ndarray:
@@ -89,7 +95,7 @@ def test_evaluate_writes_matrices_and_prints_json(
 
 
 def test_a_bundle_is_judged_through_the_devices_own_classifier(tmp_path: Path, rng: np.random.Generator) -> None:
-    path = Path(edge.__file__).parent / "bundles" / "gtzan-compact"
+    path = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
     bundle = load_bundle(path)
     front_end, hop = bundle.manifest.front_end, bundle.manifest.vote.segment_hop // bundle.manifest.front_end.hop_length
     clips = [rng.normal(-40, 10, (front_end.segment_frames + hop * i, 128)).astype(np.float32) for i in range(4)]
@@ -106,6 +112,6 @@ def test_a_bundle_is_judged_through_the_devices_own_classifier(tmp_path: Path, r
 
 
 def test_a_bundle_holds_no_clips_of_its_own() -> None:
-    path = Path(edge.__file__).parent / "bundles" / "gtzan-compact"
+    path = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
     with pytest.raises(ConfigError, match="--store: is missing"):
         evaluate(path, store=None, split=("all", "new"))

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.front_end import COMPACT
+from genrewatch_trainer.data.store import Store
+from genrewatch_trainer.run import Run
+from genrewatch_trainer.training.epoch_log import read_history
+from genrewatch_trainer.training.recipes import Augmentation, recipe_named
 
-from edge.contract.errors import ConfigError, DataError
-from edge.contract.front_end import COMPACT
 from tests.trainer.conftest import TINY_RECIPE
-from trainer.history import read_history
-from trainer.recipes import Augmentation, recipe_named
-from trainer.run import Run
-from trainer.store import Store
 
 ROOT = Path(__file__).parents[2]
 FIT = """
@@ -26,8 +26,8 @@ import sys
 from pathlib import Path
 from tests.trainer.conftest import TINY_RECIPE
 from dataclasses import replace
-from trainer.fit import fit
-from trainer.store import Store
+from genrewatch_trainer.training.fit import fit
+from genrewatch_trainer.data.store import Store
 fit(Store.load(Path(sys.argv[1])), replace(TINY_RECIPE, epochs=int(sys.argv[3])), Path(sys.argv[2]),
     scheme="fixed", train_parts=("train",), seed=0)
 """
@@ -40,7 +40,7 @@ def start_fit(store: Path, run: Path, epochs: int, backend: str = "tensorflow") 
 
 
 def test_fit_learns_what_is_trivial_and_the_run_needs_no_store(trained: tuple[Store, Run], tmp_path: Path) -> None:
-    from trainer.evaluate import evaluate
+    from genrewatch_trainer.evaluation.evaluate import evaluate
 
     run = Run.load(Path(shutil.copytree(trained[1].path, tmp_path / "elsewhere")))
     rows = read_history(run.path)
@@ -74,7 +74,7 @@ def test_the_network_answers_logits(trained: tuple[Store, Run]) -> None:
 
 
 def test_training_on_train_and_valid_looks_at_nothing_held_out(store: Store, tmp_path: Path) -> None:
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     recipe = replace(TINY_RECIPE, epochs=2)
     run = fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train", "valid"), seed=0)
@@ -85,7 +85,7 @@ def test_training_on_train_and_valid_looks_at_nothing_held_out(store: Store, tmp
 
 
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(trained: tuple[Store, Run]) -> None:
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     store, run = trained
     written = (run.path / "last.keras").stat().st_mtime_ns
@@ -99,7 +99,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(trained: tu
 def test_a_run_does_not_go_on_with_clips_parted_otherwise_nor_with_weights_of_unknown_origin(
     store: Store, tmp_path: Path
 ) -> None:
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     recipe = replace(TINY_RECIPE, epochs=1)
     run = fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train",), seed=0)
@@ -116,7 +116,7 @@ def test_a_run_does_not_go_on_with_clips_parted_otherwise_nor_with_weights_of_un
 def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer import fit as fitting
+    from genrewatch_trainer.training import fit as fitting
 
     how = Augmentation(equalise_db=3, mixup_alpha=0.2)
     recipe = replace(TINY_RECIPE, schedule="cosine", weight_decay=0.01, head_dropout_percent=20, augmentation=how)
@@ -171,7 +171,7 @@ def test_fit_works_on_another_backend(backend: str, store: Store, tmp_path: Path
 
 
 def test_a_store_of_another_front_end_is_refused(store: Store, tmp_path: Path) -> None:
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     with pytest.raises(DataError, match="front_end: is not that of recipe compact"):
         fit(store, recipe_named("compact"), tmp_path / "r", scheme="fixed", train_parts=("train",), seed=0)
@@ -180,7 +180,7 @@ def test_a_store_of_another_front_end_is_refused(store: Store, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["paper", "compact"])
 def test_the_recipes_networks_take_their_segments_and_fit_the_device(name: str) -> None:
-    from trainer.network import build
+    from genrewatch_trainer.training.network import build
 
     recipe = recipe_named(name)
     model = build(recipe, 10)

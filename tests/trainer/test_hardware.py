@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.data.store import Store
+from genrewatch_trainer.training.benchmark import feed_speed
 
 from tests.trainer.conftest import TINY_RECIPE
-from trainer.benchmark import feed_speed
-from trainer.cli import main
-from trainer.store import Store
 
 ROOT = Path(__file__).parents[2]
 FIT_ON_TWO = """
@@ -27,9 +27,9 @@ if keras.backend.backend() == "tensorflow":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.trainer.conftest import TINY_RECIPE
-from trainer.fit import fit
-from trainer.hardware import hardware, n_devices
-from trainer.store import Store
+from genrewatch_trainer.training.fit import fit
+from genrewatch_trainer.training.hardware import hardware, n_devices
+from genrewatch_trainer.data.store import Store
 with hardware(precision="float32", every_device=True):
     assert n_devices() == 2, n_devices()
     fit(Store.load(Path(sys.argv[1])), replace(TINY_RECIPE, batch=7), Path(sys.argv[2]),
@@ -53,9 +53,8 @@ def test_a_batch_is_spread_over_two_devices_though_it_is_odd(backend: str, store
 
 def test_a_backend_without_data_parallelism_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
-
-    from edge.contract.errors import ConfigError
-    from trainer.hardware import hardware
+    from genrewatch.contract.errors import ConfigError
+    from genrewatch_trainer.training.hardware import hardware
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with (
@@ -67,9 +66,8 @@ def test_a_backend_without_data_parallelism_is_refused(monkeypatch: pytest.Monke
 
 def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Path) -> None:
     import keras
-
-    from trainer.fit import fit
-    from trainer.hardware import hardware
+    from genrewatch_trainer.training.fit import fit
+    from genrewatch_trainer.training.hardware import hardware
 
     recipe = replace(TINY_RECIPE, epochs=3)
     with hardware(precision="mixed", every_device=False):
@@ -86,7 +84,7 @@ def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Pat
 
 
 def test_a_seed_gives_the_same_weights_twice(store: Store, tmp_path: Path) -> None:
-    from trainer.fit import fit
+    from genrewatch_trainer.training.fit import fit
 
     recipe = replace(TINY_RECIPE, epochs=3, head_dropout_percent=20)
     settings = {"scheme": "fixed", "train_parts": ("train",), "seed": 5}

@@ -2,10 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from edge.contract.errors import DataError
-from edge.contract.front_end import COMPACT
-from trainer.logmel_import import import_logmel
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import COMPACT
+from genrewatch_trainer.data.logmel_import import import_logmel
 
 
 def write_npz(path: Path, **changes: np.ndarray) -> Path:

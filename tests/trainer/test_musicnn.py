@@ -6,9 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from trainer.teach import ask
-from trainer.teachers.musicnn import BANDS, KERNELS, RATE, WINDOW, Musicnn, answer, log_mel, main, windows
+from genrewatch_trainer.distillation.teach import ask
+from genrewatch_trainer.distillation.teachers.musicnn import (
+    BANDS,
+    KERNELS,
+    RATE,
+    WINDOW,
+    Musicnn,
+    answer,
+    log_mel,
+    main,
+    windows,
+)
 
 FILTERS, MIDDLE, VALUES, TAGS = 3, 4, 6, 5
 
@@ -108,7 +117,14 @@ def test_as_a_program_it_answers_crops(weights: dict[str, Any], tmp_path: Path) 
         session.run(tf.compat.v1.global_variables_initializer())
         tf.compat.v1.train.Saver(variables).save(session, f"{tmp_path}/", write_meta_graph=False)
     rate, crops = 22_050, [tone(hz, 22_050, 4.0) for hz in (220, 880, 3000)]
-    command = [sys.executable, "-m", "trainer.teachers.musicnn", str(tmp_path), str(rate), str(len(crops[0]))]
+    command = [
+        sys.executable,
+        "-m",
+        "genrewatch_trainer.distillation.teachers.musicnn",
+        str(tmp_path),
+        str(rate),
+        str(len(crops[0])),
+    ]
     found = ask(command, iter(crops))
     wanted = [answer(Musicnn(weights), crop, rate) for crop in crops]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)

@@ -4,17 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.vote import NOT_MUSIC
+from genrewatch_trainer.data.not_music import MAKERS, not_music_store
 
-from edge.contract.errors import DataError
-from edge.contract.vote import NOT_MUSIC
 from tests.trainer.conftest import TINY
-from trainer.not_music import MAKERS, not_music_store
 
 
 def test_recordings_are_parted_by_their_content_and_what_is_made_is_for_training(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.not_music.MADE_OF_EACH", 2)
+    monkeypatch.setattr("genrewatch_trainer.data.not_music.MADE_OF_EACH", 2)
     folder = tmp_path / "speech"
     folder.mkdir()
     for i in range(30):

@@ -2,14 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from edge.audio import read_samples
-from edge.contract.errors import DataError
-from edge.contract.front_end import COMPACT, FrontEnd
-from trainer import oracle
-from trainer.cli import main
-from trainer.prepare import prepare
-from trainer.store import Store
+from genrewatch.audio.decoding import read_samples
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import COMPACT, FrontEnd
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.data import oracle
+from genrewatch_trainer.data.prepare import prepare
+from genrewatch_trainer.data.store import Store
 
 
 def test_the_readable_files_become_clips_and_the_others_are_named(

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from genrewatch.contract.errors import DataError
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.distillation.opinions import Opinions, read_table
+from genrewatch_trainer.distillation.readout import Lesson, fit_readout, head, recipe_of, regression
+from genrewatch_trainer.run import Run
+from genrewatch_trainer.training.fit import More, feed_of, fit
 from sklearn.linear_model import LogisticRegression
 
-from edge.contract.errors import DataError
 from tests.trainer.conftest import TINY, TINY_RECIPE
 from tests.trainer.test_distil import write_targets
-from trainer.fit import More, feed_of, fit
-from trainer.opinions import Opinions, read_table
-from trainer.readout import Lesson, fit_readout, head, recipe_of, regression
-from trainer.run import Run
-from trainer.store import Store, new_store
 
 TAUGHT = replace(TINY_RECIPE, steps_per_epoch=5, teach_epochs=6, epochs=1, taught_percent=50, average_momentum=0.5)
 
@@ -196,7 +196,7 @@ def test_crops_that_a_table_cannot_be_asked_about_are_refused(
 def test_across_artists_no_head_has_learned_from_the_artist_it_judges(
     taught: tuple[Store, Run], talk: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from trainer import readout
+    from genrewatch_trainer.distillation import readout
 
     store, before = taught
     learned: list[set[int]] = []

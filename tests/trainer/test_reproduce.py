@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import scipy.fft
 import soundfile
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.data.prepare import prepare
+from genrewatch_trainer.data.store import Store, new_store
+from genrewatch_trainer.reproduce.baselines import METHODS, judge, pipelines
+from genrewatch_trainer.reproduce.command import reproduce
+from genrewatch_trainer.reproduce.figures import power_spectrum
+from genrewatch_trainer.reproduce.measures import by_seconds_heard, mean_risk, reliability, risk_coverage, roc_of
+from genrewatch_trainer.reproduce.mfcc import mfcc, write_picture_store
+from genrewatch_trainer.reproduce.plan import Experiment, experiments, split_of
+from genrewatch_trainer.reproduce.summary import complete
+from genrewatch_trainer.run import Run
+from genrewatch_trainer.training.recipes import PAPER_RECIPE
 from sklearn.linear_model import LogisticRegression
 
-from edge.contract.errors import ConfigError
-from edge.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig
 from tests.trainer.conftest import TINY, low_or_high
-from trainer.cli import main
-from trainer.prepare import prepare
-from trainer.recipes import PAPER_RECIPE
-from trainer.reproduce.baselines import METHODS, judge, pipelines
-from trainer.reproduce.command import reproduce
-from trainer.reproduce.figures import power_spectrum
-from trainer.reproduce.measures import by_seconds_heard, mean_risk, reliability, risk_coverage, roc_of
-from trainer.reproduce.mfcc import mfcc, write_picture_store
-from trainer.reproduce.plan import Experiment, experiments, split_of
-from trainer.reproduce.summary import complete
-from trainer.run import Run
-from trainer.store import Store, new_store
 
 SQUARE = replace(TINY, n_fft=256, n_mels=32, segment_frames=32)
 LABELS = ("low", "high")
@@ -62,8 +62,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["reproduce", str(folder / "toy"), "-o", str(folder / "report"), "--seeds", "1", "--epochs", "1"]
     tf.config.run_functions_eagerly(True)  # to trace eight networks takes longer than one epoch of a toy
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("trainer.reproduce.baselines.INNER_FOLDS", 2)
-        patched.setattr("trainer.reproduce.baselines.TREES", 5)
+        patched.setattr("genrewatch_trainer.reproduce.baselines.INNER_FOLDS", 2)
+        patched.setattr("genrewatch_trainer.reproduce.baselines.TREES", 5)
         assert main(command) == 0
     tf.config.run_functions_eagerly(False)
     return folder / "report"
@@ -118,8 +118,8 @@ def test_what_is_finished_is_not_fitted_again_and_other_settings_are_refused(
         raise AssertionError("fitted again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("trainer.fit.fit", never)
-        patched.setattr("trainer.reproduce.baselines.judge", never)
+        patched.setattr("genrewatch_trainer.training.fit.fit", never)
+        patched.setattr("genrewatch_trainer.reproduce.baselines.judge", never)
         reproduce(report.parent / "toy", report, seeds=1, epochs=1, audio=None)
     assert {path: path.stat().st_mtime_ns for path in report.glob("runs/*/last.keras")} == weights
     with pytest.raises(ConfigError, match="random-0: holds a run with another recipe"):

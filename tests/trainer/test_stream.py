@@ -6,22 +6,22 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import genrewatch
 import numpy as np
 import pytest
+from genrewatch import programme as demo
+from genrewatch.audio.level import LevelConfig
+from genrewatch.contract.errors import ConfigError, GenrewatchError
+from genrewatch.contract.vote import Ballot, VoteConfig
+from genrewatch.inference.pipeline import classify_stream, open_listener
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.evaluation.programme import Draw, Piece, Programme, Stretch, broadcast, draw_programme
+from genrewatch_trainer.evaluation.stream_figures import Heard, figures, revote
+from genrewatch_trainer.evaluation.vote_values import changed, parse_values, parse_vote
 
-import edge
-from edge import programme as demo
-from edge.contract.errors import ConfigError, GenrewatchError
-from edge.contract.vote import Ballot, VoteConfig
-from edge.level import LevelConfig
-from edge.pipeline import classify_stream, open_listener
 from tests.sounds import tune, write_wav
-from trainer.cli import main
-from trainer.programme import Draw, Piece, Programme, Stretch, broadcast, draw_programme
-from trainer.stream_figures import Heard, figures, revote
-from trainer.vote_values import changed, parse_values, parse_vote
 
-BUNDLE = Path(edge.__file__).parent / "bundles" / "gtzan-compact"
+BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
 RATE = 22_050
 VOTE = VoteConfig(segments=3, segment_hop=10)
 LABELS = ("jazz", "rock", "not_music")

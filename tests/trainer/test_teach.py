@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch_trainer.cli import main
+from genrewatch_trainer.distillation.crops import LEVEL, CropChanges, random_crop
+from genrewatch_trainer.distillation.targets import TargetIndex, Targets
+from genrewatch_trainer.distillation.teach import ask, find_songs, index_of, teach
 
-from edge.contract.errors import ConfigError, DataError
-from edge.contract.front_end import FrontEnd
 from tests.trainer.conftest import TINY
-from trainer.cli import main
-from trainer.crops import LEVEL, CropChanges, random_crop
-from trainer.targets import TargetIndex, Targets
-from trainer.teach import ask, find_songs, index_of, teach
 
 TEACHER = """
 import sys

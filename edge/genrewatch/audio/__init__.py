@@ -1,0 +1,1 @@
+"""Bytes and files to mono samples at the bundle's rate, and samples to overlapping segments with their level."""

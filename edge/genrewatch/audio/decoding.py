@@ -1,0 +1,79 @@
+"""Any file that ffmpeg reads, as samples: one decoder for device and trainer, so that their features are the same."""
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from genrewatch.audio.pcm import Block, pcm_blocks
+from genrewatch.audio.resample import Resampler
+from genrewatch.contract.errors import SourceError
+from genrewatch.contract.front_end import Samples
+from genrewatch.host.process import Child
+
+EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
+LAST_WORDS_S = 1.0  # for one that gives no sound to say why
+TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
+_NAMES = "aac aif aiff au flac m4a mka mp2 mp3 mp4 oga ogg opus wav webm wma wv"
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
+"""What counts as a sound file when a folder is searched; a file that is named is always tried."""
+
+
+def decode_file(path: Path) -> Iterator[Block]:
+    """Blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
+    _check_file(path)
+    child = Child([*_decoder(), "-i", f"file:{path}", *TO_WAV])
+    wrong, code, empty = None, None, True
+    try:
+        for block in pcm_blocks(child.out.read, None, where=str(path)):
+            empty = False
+            yield block
+        code = child.wait(EXIT_WAIT_S)
+        child.hear_out()
+    except SourceError as unreadable:
+        wrong = unreadable  # usually no WAV header came: ffmpeg's own words, if any, say why
+        child.wait(LAST_WORDS_S)
+        child.hear_out()
+    finally:
+        child.end(gently=False)
+        complaint = child.complaint().removeprefix(f"file:{path}:").strip()
+        child.close()
+    if wrong and not complaint:
+        raise wrong
+    if code != 0 or empty:
+        raise SourceError(str(path), f"cannot be decoded ({complaint or 'no sound in it'})", "a sound file")
+
+
+def read_samples(path: Path, sample_rate: int) -> Samples:
+    """A whole file -> (n,) mono float32 at `sample_rate`; SourceError when it cannot be read."""
+    resampler, pieces = None, [np.empty(0, np.float32)]
+    for block in decode_file(path):
+        resampler = resampler or Resampler(block.sample_rate, sample_rate)
+        pieces.append(resampler.push(block.samples))
+    if resampler:
+        pieces.append(resampler.push(np.empty(0, np.float32), last=True))
+    return np.concatenate(pieces)
+
+
+def ffmpeg_path() -> str:
+    """Where ffmpeg is; SourceError when it is not installed."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise SourceError("ffmpeg", "is not installed", "it on the PATH (apt install ffmpeg)")
+    return found
+
+
+def _decoder() -> list[str]:
+    return [ffmpeg_path(), "-nostdin", "-v", "error"]
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return
+        found = "not a file"
+    except (OSError, ValueError) as wrong:
+        found = (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
+    raise SourceError(str(path), found.lower(), "a sound file")

@@ -1,0 +1,178 @@
+"""PCM to blocks: bytes off a pipe become mono float32 in [-1, 1]; raw, after a WAV header, or in packets."""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from genrewatch.audio.packets import HEADER_BYTES, MAGIC, PACKET_BYTES, parse_header, parse_packet
+from genrewatch.contract.errors import ConfigError, SourceError, require
+from genrewatch.contract.front_end import Samples
+
+Encoding = Literal["s16le", "s32le", "f32le", "u8"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+_NUMPY = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4", 1.0), "u8": ("u1", 128.0)}
+_WAV = {(1, 8): "u8", (1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}
+_EXTENSIBLE = 0xFFFE
+READ_BYTES = 65_536
+ENDLESS = 2**62
+STREAMED_BYTES = 0x7FFF_0000  # from here on (arecord, sox, ffmpeg), and at 0, a WAV length says that it is not known
+LOUDEST = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
+MOST_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
+MOST_PACKET_BYTES = 2**24
+
+Read = Callable[[int], bytes]
+"""`read(n)` gives 1 to n bytes, blocking until there is one, or none at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A stretch of sound, any length."""
+
+    samples: Samples
+    """(n,) mono float32."""
+    sample_rate: int
+    """Samples per second."""
+    lost: int = 0
+    """Samples that are missing between the previous block and this one."""
+    last: bool = False
+    """Whether a break follows, so that nothing of what was heard need wait for what comes after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PcmFormat:
+    """How bytes stand for sound."""
+
+    rate: int
+    """Samples per second and channel."""
+    channels: int = 1
+    """Interleaved channels."""
+    encoding: Encoding = "s16le"
+    """Number format of a sample."""
+
+    def __post_init__(self) -> None:
+        require(1_000 <= self.rate <= 768_000, "rate", self.rate, "1000 to 768000")
+        require(1 <= self.channels <= 64, "channels", self.channels, "1 to 64")
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * np.dtype(_NUMPY[self.encoding][0]).itemsize
+
+
+def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Block]:
+    """Blocks until `read` ends. Without a format the bytes must begin with a header, of WAV or of packets, which say
+    what is lost before each; SourceError otherwise."""
+    if pcm:
+        yield from _raw_blocks(read, pcm, ENDLESS)
+        return
+    start = _read_exactly(read, HEADER_BYTES)
+    if len(start) == HEADER_BYTES and start[:4] == MAGIC:
+        yield from _packet_blocks(read, start, where)
+        return
+    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+        found = "nothing" if not start else "raw bytes without a WAV header"
+        raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
+    yield from _raw_blocks(read, *_wav_format(read, where))
+
+
+def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same blocks and, when they end or fail, one more without samples that says so at once."""
+    block, failure = None, None
+    try:
+        for block in blocks:
+            yield block
+    except Exception as wrong:
+        failure = wrong  # which is dealt with after all that was heard before it
+    if block:
+        yield Block(samples=block.samples[:0], sample_rate=block.sample_rate, last=True)
+    if failure:
+        raise failure
+
+
+def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:
+    """Blocks of the next `left` bytes."""
+    rest = b""
+    while left and (data := read(min(READ_BYTES, left))):
+        left -= len(data)
+        data = rest + data
+        whole = len(data) - len(data) % pcm.frame_bytes
+        rest = data[whole:]
+        if whole:
+            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate)
+
+
+def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
+    """A block for each packet; of one that is cut short by the end, what is there."""
+    rate, channels = parse_header(start)
+    try:
+        pcm = PcmFormat(rate=rate, channels=channels)
+    except ConfigError as wrong:
+        raise SourceError(f"{where}: {wrong.where}", wrong.found, wrong.expected) from None
+    lost = 0
+    while len(head := _read_exactly(read, PACKET_BYTES)) == PACKET_BYTES:
+        missing, n_bytes = parse_packet(head)
+        if n_bytes > MOST_PACKET_BYTES or n_bytes % pcm.frame_bytes:
+            raise SourceError(where, f"a packet of {n_bytes} bytes", f"whole samples of {pcm.frame_bytes} bytes")
+        data = _read_exactly(read, n_bytes)
+        lost += missing
+        if whole := len(data) - len(data) % pcm.frame_bytes:
+            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate, lost=lost)
+            lost = 0
+
+
+def _mono(data: bytes, pcm: PcmFormat) -> Samples:
+    """Interleaved bytes -> (n,) float32, the mean of the channels; a float that is no sound (NaN, 1e30) counts as 0."""
+    dtype, full_scale = _NUMPY[pcm.encoding]
+    raw = np.frombuffer(data, dtype).astype(np.float32)
+    if pcm.encoding == "f32le":
+        raw[~(np.abs(raw) <= LOUDEST)] = 0
+    elif pcm.encoding == "u8":
+        raw -= np.float32(128)
+    samples = raw * np.float32(1 / full_scale)
+    if pcm.channels > 1:
+        samples = samples.reshape(-1, pcm.channels).mean(axis=1, dtype=np.float32)
+    return samples
+
+
+def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
+    """Reads chunks up to the sound -> its format and its bytes, of which a streamed file does not know the number."""
+    pcm = None
+    while True:
+        header = _read_exactly(read, 8)
+        if len(header) < 8:
+            raise SourceError(where, "a WAV header without sound data", "a data chunk")
+        name, size = header[:4], struct.unpack("<I", header[4:])[0]
+        if name == b"data":
+            if pcm is None:
+                raise SourceError(where, "WAV data before its format", "a fmt chunk first")
+            return pcm, size if 0 < size < STREAMED_BYTES else ENDLESS
+        if size > MOST_HEADER_BYTES:
+            raise SourceError(where, f"a WAV chunk {name!r} of {size} bytes before the sound", "a header")
+        body = _read_exactly(read, size + size % 2)
+        if name == b"fmt ":
+            pcm = _parse_fmt(body, where)
+
+
+def _parse_fmt(body: bytes, where: str) -> PcmFormat:
+    if len(body) < 16:
+        raise SourceError(where, f"a WAV format of {len(body)} bytes", "at least 16")
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+    if tag == _EXTENSIBLE and len(body) >= 26:
+        tag = struct.unpack("<H", body[24:26])[0]
+    encoding = _WAV.get((tag, bits))
+    if encoding not in ENCODINGS:
+        raise SourceError(where, f"WAV format {tag} with {bits} bits", "8, 16 or 32 bit PCM, or 32 bit float")
+    try:
+        return PcmFormat(rate=rate, channels=channels, encoding=encoding)
+    except ConfigError as wrong:
+        raise SourceError(f"{where}: WAV {wrong.where}", wrong.found, wrong.expected) from None
+
+
+def _read_exactly(read: Read, n: int) -> bytes:
+    data = b""
+    while len(data) < n and (more := read(n - len(data))):
+        data += more
+    return data

@@ -1,0 +1,92 @@
+"""Blocks of any length to overlapping segments. Every frame is computed once, however many segments share it.
+
+    samples   |----------------------- segment 0 ------------------------|
+              |- segment_hop -|----------------------- segment 1 ------------------------|
+              frames 0 .. F-1 for segment 0, then segment_hop / hop_length new ones for each that follows
+
+A segment never spans a gap: after one, cutting starts anew at the first sample that follows it. Under load the hop can
+be widened, beyond a segment's length if need be: then what lies between two segments is not even looked at.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from genrewatch.audio.level import Level, measure
+from genrewatch.contract.front_end import FrontEnd, LogMel, Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """What the network sees at one time."""
+
+    start: int
+    """First sample, counted from the start of the stream."""
+    end: int
+    """One past the last sample."""
+    power_db: LogMel
+    """(segment_frames, n_mels) dB."""
+    levels: tuple[Level, ...]
+    """Of each hop that is new in this segment, oldest first: one, or all of them after a start or a gap."""
+
+
+class SegmentBuffer:
+    """Cuts one stream at the bundle's rate."""
+
+    def __init__(self, front_end: FrontEnd, segment_hop: int) -> None:
+        config = front_end.config
+        self._front_end = front_end
+        self._segment_hop, self._segment_samples = segment_hop, config.segment_samples
+        self._hop_frames, self._hop_length = segment_hop // config.hop_length, config.hop_length
+        self.hops_per_segment = max(1, config.segment_samples // segment_hop)
+        self.hop_factor = 1
+        """From each segment to the next there are this many hops; may be changed at any time."""
+        self._position = 0  # of the next sample that arrives
+        self._restart()
+
+    def _restart(self) -> None:
+        self._pieces: list[Samples] = []
+        self._start = self._needed = self._position  # of the next segment, and of its first frame that is not there yet
+        self._hops_since_last = 1
+        self._frames: LogMel | None = None  # that the next segment shares with the previous one
+
+    def push(self, samples: Samples) -> Iterator[Segment]:
+        """Takes samples that follow the last ones and yields each segment that they complete."""
+        self._position += len(samples)
+        unneeded = max(0, len(samples) - max(0, self._position - self._needed))
+        self._pieces.append(samples[unneeded:])
+        while self._start + self._segment_samples <= self._position:
+            yield self._next()
+
+    def gap(self, lost: int) -> None:
+        """Leaves out `lost` samples."""
+        self._position += lost
+        self._restart()
+
+    def _next(self) -> Segment:
+        held = np.concatenate(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
+        end = self._start + self._segment_samples
+        unheard = held[: len(held) - (self._position - end)]  # first sample of the first new frame, to the end
+        frames = self._front_end.power_db(unheard)
+        new_hops = self.hops_per_segment
+        if self._frames is not None:
+            new_hops = min(new_hops, self._hops_since_last)
+            frames = np.concatenate([self._frames, frames])
+        segment = Segment(start=self._start, end=end, power_db=frames, levels=self._levels(unheard, new_hops))
+        self._advance(frames, held)
+        return segment
+
+    def _advance(self, frames: LogMel, held: Samples) -> None:
+        """Keeps what the next segment shares with this one and lets go of the rest."""
+        self._hops_since_last = self.hop_factor
+        shared = max(0, len(frames) - self._hop_frames * self.hop_factor)
+        self._frames = frames[len(frames) - shared :]
+        self._start += self._segment_hop * self.hop_factor
+        self._needed = self._start + shared * self._hop_length
+        self._pieces = [held[max(0, len(held) - max(0, self._position - self._needed)) :]]
+
+    def _levels(self, samples: Samples, hops: int) -> tuple[Level, ...]:
+        hop, n = min(self._segment_hop, len(samples)), len(samples)
+        hops = max(1, min(hops, n // hop))
+        return tuple(measure(samples[n - (k + 1) * hop : n - k * hop]) for k in reversed(range(hops)))

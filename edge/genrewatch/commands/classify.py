@@ -1,0 +1,124 @@
+"""`genrewatch classify`: files and folders through the very pipeline that listens."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genrewatch.audio.decoding import SUFFIXES, decode_file
+from genrewatch.contract.errors import ConfigError, SourceError
+from genrewatch.contract.vote import Verdict, clip_verdict
+from genrewatch.daemon.config import ListenConfig
+from genrewatch.inference.payload import result_fields, verdict_fields
+from genrewatch.inference.pipeline import Listener, SegmentResult, classify_stream, open_listener
+from genrewatch.sinks.printer import describe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified:
+    """One file: a verdict over all of its segments (eq. 2) and the rolling one after each; or why there is none."""
+
+    path: Path
+    verdict: Verdict | None
+    timeline: tuple[SegmentResult, ...] = ()
+    error: str | None = None
+
+
+def classify(parsed: argparse.Namespace) -> int:
+    """Prints a line a file, in order; returns 1 when a file could not be read, the others still done."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no worker is left behind
+    if parsed.jobs < 0:
+        raise ConfigError("--jobs", f"found {parsed.jobs}", "0 or more processes")
+    config = ListenConfig(bundle=parsed.bundle)
+    paths = find_files(parsed.paths)
+    found = classify_files(paths, config, jobs=parsed.jobs or os.cpu_count() or 1)
+    return print_all(found, as_json=parsed.json, timeline=parsed.timeline)
+
+
+def print_all(found: Iterable[Classified], *, as_json: bool, timeline: bool) -> int:
+    """Prints a line a file as they come; returns 1 when one could not be read."""
+    failed = False
+    for classified in found:
+        failed |= classified.error is not None
+        for line in _json_lines(classified, timeline) if as_json else _lines(classified, timeline):
+            print(line, flush=True)
+    return 1 if failed else 0
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The named files, and in folders, at any depth, those whose name ends like a sound file's, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        if os.path.isdir(path):  # unlike Path's, no error where one may not look
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not inside:
+                raise SourceError(str(path), "no sound files in this folder", "*" + " *".join(sorted(SUFFIXES)))
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def classify_files(paths: Sequence[Path], config: ListenConfig, *, jobs: int) -> Iterator[Classified]:
+    """Classifies files in order, in this process or in `jobs` others."""
+    listener = open_listener(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    if jobs == 1 or len(paths) == 1:
+        yield from (classify_file(path, listener) for path in paths)
+        return
+    with ProcessPoolExecutor(min(jobs, len(paths)), initializer=_start_worker, initargs=(config,)) as pool:
+        yield from pool.map(_work, paths)
+
+
+def classify_file(path: Path, listener: Listener) -> Classified:
+    """Classifies one file; a file that cannot be read is an answer too."""
+    try:
+        timeline = tuple(classify_stream(decode_file(path), listener))
+    except SourceError as wrong:
+        return Classified(path=path, verdict=None, error=str(wrong))
+    ballots = [result.ballot for result in timeline]
+    vote = listener.vote
+    verdict = clip_verdict(ballots, listener.manifest.labels, vote.min_share, vote.sharpness)
+    return Classified(path=path, verdict=verdict, timeline=timeline)
+
+
+_listener: Listener | None = None  # of a worker process
+
+
+def _start_worker(config: ListenConfig) -> None:
+    global _listener
+    _listener = open_listener(config.bundle_path, config.vote.apply, config.level)
+
+
+def _work(path: Path) -> Classified:
+    assert _listener is not None
+    return classify_file(path, _listener)
+
+
+def _json_lines(classified: Classified, timeline: bool) -> Iterator[str]:
+    path = str(classified.path)
+    records: list[dict[str, Any]] = []
+    if timeline:
+        records += [{"path": path, **result_fields(result)} for result in classified.timeline]
+    if classified.verdict is None:
+        records.append({"path": path, "error": classified.error})
+    else:
+        records.append({"path": path, **verdict_fields(classified.verdict)})
+    return (json.dumps(record, allow_nan=False) for record in records)
+
+
+def _lines(classified: Classified, timeline: bool) -> Iterator[str]:
+    if timeline:
+        for result in classified.timeline:
+            yield f"  {result.start_s:7.2f} - {result.end_s:7.2f} s  {describe(result.verdict)}"
+    if classified.verdict is None:
+        yield f"error: {classified.error}"
+    elif not classified.timeline:
+        yield f"{'(too short)':14}  shorter than one segment  {classified.path}"
+    else:
+        yield f"{describe(classified.verdict)}  {classified.path}"

@@ -1,0 +1,128 @@
+"""`genrewatch clean-mqtt`: makes a broker forget a node, which otherwise stays in Home Assistant for ever.
+
+A broker forgets a retained topic when somebody says nothing in it, retained. What is retained is found by asking: all
+below `<base>/<node>`, and the node's discovery topic.
+"""
+
+import argparse
+import os
+import queue
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from genrewatch.contract.errors import ConfigError
+from genrewatch.daemon.config import load_config
+from genrewatch.host.node import node_id, state_directory
+from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
+from genrewatch.sinks.mqtt.link import Callbacks, Link, Message, Outcome, Received, connect
+
+LOCAL_BROKER = "mqtt://localhost"
+ANSWER_S = 5.0
+"""How long a broker may take for one answer."""
+QUIET_S = 0.3
+"""Some brokers send what they have retained beside all else; after so long without any there are no more."""
+
+
+def clean_mqtt(parsed: argparse.Namespace) -> int:
+    """Removes a node's retained topics and prints them; returns 1 when the broker keeps some all the same.
+
+    Raises ConfigError when there is no broker, when it does not show this login what it keeps, and while the node is
+    online, unless forced: its daemon would say everything again.
+    """
+    config, node = _settings(parsed)
+    with _open(config, node) as broker:
+        kept = broker.kept()
+        if kept.get(f"{broker.root}/status") == b"online" and not (parsed.force or parsed.dry_run):
+            raise ConfigError(node, "is online and would say everything again", "its daemon stopped, or --force")
+        print(*sorted(kept), sep="\n", end="\n" if kept else "")
+        if parsed.dry_run:
+            print(f"{_topics(kept)} of {node} would be removed")
+            return 0
+        broker.forget(kept)
+        left = broker.kept()
+    print(f"{_topics(kept.keys() - left.keys())} of {node} removed")
+    if left:
+        print(f"genrewatch: still there, may this login write to it? {', '.join(sorted(left))}", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _settings(parsed: argparse.Namespace) -> tuple[MqttConfig, str]:
+    """The file's settings with the command line's in their place, and which node is meant."""
+    config = load_config(parsed.config)
+    given = {"url": parsed.mqtt, "base": parsed.base, "discovery_prefix": parsed.discovery_prefix}
+    mqtt = replace(config.mqtt, **{key: value for key, value in given.items() if value is not None})
+    if mqtt.url == "auto":
+        mqtt = replace(mqtt, url=LOCAL_BROKER)
+    node = parsed.node or config.node or _kept_node()
+    return mqtt.with_environment(os.environ), check_id(node, "--node")
+
+
+def _kept_node() -> str:
+    directory = state_directory()
+    if not (directory / "node_id").exists():
+        raise ConfigError("node", f"no id is kept in {directory}", "--node ID")
+    return node_id(directory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Broker:
+    """A broker, asked about one node."""
+
+    link: Link
+    inbox: "queue.SimpleQueue[Received]"
+    root: str
+    discovery: str
+    """Topic of the node's discovery payload."""
+
+    def kept(self) -> dict[str, bytes]:
+        """What it has retained, by topic; what is said just now is not among it."""
+        end = f"{self.root}/clean/{secrets.token_hex(4)}"
+        self.link.subscribe([f"{self.root}/#", self.discovery])
+        self.link.publish(Message(topic=end, payload=b"", qos=1))
+        kept: dict[str, bytes] = {}
+        ended, deadline = False, time.monotonic() + ANSWER_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                received = self.inbox.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if received.retain and received.payload:
+                kept[received.topic] = received.payload
+            elif received.topic != end:
+                continue  # said just now; such talk never ends
+            ended = ended or received.topic == end
+            deadline = time.monotonic() + (QUIET_S if ended else ANSWER_S)
+        if not ended:
+            said = f"nothing comes back from {self.root}/#"
+            raise ConfigError("mqtt", said, "a login that may read and write there")
+        return kept
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Says nothing in each, retained; first in the discovery topic, even where its payload is too long to see."""
+        for topic in [self.discovery, *(topic for topic in topics if topic != self.discovery)]:
+            info = self.link.publish(Message(topic=topic, payload=b"", qos=1, retain=True))
+            if info is not None:
+                info.wait_for_publish(ANSWER_S)
+
+
+@contextmanager
+def _open(config: MqttConfig, node: str) -> Iterator[_Broker]:
+    inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
+    name, callbacks = f"genrewatch-clean-{secrets.token_hex(4)}", Callbacks(on_message=inbox.put)
+    link, outcome = connect(config, name, None, tls_context(config), callbacks)
+    if outcome is not Outcome.CONNECTED:
+        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({link.why})")
+    try:
+        discovery = f"{config.discovery_prefix}/device/{node}/config"
+        yield _Broker(link=link, inbox=inbox, root=f"{config.base}/{node}", discovery=discovery)
+    finally:
+        link.close()
+
+
+def _topics(topics: Iterable[str]) -> str:
+    number = len(list(topics))
+    return f"{number} retained topic{'' if number == 1 else 's'}"

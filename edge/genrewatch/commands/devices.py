@@ -1,0 +1,37 @@
+"""`genrewatch devices`: the microphones of this machine and how to name each."""
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+
+from genrewatch.contract.errors import SourceError
+from genrewatch.sources.microphone.input_devices import InputDevice
+from genrewatch.sources.microphone.listing import microphones
+
+
+def devices(*, as_json: bool) -> int:
+    """Prints a line for each input device; returns 1 when there is none or the sound system does not answer."""
+    try:
+        found = microphones(with_rates=True)
+    except SourceError as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
+    if not found and not as_json:
+        print("no microphone on this machine; --source file:PATH, stdin:, cmd:COMMAND and demo: work without one")
+    for device in found:
+        if as_json:
+            print(json.dumps({**asdict(device), "identity": device.forms[0], "source": device.source}))
+        else:
+            mark = "*" if device.default else " "
+            print(f"{mark} {device.name}  ({_shape(device)})  --source {shlex.quote(device.source)}")
+    return 0 if found else 1
+
+
+def _shape(device: InputDevice) -> str:
+    if device.index is None:
+        return "in use" + (f" by process {device.owner}" if device.owner else ", or cannot be opened")
+    others = [str(rate) for rate in device.rates if rate != device.rate]
+    also = f", also {' '.join(others)}" if others else ""
+    channels = f"{device.channels} channel" + ("s" if device.channels != 1 else "")
+    return f"{device.rate} Hz{also}; {channels}; {device.host_api}"

@@ -1,0 +1,128 @@
+"""`genrewatch doctor`: does everything that listening needs work on this machine? A line a check."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from genrewatch import __version__
+from genrewatch.audio.decoding import ffmpeg_path
+from genrewatch.contract.bundle import Manifest, load_bundle
+from genrewatch.contract.errors import GenrewatchError
+from genrewatch.daemon.config import ListenConfig
+from genrewatch.history.database import Damaged, Unavailable, judged, open_for_reading
+from genrewatch.host.node import state_directory
+from genrewatch.inference.classifier import Classifier
+from genrewatch.inference.golden import check_golden
+from genrewatch.inference.runtime import runtime_version
+from genrewatch.sinks.mqtt.broker import try_broker
+from genrewatch.sinks.mqtt.sink import MqttConfig
+from genrewatch.sources.microphone.listing import microphones
+
+LEAST_FREE_MB = 100
+DEFAULT_BROKER = "mqtt://localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What one check found."""
+
+    name: str
+    result: Literal["ok", "absent", "wrong"]
+    """`absent` is a thing that one can do without."""
+    detail: str
+
+
+def doctor(*, bundle: str | None, mqtt: str, as_json: bool) -> int:
+    """Runs all checks; returns 1 when something is wrong (what is merely absent is not)."""
+    checks = [
+        _try("machine", "wrong", _machine),
+        _try("runtime", "wrong", runtime_version),
+        _try("bundle", "wrong", lambda: _golden(ListenConfig(bundle=bundle))),
+        _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
+        _try("microphone", "absent", _microphone),
+        _try("broker", "absent", lambda: _broker(mqtt)),
+        _try("disk", "wrong", _disk),
+        _try("history", "wrong", _history),
+    ]
+    for check in checks:
+        print(json.dumps(asdict(check)) if as_json else f"{check.result:6}  {check.name:10}  {check.detail}")
+    return 1 if any(check.result == "wrong" for check in checks) else 0
+
+
+def _try(name: str, otherwise: Literal["absent", "wrong"], ask: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, result="ok", detail=ask())
+    except (GenrewatchError, OSError, ImportError) as wrong:
+        return Check(name=name, result=otherwise, detail=str(wrong))
+
+
+def _machine() -> str:
+    return f"genrewatch {__version__}, Python {platform.python_version()}, {platform.machine()}"
+
+
+def _golden(config: ListenConfig) -> str:
+    bundle = load_bundle(config.bundle_path)
+    report = check_golden(bundle, Classifier.of(bundle))
+    return (
+        f"{bundle.manifest.name} {bundle.manifest.version}: golden vectors agree, "
+        f"log-mel within {report.log_mel:.1e}, posterior within {report.posterior:.1e}" + _thresholds(bundle.manifest)
+    )
+
+
+def _thresholds(manifest: Manifest) -> str:
+    """How sure a verdict must be, in words; nothing where nobody measured it."""
+    return "".join(
+        f"; right {limit.accuracy:.0%} of the time from confidence {limit.confidence:.2f} on"
+        for limit in manifest.thresholds
+        if limit.confidence is not None
+    )
+
+
+def _microphone() -> str:
+    found = microphones()
+    if not found:
+        raise OSError("none on this machine")
+    return ", ".join(device.name if device.usable else f"{device.name} (in use)" for device in found)
+
+
+def _broker(url: str) -> str:
+    if url in ("auto", "none"):
+        url = DEFAULT_BROKER
+    return try_broker(MqttConfig(url=url).with_environment(os.environ))
+
+
+def _history() -> str:
+    """Whether the logs of this box can be read; whether they are whole is for `genrewatch history verify`."""
+    directory = state_directory()
+    told = []
+    for path in sorted(directory.glob("history-*.db")):
+        if ".damaged-" in path.name:
+            told.append(f"{path.name} was set aside")
+            continue
+        try:
+            db = open_for_reading(path)
+        except (Unavailable, Damaged) as why:
+            raise OSError(f"{path}: {why}") from None
+        with closing(db), judged():
+            stored, waiting = (
+                db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")
+            )
+        told.append(f"{path.stem.removeprefix('history-')}: {stored} spells kept, {waiting} to be delivered")
+    return ", ".join(told) or f"none in {directory} yet"
+
+
+def _disk() -> str:
+    directory = state_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    probe = directory / ".doctor"
+    probe.write_text("can be written\n", encoding="utf-8")
+    probe.unlink()
+    free_mb = shutil.disk_usage(directory).free // 1_000_000
+    if free_mb < LEAST_FREE_MB:
+        raise OSError(f"{directory} has {free_mb} MB free, expected at least {LEAST_FREE_MB}")
+    return f"{directory} can be written, {free_mb} MB free"

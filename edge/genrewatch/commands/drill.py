@@ -1,0 +1,73 @@
+"""`genrewatch drill`: plays every fault that a source can have against the real daemon and prints what became of it."""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from genrewatch_drill.campaigns.soak import Reading, soak
+from genrewatch_drill.faults.runner import ROWS, drill
+
+from genrewatch.commands.drill_history import run_history_drills, wants_history
+from genrewatch.commands.drill_table import line, markdown
+from genrewatch.contract.errors import ConfigError
+
+__all__ = ["markdown", "run_drill", "run_soak"]
+
+
+def run_drill(parsed: argparse.Namespace) -> int:
+    """Plays and prints; returns 1 when a row failed."""
+    if parsed.soak is not None:
+        return run_soak(parsed.soak, as_json=parsed.json)
+    if wants_history(parsed):
+        return run_history_drills(parsed)
+    known = [row.name for row in ROWS]
+    for name in parsed.only or ():
+        if name not in known:
+            raise ConfigError("--only", f"no row {name!r}", ", ".join(known))
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="genrewatch-drill-") as directory:
+        tell = (lambda result: None) if parsed.json else (lambda result: print(line(result), flush=True))
+        results = drill(Path(directory), short=parsed.short, only=parsed.only or (), tell=tell)
+    count = {verdict: sum(result.verdict == verdict for result in results) for verdict in ("pass", "fail", "skipped")}
+    if parsed.json:
+        for result in results:
+            fields = asdict(result)
+            print(json.dumps({**fields.pop("outcome"), **fields}))
+    else:
+        counts = ", ".join(f"{number} {verdict}" for verdict, number in count.items())
+        print(f"{counts} in {time.monotonic() - start:.0f} s")
+    if parsed.markdown:
+        parsed.markdown.write_text(markdown(results))
+    return 1 if count["fail"] else 0
+
+
+def run_soak(hours: float, *, as_json: bool) -> int:
+    """Prints a line for each twenty-fourth of the soak; returns 1 when something grew or was left over."""
+    if not 0 < hours <= 24 * 366:
+        raise ConfigError("--soak", f"found {hours:g}", "hours of sound, above 0")
+    if not as_json:
+        print("hours of sound  seconds  faults    RSS MB  threads  descriptors  children  zombies")
+    tell = _print_json if as_json else _print_reading
+    with tempfile.TemporaryDirectory(prefix="genrewatch-soak-") as directory:
+        result = soak(Path(directory), hours, tell=tell)
+    if as_json:
+        print(json.dumps({"wrong": result.wrong, "farewell_s": round(result.farewell_s, 2)}))
+    else:
+        print("pass: nothing grew, nothing was left over" if not result.wrong else f"fail: {'; '.join(result.wrong)}")
+    return 1 if result.wrong else 0
+
+
+def _print_reading(reading: Reading) -> None:
+    now = reading.footprint
+    print(
+        f"{reading.heard_h:14.2f}  {reading.wall_s:7.0f}  {reading.faults:6}  {now.rss_mb:8.1f}  {now.threads:7}"
+        f"  {now.descriptors:11}  {now.children:8}  {now.zombies:7}",
+        flush=True,
+    )
+
+
+def _print_json(reading: Reading) -> None:
+    print(json.dumps(asdict(reading)), flush=True)

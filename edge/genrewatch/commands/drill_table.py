@@ -1,0 +1,28 @@
+"""The rows of a drill, as lines and as a page."""
+
+from collections.abc import Sequence
+
+from genrewatch_drill.faults.runner import Result
+
+HEAD = ("fault", "what was seen", "back after", "lost s", "really", "verdict")
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The table, for a page."""
+    rows = [HEAD, ("---",) * len(HEAD), *map(_cells, results)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def line(result: Result) -> str:
+    """One row, for people."""
+    fault, seen, back, lost, really, verdict = _cells(result)
+    times = f"back after {back:>6}  " if back != "-" else ""
+    losses = f"lost {lost} s (really {really})" if lost != "-" else ""
+    return f"{verdict:7}  {result.name:14} {fault:40}  {seen}  {times}{losses}".rstrip()
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    outcome = result.outcome
+    back = "-" if outcome.recovered_s is None else f"{outcome.recovered_s:.1f} s"
+    lost, really = ("-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.lost_s, outcome.really_lost_s))
+    return result.fault, outcome.seen, back, lost, really, result.verdict

@@ -1,0 +1,163 @@
+"""`genrewatch listen`: the daemon, with defaults that always do something real."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from genrewatch.contract.errors import ConfigError, require
+from genrewatch.contract.ids import ID_CHARACTERS, is_id
+from genrewatch.daemon.config import ListenConfig, load_config
+from genrewatch.daemon.daemon import Daemon, Input
+from genrewatch.history.database import database_path
+from genrewatch.host.memory import Memory
+from genrewatch.host.node import held_node_id, state_directory
+from genrewatch.host.paths import expand_home
+from genrewatch.inference.pipeline import Listener, open_listener
+from genrewatch.sinks.history import HistorySink
+from genrewatch.sinks.hooks.sink import HookSink
+from genrewatch.sinks.mqtt.broker import open_broker
+from genrewatch.sinks.mqtt.sink import MqttSink
+from genrewatch.sinks.printer import ChangePrinter, JsonPrinter
+from genrewatch.sinks.sink import Sink
+from genrewatch.sources.kinds import name_for_people, open_sources
+from genrewatch.sources.source import Source
+from genrewatch.sources.uri import SourceConfig
+
+
+def listen(parsed: argparse.Namespace) -> int:
+    """Listens until stopped or until every source has ended."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
+    config = effective_config(parsed)
+    listener = _open_listener(config, parsed.config)
+    inputs = _open_inputs(config, listener, parsed.config)
+    manifest, directory = listener.manifest, state_directory()
+    with ExitStack() as opened:
+        node = opened.enter_context(held_node_id(directory, config.node))
+        memory = Memory(directory / f"memory-{node}.json")
+        opened.callback(memory.close)
+        mqtt = _open_mqtt(config, opened, node, inputs, memory)
+        sinks = _open_sinks(config, parsed, node, inputs, mqtt)
+        _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
+        daemon = Daemon(
+            inputs,
+            sinks,
+            health_s=config.health_s,
+            heartbeat_s=config.mqtt.heartbeat_s,
+            memory=memory,
+            open_bundle=partial(_open_another, config, inputs),
+        )
+        if mqtt:
+            mqtt.obey(daemon)
+            mqtt.start()
+        daemon.stop_on_signals()
+        return daemon.run()
+
+
+def _open_mqtt(
+    config: ListenConfig, opened: ExitStack, node: str, inputs: Sequence[Input], memory: Memory
+) -> MqttSink | None:
+    """The sink for the broker that the configuration names, which is found or made first; not yet started."""
+    if config.mqtt.url == "none":
+        return None
+    settings = config.mqtt.with_environment(os.environ)
+    broker = opened.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
+    _say(f"{broker.sentence}; watch: {broker.watch(config.mqtt.base, node)}")
+    return MqttSink(
+        broker.apply(settings),
+        node,
+        inputs[0].listener.manifest,
+        names=_names(inputs),
+        memory=memory,
+        health_s=config.health_s,
+    )
+
+
+def _open_sinks(
+    config: ListenConfig, parsed: argparse.Namespace, node: str, inputs: Sequence[Input], mqtt: MqttSink | None
+) -> list[Sink]:
+    """All sinks, in the order in which they are told and closed: the history delivers its last while MQTT stands."""
+    sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
+    if config.history.enabled:
+        path = database_path(state_directory(), node)
+        courier = mqtt if config.mqtt.history else None
+        history = HistorySink(path, node, config.history, names=_names(inputs), courier=courier)
+        if mqtt:
+            mqtt.when_there_is_news(history.wake)
+        history.start()
+        _say(f"history in {path}; look at it: genrewatch history --node {node}")
+        sinks.append(history)
+    if config.hook:
+        try:
+            sinks.append(HookSink(config.hook, node=node, names=_names(inputs)))
+        except ConfigError as wrong:
+            where = f"{parsed.config}: {wrong.where}" if parsed.config else wrong.where
+            raise ConfigError(where, wrong.found, wrong.expected) from None
+    return [*sinks, mqtt] if mqtt else sinks
+
+
+def _names(inputs: Sequence[Input]) -> dict[str, str]:
+    return {heard.source.id: heard.name for heard in inputs}
+
+
+def _open_another(config: ListenConfig, inputs: Sequence[Input], name: str) -> dict[str, Listener]:
+    """How each source is listened to with a bundle of the configured directory; GenrewatchError if it cannot be."""
+    require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
+    another = open_listener(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
+    listeners = {}
+    for heard, wanted in zip(inputs, config.source, strict=True):
+        listeners[heard.source.id] = replace(another, vote=wanted.vote.apply(another.vote))
+    return listeners
+
+
+def _open_listener(config: ListenConfig, file: Path | None) -> Listener:
+    try:
+        return open_listener(config.bundle_path, config.vote.apply, config.level)
+    except ConfigError as wrong:  # only the bundle shows whether the file's [vote] is possible
+        raise ConfigError(f"{file}: {wrong.where}" if file else wrong.where, wrong.found, wrong.expected) from None
+
+
+def _open_inputs(config: ListenConfig, listener: Listener, file: Path | None) -> list[Input]:
+    """Each source with the vote that it is to hold; those of a file, or of several, may be absent at first."""
+    sources = open_sources(config.source, patient=file is not None or len(config.source) > 1)
+    inputs = []
+    for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
+        try:
+            adjusted = replace(listener, vote=wanted.vote.apply(listener.vote))
+            name, again = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
+            inputs.append(Input(source=source, listener=adjusted, name=name, reopen=again))
+        except ConfigError as wrong:
+            where = f"source[{number}].{wrong.where}"
+            raise ConfigError(f"{file}: {where}" if file else where, wrong.found, wrong.expected) from None
+    return inputs
+
+
+def _reopen(config: SourceConfig) -> Source:
+    """The same source again; what it needs may be absent for a while."""
+    return open_sources([config], patient=True)[0]
+
+
+def effective_config(parsed: argparse.Namespace) -> ListenConfig:
+    """The file's settings with the command line's in their place."""
+    config = load_config(parsed.config)
+    if parsed.source:
+        config = replace(config, source=tuple(SourceConfig(uri=uri) for uri in parsed.source))
+    if not config.source:
+        config = replace(config, source=(SourceConfig(uri="auto"),))
+    if parsed.bundle:
+        config = replace(config, bundle=parsed.bundle)
+    if parsed.mqtt:
+        config = replace(config, mqtt=replace(config.mqtt, url=parsed.mqtt))
+    if parsed.node is not None:
+        require(is_id(parsed.node), "--node", repr(parsed.node), ID_CHARACTERS)
+        config = replace(config, node=parsed.node)
+    return config
+
+
+def _say(text: str) -> None:
+    print(f"genrewatch: {text}", file=sys.stderr, flush=True)

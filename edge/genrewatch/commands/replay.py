@@ -1,0 +1,84 @@
+"""`genrewatch replay`: derives each verdict again from the recorded posteriors and says whether they agree.
+
+What a box announced can so be shown to follow from what its network answered, without any sound having been kept.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from genrewatch.contract.errors import ConfigError
+from genrewatch.history.moment import from_rfc3339
+from genrewatch.history.reading import find_history, opened
+from genrewatch.history.replay import Disagreement, Outcome, recorded_streams, replay
+from genrewatch.history.when import local_words
+
+
+def run_replay(parsed: argparse.Namespace) -> int:
+    """Prints a line a source, and the first disagreements; returns 1 when there is one."""
+    path = parsed.log or find_history(parsed.state, parsed.node)
+    with opened(path) as log:
+        sources = sorted({stream.source for stream in recorded_streams(log.db)})
+        if not sources:
+            raise ConfigError(str(path), "no posteriors were recorded", "`[history] posteriors = 100000` in the config")
+        for source in parsed.source or ():
+            if source not in sources:
+                raise ConfigError("--source", f"no posteriors of {source}", f"one of {', '.join(sources)}")
+        outcomes = replay(log.db, tuple(parsed.source or ()))
+    width = max(map(len, outcomes))
+    for source, outcome in outcomes.items():
+        if parsed.json:
+            print(json.dumps({"source": source, **_fields(outcome)}))
+        else:
+            print("\n".join([_words(source, outcome, width), *map(_difference, outcome.first)]))
+    return 1 if any(outcome.disagreeing for outcome in outcomes.values()) else 0
+
+
+def _words(source: str, outcome: Outcome, width: int) -> str:
+    judged = outcome.agreeing + outcome.disagreeing
+    parts = [f"{outcome.segments} segments", f"{judged} verdicts derived", f"{outcome.agreeing} agree"]
+    if outcome.disagreeing:
+        parts.append(f"{outcome.disagreeing} DISAGREE")
+    if outcome.not_judgeable:
+        parts.append(f"{outcome.not_judgeable} not judgeable: what was before them is not recorded")
+    return f"{source:{width}}  {', '.join(parts)}"
+
+
+def _difference(found: Disagreement) -> str:
+    segment, started = found.segment, local_words(from_rfc3339(found.stream.started))
+    place = f"{segment.start / segment.sample_rate:.2f} - {segment.end / segment.sample_rate:.2f} s"
+    recorded, derived = _recorded(found), found.derived
+    keys = [key for key in derived if recorded.get(key) != derived[key]]
+    differs = "; ".join(f"{key} {_brief(recorded.get(key))}, derived {_brief(derived[key])}" for key in keys)
+    return f"  stream of {started}, {place}: recorded {differs}"
+
+
+def _recorded(found: Disagreement) -> dict[str, Any]:
+    return {"label": found.segment.label, **found.segment.verdict}
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key} {count}" for key, count in value.items())
+    return "none" if value is None else str(value)
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "segments": outcome.segments,
+        "derived": outcome.agreeing + outcome.disagreeing,
+        "agreeing": outcome.agreeing,
+        "disagreeing": outcome.disagreeing,
+        "not_judgeable": outcome.not_judgeable,
+        "disagreements": [
+            {
+                "stream": found.stream.started,
+                "start_s": round(found.segment.start / found.segment.sample_rate, 3),
+                "end_s": round(found.segment.end / found.segment.sample_rate, 3),
+                "recorded": _recorded(found),
+                "derived": found.derived,
+            }
+            for found in outcome.first
+        ],
+    }

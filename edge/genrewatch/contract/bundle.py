@@ -1,0 +1,230 @@
+"""A bundle: the directory in which a model meets a device.
+
+    bundle.json     labels, front end, vote defaults, tensors, temperature, sha256 of each file, metrics, provenance
+    model.tflite    segment (1, segment_frames, n_mels, 1) -> logits (1, n_labels)
+    golden.npz      samples int16, log_mel float32, posterior float32: what a right device computes
+
+Loading is strict: every field is checked, an unknown key or a file that is not the one that was written is refused.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrewatch.contract.decode import decode, encode, read_json
+from genrewatch.contract.errors import BundleError, require
+from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
+from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
+
+FORMAT = 1
+MANIFEST, MODEL, GOLDEN = "bundle.json", "model.tflite", "golden.npz"
+RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # ours, and those Home Assistant gives a meaning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output tensor of the network."""
+
+    shape: tuple[int, ...]
+    """Sizes, the batch first and 1."""
+    dtype: Literal["int8", "float32"]
+    """Number format."""
+    scale: float | None
+    """Quantization step; None for float32."""
+    zero_point: int | None
+    """Integer that stands for 0.0; None for float32."""
+
+    def __post_init__(self) -> None:
+        quantized = self.dtype == "int8"
+        require((self.scale is not None and self.scale > 0) == quantized, "scale", self.scale, "a step for int8 alone")
+        require((self.zero_point is not None) == quantized, "zero_point", self.zero_point, "an integer for int8 alone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """How sure a verdict must be to be right a given share of the time, measured on validation clips."""
+
+    accuracy: float
+    """That share, such as 0.9."""
+    confidence: float | None
+    """The lowest confidence that reaches it; None where none does."""
+    coverage: float | None
+    """Share of the clips whose verdict is that sure; None where none is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The contents of `bundle.json`."""
+
+    format: int
+    """Version of the bundle format."""
+    name: str
+    """What the bundle is called in payloads, such as `gtzan-compact`."""
+    version: str
+    """Version of the model."""
+    labels: tuple[str, ...]
+    """What the network can answer, in the order of its outputs."""
+    front_end: FrontEndConfig
+    """Samples to log-mel."""
+    vote: VoteConfig
+    """Defaults of the vote."""
+    temperature: float
+    """Logits are divided by this before the softmax; fitted on validation data through the quantized model."""
+    input: Tensor
+    """The log-mel tensor."""
+    output: Tensor
+    """The logits tensor."""
+    files: dict[str, str]
+    """sha256 of each file beside the manifest."""
+    thresholds: tuple[Threshold, ...] = ()
+    """Suggested limits for a `confidence` that is to be relied on, for people and for rules of their own."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Measured figures, for people."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from, for people."""
+
+    def __post_init__(self) -> None:
+        require(self.format == FORMAT, "format", self.format, f"{FORMAT}, the one this program reads")
+        require(len(self.labels) >= 2, "labels", f"{len(self.labels)} of them", "at least 2")
+        require(len(set(self.labels)) == len(self.labels), "labels", "a label twice", "different labels")
+        for label in self.labels:
+            require(label not in RESERVED_LABELS and label != "", "labels", repr(label), "no reserved word")
+        require(0.01 <= self.temperature <= 100, "temperature", self.temperature, "0.01 to 100")
+        require(self.name != "", "name", "nothing", "a name")
+        self.vote.check_geometry(hop_length=self.front_end.hop_length, segment_samples=self.front_end.segment_samples)
+        picture = (1, self.front_end.segment_frames, self.front_end.n_mels, 1)
+        require(self.input.shape == picture, "input.shape", list(self.input.shape), str(list(picture)))
+        answer = (1, len(self.labels))
+        require(self.output.shape == answer, "output.shape", list(self.output.shape), str(list(answer)))
+        require(set(self.files) == {MODEL, GOLDEN}, "files", sorted(self.files), f"{GOLDEN} and {MODEL}")
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The labels that are genres."""
+        return tuple(label for label in self.labels if label != NOT_MUSIC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenVectors:
+    """One segment and what a right device makes of it."""
+
+    samples: NDArray[np.int16]
+    """(segment_samples,)"""
+    log_mel: LogMel
+    """(segment_frames, n_mels) in [0, 1]"""
+    posterior: NDArray[np.float32]
+    """(n_labels,)"""
+
+    @property
+    def waveform(self) -> Samples:
+        """(segment_samples,) float32 in [-1, 1)."""
+        return self.samples.astype(np.float32) / np.float32(32768)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle that has been read and checked."""
+
+    manifest: Manifest
+    model: bytes
+    golden: GoldenVectors
+    path: Path
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Reads a bundle directory; raises BundleError naming the file and the key that is wrong."""
+    if not os.path.isdir(path):  # unlike Path's, no error where one may not look
+        raise BundleError(str(path), "no such directory", "a bundle")
+    where = path / MANIFEST
+    manifest = decode(Manifest, read_json(where, error=BundleError), where=str(where), error=BundleError)
+    contents = {name: _read(path / name, digest) for name, digest in manifest.files.items()}
+    golden = _golden(contents[GOLDEN], path / GOLDEN, manifest)
+    return Bundle(manifest=manifest, model=contents[MODEL], golden=golden, path=path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises BundleError unless a bundle may be written to `path`: nothing is there, or an older bundle."""
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise BundleError(str(path), "is there and is no bundle", "a new directory, or a bundle to replace")
+
+
+def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVectors) -> Bundle:
+    """Writes a bundle whose `files` hashes are made here, and reads it back as a device would.
+
+    It is made beside its place and appears there whole; other files of a bundle that it replaces are kept.
+    """
+    check_replaceable(path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, samples=golden.samples, log_mel=golden.log_mel, posterior=golden.posterior)
+    contents = {MODEL: model, GOLDEN: buffer.getvalue()}
+    record = encode(manifest) | {"files": {name: sha256(content) for name, content in contents.items()}}
+    contents[MANIFEST] = (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
+    beside, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
+    try:
+        for left in (beside, old):
+            shutil.rmtree(left, ignore_errors=True)
+        if path.exists():
+            shutil.copytree(path, beside)
+        beside.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (beside / name).write_bytes(content)
+        load_bundle(beside)
+        if path.exists():
+            path.rename(old)
+        beside.rename(path)
+    except OSError as wrong:
+        raise BundleError(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    finally:
+        for left in (beside, old):
+            shutil.rmtree(left, ignore_errors=True)
+    return load_bundle(path)
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path, digest: str) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BundleError(str(path), "not a file", "a file")
+    try:
+        content = path.read_bytes()
+    except OSError as wrong:
+        raise BundleError(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    if sha256(content) != digest:
+        raise BundleError(
+            str(path),
+            f"{len(content)} bytes with sha256 {sha256(content)[:12]}",
+            f"{digest[:12]}: truncated or altered",
+        )
+    return content
+
+
+def _golden(content: bytes, path: Path, manifest: Manifest) -> GoldenVectors:
+    front_end = manifest.front_end
+    expected = {
+        "samples": ((front_end.segment_samples,), "int16"),
+        "log_mel": ((front_end.segment_frames, front_end.n_mels), "float32"),
+        "posterior": ((len(manifest.labels),), "float32"),
+    }
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in expected}
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as wrong:
+        raise BundleError(str(path), f"cannot be read ({wrong})", f"an npz with {', '.join(expected)}") from None
+    for name, (shape, dtype) in expected.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            found = f"{arrays[name].dtype} {list(arrays[name].shape)}"
+            raise BundleError(f"{path}: {name}", f"found {found}", f"{dtype} {list(shape)}")
+    return GoldenVectors(**arrays)

@@ -1,0 +1,136 @@
+"""Strict decoding of TOML and JSON into frozen dataclasses: unknown keys, wrong types and absent keys are named.
+
+    decode(ListenConfig, tomllib.loads(text), where="genrewatch.toml")
+    -> ConfigError: genrewatch.toml: mqtt.prot: unknown key, did you mean port?
+
+Supported field types: bool, int, float, str, another dataclass, `X | None`, `Literal`, `tuple[X, ...]`, `dict[str, X]`.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from genrewatch.contract.errors import ConfigError, GenrewatchError
+
+T = TypeVar("T")
+SCALARS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
+
+def decode(cls: type[T], data: object, *, where: str, path: str = "", error: type[GenrewatchError] = ConfigError) -> T:
+    """Builds dataclass `cls` from a mapping. `where` names the file, `path` the key so far; raises `error`."""
+    here = f"{where}: {path}" if path else where
+    if not isinstance(data, Mapping):
+        raise error(here, f"found {_brief(data)}", "a table of keys")
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    for key in data:
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {' '.join(fields)}"
+            raise error(f"{where}: {_join(path, str(key))}", f"unknown key, {hint}")
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _value(hints[name], data[name], where, _join(path, name), error)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise error(f"{where}: {_join(path, name)}", "missing key")
+    try:
+        return cls(**values)
+    except GenrewatchError as wrong:  # a dataclass checks its own values in __post_init__; here we know the file
+        raise error(f"{where}: {_join(path, wrong.where)}", wrong.found, wrong.expected) from None
+
+
+def encode(value: object) -> Any:
+    """The inverse of `decode`: dataclasses and tuples to what `json` and TOML can hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    return value
+
+
+def read_json(path: Path, *, error: type[GenrewatchError] = ConfigError) -> Any:
+    """The JSON value in `path`; NaN and Infinity, which are not JSON, are refused."""
+
+    def not_json(word: str) -> None:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(_read_text(path, error), parse_constant=not_json)
+    except (ValueError, RecursionError) as wrong:
+        raise error(str(path), f"is not JSON ({wrong})") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The TOML document in `path`."""
+    try:
+        return tomllib.loads(_read_text(path, ConfigError))
+    except (ValueError, RecursionError) as wrong:
+        raise ConfigError(str(path), f"is not TOML ({wrong})") from None
+
+
+def _read_text(path: Path, error: type[GenrewatchError]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as wrong:
+        raise error(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    except UnicodeDecodeError:
+        raise error(str(path), "is not UTF-8 text") from None
+
+
+def _value(kind: Any, data: object, where: str, path: str, error: type[GenrewatchError]) -> Any:
+    origin, args = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return decode(kind, data, where=where, path=path, error=error)
+    if origin in (Union, types.UnionType):  # only X | None
+        inner = next(a for a in args if a is not type(None))
+        return None if data is None else _value(inner, data, where, path, error)
+    if origin is Literal:
+        if data not in args:
+            raise error(f"{where}: {path}", f"found {_brief(data)}", "one of " + ", ".join(map(str, args)))
+        return data
+    if origin is tuple:
+        if not isinstance(data, list | tuple):
+            raise error(f"{where}: {path}", f"found {_brief(data)}", "a list")
+        return tuple(_value(args[0], item, where, f"{path}[{i}]", error) for i, item in enumerate(data))
+    if origin is dict:
+        if not isinstance(data, Mapping):
+            raise error(f"{where}: {path}", f"found {_brief(data)}", "a table")
+        return {str(k): _value(args[1], v, where, _join(path, str(k)), error) for k, v in data.items()}
+    if kind is Any:
+        return data
+    return _scalar(kind, data, f"{where}: {path}", error)
+
+
+def _scalar(kind: Any, data: object, where: str, error: type[GenrewatchError]) -> Any:
+    if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
+        try:
+            number = float(data)
+        except OverflowError:  # JSON and TOML know integers without bound
+            number = math.inf
+        if not math.isfinite(number):  # TOML has nan and inf, JSON has 1e999
+            raise error(where, f"found {_brief(data)}", "a finite number")
+        return number
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise error(where, f"found {_brief(data)}", SCALARS[kind])
+    return data
+
+
+def _brief(data: object) -> str:
+    try:
+        text = json.dumps(data, default=str)
+    except ValueError:  # an integer of thousands of digits cannot even be printed
+        return "a number out of all bounds"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,126 @@
+"""Takes records out of the outbox to whoever collects them: in order, each struck when its receipt has come.
+
+After an outage they go out slowly and are marked `backfilled`; a connection that breaks takes its receipts with it,
+so what it had not yet acknowledged is sent again, under the same `seq`.
+"""
+
+import json
+import logging
+import math
+import time
+from typing import Protocol
+
+from genrewatch.history.store import HistoryStore, Parcel
+
+MOST_UNDER_WAY = 10
+"""Records sent and not yet acknowledged: fewer than paho's 20, so that states never wait behind them."""
+REFUSED_S = 30.0
+"""How long to wait after the broker has refused one."""
+UNTAKEN_S = 1.0
+"""How long to wait when the connection takes no more."""
+
+log = logging.getLogger("genrewatch")
+
+
+class Courier(Protocol):
+    """Who takes records to the broker."""
+
+    @property
+    def link(self) -> int:
+        """The number of the present connection; 0 while there is none."""
+
+    def post(self, source: str, payload: bytes) -> int | None:
+        """Sends a record of a source; a ticket for its receipt, None when it was not taken."""
+
+    def receipts(self) -> list[tuple[int, bool]]:
+        """What has come since the last call: (ticket, whether it was accepted)."""
+
+
+class Delivery:
+    """Works off the outbox, a turn at a time."""
+
+    def __init__(self, courier: Courier, *, per_s: float) -> None:
+        """`per_s`: records a second, of those that an outage has left."""
+        self._courier, self._per_s = courier, per_s
+        self._link = 0
+        self._under_way: dict[int, int] = {}  # ticket -> seq
+        self._sent = self._late = 0  # the newest seq sent over this link; the newest that had waited for it
+        self._delivered: list[int] = []  # acknowledged, but not yet struck
+        self._refused = False
+        self._allowance, self._counted = 1.0, time.monotonic()
+        self._not_before, self._held = 0.0, False  # until when, and whether, something is held back
+
+    @property
+    def linked(self) -> bool:
+        """Whether there is anybody to deliver to."""
+        return self._courier.link != 0
+
+    @property
+    def next_turn(self) -> float:
+        """When there may be more to send, on the monotonic clock, if nothing happens before."""
+        return self._not_before if self._held else math.inf
+
+    def turn(self, store: HistoryStore) -> None:
+        """Strikes what has been acknowledged and sends what may be sent now."""
+        self._settle(store)
+        link = self._courier.link
+        if link != self._link:
+            self._link, self._sent, self._under_way = link, 0, {}
+            self._late = store.newest_waiting if link else 0
+        if link and time.monotonic() >= self._not_before:
+            self._send(store)
+
+    def _settle(self, store: HistoryStore) -> None:
+        for ticket, accepted in self._courier.receipts():
+            seq = self._under_way.pop(ticket, None)
+            if seq is not None and accepted:
+                self._delivered.append(seq)
+                self._refused = False
+            elif seq is not None:
+                self._step_back(seq)
+        if self._delivered:
+            store.strike(self._delivered)
+            self._delivered.clear()
+
+    def _step_back(self, seq: int) -> None:
+        """The broker has refused a record: it and all after it are sent again, later."""
+        if not self._refused:
+            log.error(
+                "the broker refuses the history (may this user publish to it?); tried again every %g s", REFUSED_S
+            )
+        self._refused, self._sent = True, min(self._sent, seq - 1)
+        self._hold_until(time.monotonic() + REFUSED_S)
+
+    def _send(self, store: HistoryStore) -> None:
+        self._held = False
+        room = MOST_UNDER_WAY - len(self._under_way)
+        if room <= 0:
+            return
+        for parcel in store.parcels(self._sent, room):
+            late = parcel.seq <= self._late
+            if late and not self._allowed():
+                return
+            ticket = self._courier.post(parcel.source, _payload(parcel, backfilled=late))
+            if ticket is None:
+                self._hold_until(time.monotonic() + UNTAKEN_S)
+                return
+            self._under_way[ticket], self._sent = parcel.seq, parcel.seq
+
+    def _hold_until(self, at_s: float) -> None:
+        self._not_before, self._held = at_s, True
+
+    def _allowed(self) -> bool:
+        """Whether the pace allows one more; if not, `next_turn` is when it will."""
+        now = time.monotonic()
+        self._allowance = min(max(1.0, self._per_s), self._allowance + (now - self._counted) * self._per_s)
+        self._counted = now
+        if self._allowance < 1:
+            self._hold_until(now + (1 - self._allowance) / self._per_s)
+            return False
+        self._allowance -= 1
+        return True
+
+
+def _payload(parcel: Parcel, *, backfilled: bool) -> bytes:
+    record = {**parcel.record, "backfilled": backfilled}
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,1 @@
+"""Airtime reports from the history, as rows and as an image."""

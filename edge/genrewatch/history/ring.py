@@ -1,0 +1,80 @@
+"""The latest segments' posteriors, a bounded number of them, from which a verdict can be derived again. No audio."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genrewatch.contract.decode import encode
+from genrewatch.history.moment import Moment, rfc3339
+from genrewatch.inference.payload import verdict_fields
+from genrewatch.inference.pipeline import Listener, SegmentResult
+
+POSTERIOR_TYPE = np.dtype("<f4")
+"""How posteriors lie in the database."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stream:
+    """A source's stream, from its beginning on: how its segments become verdicts."""
+
+    source: str
+    listener: Listener
+    begun: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A segment with its posterior and the verdict after it."""
+
+    stream: Stream
+    result: SegmentResult
+
+
+class Ring:
+    """Writes into the tables `streams` and `segments`, within the caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection, rows: int) -> None:
+        """`rows`: how many segments are kept at most."""
+        self._db, self._rows = db, rows
+        self.numbers: dict[Stream, int] = {}
+        """Of the streams that are written down; whoever undoes a transaction undoes this too."""
+
+    def append(self, judged: Sequence[Judged]) -> None:
+        """Keeps these, oldest first, and forgets as many of the oldest as are too many."""
+        for segment in judged:
+            self._insert(self._number(segment.stream), segment.result)
+        if judged:
+            newest = self._db.execute("SELECT max(segment) FROM segments").fetchone()[0]
+            self._db.execute("DELETE FROM segments WHERE segment <= ?", (newest - self._rows,))
+            self._db.execute("DELETE FROM streams WHERE stream NOT IN (SELECT DISTINCT stream FROM segments)")
+            kept = {row[0] for row in self._db.execute("SELECT stream FROM streams")}
+            self.numbers = {stream: number for stream, number in self.numbers.items() if number in kept}
+
+    def _insert(self, stream: int, result: SegmentResult) -> None:
+        posterior = result.ballot.posterior
+        blob = None if posterior is None else posterior.astype(POSTERIOR_TYPE).tobytes()
+        place = (result.start, result.end, result.sample_rate, result.lost)
+        verdict = json.dumps(verdict_fields(result.verdict), ensure_ascii=False)
+        self._db.execute(
+            "INSERT INTO segments (stream, start, end, sample_rate, lost, label, posterior, verdict)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (stream, *place, result.ballot.label, blob, verdict),
+        )
+
+    def _number(self, stream: Stream) -> int:
+        """The number of a stream, which is written down with its first segment."""
+        if stream not in self.numbers:
+            manifest, vote = stream.listener.manifest, stream.listener.vote
+            names = (stream.source, rfc3339(stream.begun.utc_ms), manifest.name, manifest.version)
+            settings = (json.dumps(manifest.labels), json.dumps(encode(vote)), manifest.front_end.segment_samples)
+            cursor = self._db.execute(
+                "INSERT INTO streams (source, started, model, version, labels, vote, segment_samples)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*names, *settings),
+            )
+            assert cursor.lastrowid
+            self.numbers[stream] = cursor.lastrowid
+        return self.numbers[stream]

@@ -1,0 +1,69 @@
+"""Who this box is: an id made once and kept, so that it survives a new hostname, a new address and a power cut."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.ids import is_id
+from genrewatch.host.paths import write_durably
+
+MACHINE_ID = Path("/etc/machine-id")
+
+log = logging.getLogger("genrewatch")
+
+
+def state_directory() -> Path:
+    """Where this box keeps what must outlive a restart: $GENREWATCH_STATE, else systemd's or XDG's place."""
+    for variable in ("GENREWATCH_STATE", "STATE_DIRECTORY"):
+        if given := os.environ.get(variable):
+            return Path(given)
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "genrewatch"
+
+
+@contextmanager
+def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
+    """This box's id, or the wanted one, for one daemon at a time: two would throw each other off the broker for ever,
+    and write over each other's history."""
+    kept = wanted or node_id(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / f"{kept}.lock").open("w")
+    except OSError:  # nothing can be written here, so nobody can be told
+        yield kept
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError("node", f"another genrewatch listens as {kept}", "--node ID for a second one") from None
+        yield kept
+
+
+def node_id(directory: Path) -> str:
+    """The id in `directory`, made at random the first time; where nothing can be kept, one of this machine's own."""
+    path = directory / "node_id"
+    try:
+        kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
+        if not is_id(kept):
+            if kept:
+                log.warning("%s holds no id: a new one is made", path)
+            kept = f"gw-{secrets.token_hex(4)}"
+            write_durably(path, kept + "\n")
+        return kept
+    except OSError as wrong:
+        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, wrong.strerror)
+        return _machine_node_id()
+
+
+def _machine_node_id() -> str:
+    try:
+        seed = MACHINE_ID.read_bytes()
+    except OSError:
+        seed = secrets.token_bytes(16)
+    return f"gw-{hashlib.sha256(b'genrewatch' + seed).hexdigest()[:8]}"

@@ -1,0 +1,34 @@
+"""Paths that a user names, and small files that must outlive a power cut."""
+
+import os
+from pathlib import Path
+
+from genrewatch.contract.errors import ConfigError
+
+
+def expand_home(text: str) -> Path:
+    """`~/x` -> the path it stands for; ConfigError for an unknown user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(text, "no such user", "a path") from None
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Writes a small file so that a power cut leaves the old contents or the new, never half; OSError if it cannot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,86 @@
+"""Log-mel to posterior through a TFLite network, int8 or float32; device, trainer and exporter all ask this class.
+
+logits = (q_out - zero_point) * scale        posterior = softmax(logits / temperature)
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrewatch.contract.bundle import Bundle, Tensor
+from genrewatch.contract.errors import BundleError
+from genrewatch.contract.front_end import LogMel
+from genrewatch.contract.vote import Posterior
+from genrewatch.inference.runtime import interpreter
+
+
+class Classifier:
+    """One network, ready to run; threads take turns."""
+
+    def __init__(self, model: bytes, *, temperature: float = 1.0, where: str = "model.tflite") -> None:
+        try:
+            self._interpreter = interpreter(model)
+        except ValueError as wrong:
+            raise BundleError(where, f"the runtime cannot read it ({str(wrong).splitlines()[0]})") from None
+        self.temperature = temperature
+        self._turn = threading.Lock()
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise BundleError(where, f"{len(inputs)} inputs and {len(outputs)} outputs", "one of each")
+        self._in, self._out = inputs[0]["index"], outputs[0]["index"]
+        self.input, self.output = _tensor(inputs[0]), _tensor(outputs[0])
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Classifier":
+        """The classifier of a bundle, whose tensors must be those that the manifest declares."""
+        where = str(bundle.path / "model.tflite")
+        made = cls(bundle.model, temperature=bundle.manifest.temperature, where=where)
+        for name in ("input", "output"):
+            found, declared = getattr(made, name), getattr(bundle.manifest, name)
+            if found != declared:
+                raise BundleError(f"{where}: {name}", f"found {found}", f"{declared} as in bundle.json")
+        return made
+
+    def logits(self, log_mel: LogMel) -> NDArray[np.float32]:
+        """One segment (segment_frames, n_mels) in [0, 1] -> (n_labels,) logits."""
+        picture = _quantize(log_mel[None, :, :, None], self.input)
+        with self._turn:
+            self._interpreter.set_tensor(self._in, picture)
+            self._interpreter.invoke()
+            return _dequantize(self._interpreter.get_tensor(self._out)[0], self.output)
+
+    def posterior(self, log_mel: LogMel) -> Posterior:
+        """One segment (segment_frames, n_mels) in [0, 1] -> (n_labels,) calibrated probabilities that sum to 1."""
+        return softmax(self.logits(log_mel) / np.float32(self.temperature))
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., n_labels) logits -> probabilities along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def _tensor(details: dict[str, Any]) -> Tensor:
+    dtype = np.dtype(details["dtype"]).name
+    if dtype not in ("int8", "float32"):
+        raise BundleError("model.tflite", f"{dtype} {details['name']}", "int8 or float32 tensors")
+    scale, zero_point = details["quantization"] if dtype == "int8" else (None, None)
+    shape = tuple(int(size) for size in details["shape"])
+    return Tensor(shape=shape, dtype="int8" if dtype == "int8" else "float32", scale=scale, zero_point=zero_point)
+
+
+def _quantize(values: LogMel, tensor: Tensor) -> NDArray[Any]:
+    if tensor.scale is None or tensor.zero_point is None:
+        return values.astype(np.float32)
+    steps = np.rint(values * np.float32(1 / tensor.scale)) + tensor.zero_point
+    quantized: NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
+    return quantized
+
+
+def _dequantize(steps: NDArray[Any], tensor: Tensor) -> NDArray[np.float32]:
+    if tensor.scale is None or tensor.zero_point is None:
+        return steps.astype(np.float32)
+    return (steps.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)

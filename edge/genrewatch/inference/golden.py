@@ -1,0 +1,45 @@
+"""Golden vectors: does this machine compute what the exporter's did?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genrewatch.contract.bundle import Bundle, GoldenVectors
+from genrewatch.contract.errors import BundleError
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch.inference.classifier import Classifier
+
+LOG_MEL_LIMIT = 1e-4
+"""Largest difference of a log-mel cell in [0, 1]; processors differ by about 1e-6."""
+POSTERIOR_LIMIT = 0.02
+"""Largest difference of a probability; a cell on the edge of a quantization step may fall either way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenReport:
+    """Largest absolute differences from the golden vectors."""
+
+    log_mel: float
+    posterior: float
+
+
+def make_golden(samples: np.ndarray, front_end: FrontEnd, classifier: Classifier) -> GoldenVectors:
+    """One segment of int16 samples and what this machine makes of it."""
+    draft = GoldenVectors(samples=samples, log_mel=np.empty((0, 0), np.float32), posterior=np.empty(0, np.float32))
+    log_mel = front_end.log_mel(draft.waveform)
+    return GoldenVectors(samples=samples, log_mel=log_mel, posterior=classifier.posterior(log_mel))
+
+
+def check_golden(bundle: Bundle, classifier: Classifier) -> GoldenReport:
+    """Recomputes the golden vectors; BundleError when this machine disagrees with them."""
+    log_mel = FrontEnd(bundle.manifest.front_end).log_mel(bundle.golden.waveform)
+    report = GoldenReport(
+        log_mel=float(np.abs(log_mel - bundle.golden.log_mel).max()),
+        posterior=float(np.abs(classifier.posterior(log_mel) - bundle.golden.posterior).max()),
+    )
+    where = str(bundle.path / "golden.npz")
+    if not report.log_mel <= LOG_MEL_LIMIT:
+        raise BundleError(where, f"log-mel differs by {report.log_mel:.2g}", f"at most {LOG_MEL_LIMIT:g}")
+    if not report.posterior <= POSTERIOR_LIMIT:
+        raise BundleError(where, f"posterior differs by {report.posterior:.2g}", f"at most {POSTERIOR_LIMIT:g}")
+    return report

@@ -1,0 +1,131 @@
+"""Keeps what was heard: turns what the daemon says into spells and hands them to the thread that writes them.
+
+Nothing here waits for the disk or the broker: a source's thread takes a lock, adds to a spell and goes on.
+"""
+
+import secrets
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genrewatch.history.book import SpellBook
+from genrewatch.history.config import HistoryConfig
+from genrewatch.history.delivery import Courier
+from genrewatch.history.keeper import MOST_WAITING, Keeper, News
+from genrewatch.history.moment import Moment, now
+from genrewatch.history.ring import Judged, Stream
+from genrewatch.history.spell import Setting
+from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.sinks.sink import Sink
+
+
+class HistorySink(Sink):
+    """Writes the history of one node; any thread may call any method."""
+
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        config: HistoryConfig,
+        *,
+        names: Mapping[str, str],
+        courier: Courier | None = None,
+        moment: Callable[[], Moment] = now,
+    ) -> None:
+        """`path` is the database, `names` are those of the sources for people; without a `courier` nothing is sent."""
+        self._node, self._config, self._names, self._moment = node, config, names, moment
+        self._run = secrets.token_hex(4)
+        self._book, self._streams = SpellBook(), dict[str, Stream]()
+        self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))
+        self._dropped = 0  # while the keeper hangs
+        self._lock = threading.Lock()
+        self._keeper = Keeper(path, node, config, courier, self._collect)
+
+    def start(self) -> None:
+        """Begins to write; a disk that cannot be written is no error."""
+        self._keeper.start()
+
+    def wake(self) -> None:
+        """The courier has news."""
+        self._keeper.wake()
+
+    def diagnostics(self) -> dict[str, Any]:
+        """See `Sink`."""
+        facts = self._keeper.facts()
+        with self._lock:
+            facts["unsaved"] += len(self._book.ended)
+            facts["dropped"] += self._dropped
+        return {"history": facts}
+
+    def troubles(self) -> list[str]:
+        """See `Sink`."""
+        trouble = self._keeper.trouble
+        return [f"history: {trouble}"] if trouble else []
+
+    def publish_stream(self, source_id: str, listener: Listener) -> None:
+        """See `Sink`."""
+        with self._lock:
+            at = self._moment()
+            self._streams[source_id] = Stream(source=source_id, listener=listener, begun=at)
+            self._book.begin(self._setting(source_id, listener), at)
+            self._wake_if_ended()
+
+    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+        """See `Sink`."""
+        if online:
+            with self._lock:
+                self._book.resumed(source_id, self._moment())
+
+    def publish_stalled(self, source_id: str) -> None:
+        """See `Sink`."""
+        with self._lock:
+            self._book.stalled(source_id, self._moment())
+            self._wake_if_ended()
+
+    def publish_heard(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
+        """See `Sink`."""
+        with self._lock:
+            at = self._moment()
+            self._book.heard(source_id, heard_s, lost_s, at)
+            if ended:
+                self._book.finish(source_id, at)
+            self._wake_if_ended()
+
+    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+        """See `Sink`."""
+        with self._lock:
+            self._book.result(source_id, result, self._moment())
+            if self._config.posteriors:
+                self._judged.append(Judged(stream=self._streams[source_id], result=result))
+            self._wake_if_ended()
+
+    def finish(self) -> None:
+        """Ends what is open, and waits a moment for it to be written and delivered."""
+        with self._lock:
+            self._book.finish_all(self._moment())
+        self._keeper.close()
+
+    def _setting(self, source_id: str, listener: Listener) -> Setting:
+        manifest, name = listener.manifest, self._names.get(source_id, source_id)
+        names = {"node": self._node, "source": source_id, "name": name, "run": self._run}
+        return Setting(**names, model=manifest.name, version=manifest.version)
+
+    def _wake_if_ended(self) -> None:
+        surplus = len(self._book.ended) - MOST_WAITING
+        if surplus > 0:
+            del self._book.ended[:surplus]
+            self._dropped += surplus
+        if self._book.ended:
+            self._keeper.wake()
+
+    def _collect(self) -> News:
+        """What the keeper has not yet got, all of one moment."""
+        with self._lock:
+            drafts = [replace(spell, votes=Counter(spell.votes)) for spell in self._book.drafts()]
+            news = News(ended=self._book.ended, drafts=drafts, judged=list(self._judged))
+            self._book.ended = []
+            self._judged.clear()
+        return news

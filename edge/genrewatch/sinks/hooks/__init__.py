@@ -1,0 +1,1 @@
+"""The hook sink: a command that is run or a URL that is called for an event."""

@@ -1,0 +1,77 @@
+"""A `[[hook]]` table: what shall happen when something happens to a source.
+
+Checked when it is decoded: an alarm with a spelling mistake would be found out on the night that it is needed.
+"""
+
+import shlex
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
+
+from genrewatch.contract.errors import ConfigError, require
+from genrewatch.sinks.events import EVENT_TYPES, EventType
+
+URL_FORM = "http://HOST[:PORT]/PATH or https://..., printable ASCII"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookConfig:
+    """One hook: events, and the command or the URL that gets them."""
+
+    on: tuple[EventType, ...]
+    """Which events: genre_changed, dead_air, sound_returned, stalled, resumed."""
+    command: str | None = field(default=None, repr=False)
+    """A program and its arguments, quoted as in a shell but run without one; the event is on its standard input."""
+    url: str | None = field(default=None, repr=False)
+    """Where the event is posted; `user:password@` before the host becomes a basic login."""
+    sources: tuple[str, ...] = ()
+    """Ids of the sources that it is for; default all."""
+    timeout_s: float = 10.0
+    """How long the command or the answer may take, 0.1 to 300 s."""
+
+    def __post_init__(self) -> None:
+        known = ", ".join(EVENT_TYPES)
+        require(bool(self.on), "on", "an empty list", f"some of {known}")
+        for event in self.on:
+            require(event in EVENT_TYPES, "on", repr(event), f"some of {known}")
+        require((self.command is None) != (self.url is None), "command", self._both_or_none(), "one of command and url")
+        require(0.1 <= self.timeout_s <= 300, "timeout_s", self.timeout_s, "0.1 to 300")
+        if self.command is not None:
+            split_command(self.command)
+        if self.url is not None:
+            split_url(self.url)
+
+    def _both_or_none(self) -> str:
+        return "neither command nor url" if self.command is None else "command and url"
+
+    @property
+    def target(self) -> str:
+        """The program or the server, for people: arguments, paths and queries may hold secrets."""
+        if self.command is not None:
+            return split_command(self.command)[0]
+        parts = split_url(self.url or "")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def split_command(command: str) -> list[str]:
+    """`say "it is quiet"` -> its words; ConfigError, in which no argument is repeated, when there are none."""
+    try:
+        words = shlex.split(command)
+    except ValueError as wrong:
+        raise ConfigError("command", str(wrong).lower(), "a program and its arguments, quoted as in a shell") from None
+    require(bool(words) and bool(words[0]), "command", "no program", "a program and its arguments")
+    require("\0" not in command, "command", "a NUL character", "a program and its arguments")
+    return words
+
+
+def split_url(url: str) -> SplitResult:
+    """An http(s) URL taken apart; ConfigError, in which only its scheme and host are repeated."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:  # UnicodeError is one
+        raise ConfigError("url", "is no URL", URL_FORM) from None
+    require(parts.scheme in ("http", "https"), "url", f"scheme {parts.scheme!r}", URL_FORM)
+    require(bool(host) and port != 0, "url", "no host or port", URL_FORM)
+    require(url.isascii() and url.isprintable() and " " not in url, "url", "other characters", URL_FORM)
+    return parts

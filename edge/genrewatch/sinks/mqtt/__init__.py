@@ -1,0 +1,1 @@
+"""The MQTT sink: connection, topics, payloads, commands and Home Assistant's discovery."""

@@ -1,0 +1,174 @@
+"""The `[mqtt]` table: where the broker is, who we are to it, and how often we speak.
+
+Checked when it is decoded, so that a wrong key or value is one line at the start and never a surprise at night.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from genrewatch.contract.errors import ConfigError, require
+from genrewatch.contract.ids import ID_CHARACTERS, is_id
+
+Protocol = Literal["auto", "5", "3.1.1"]
+URL_FORMS = "mqtt://HOST[:PORT], mqtts://HOST[:PORT], auto or none"
+NO_ADDRESS = ("auto", "none")
+USERNAME_VARIABLE = "GENREWATCH_MQTT_USERNAME"
+PASSWORD_VARIABLE = "GENREWATCH_MQTT_PASSWORD"
+USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL = "mqtt_username", "mqtt_password"
+"""Names of systemd credentials."""
+
+
+class Endpoint(NamedTuple):
+    """A broker's address."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        """The address as a URL, port included; there is nothing secret in it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttConfig:
+    """How to reach the broker and what to publish."""
+
+    url: str = "auto"
+    """`mqtt://HOST[:PORT]` (1883), `mqtts://HOST[:PORT]` (8883), `none`, or `auto`: `broker` makes a URL of it."""
+    base: str = "genrewatch"
+    """First level or levels of every topic, ids joined by `/`."""
+    username: str | None = None
+    """Login; the environment's GENREWATCH_MQTT_USERNAME goes first."""
+    password: str | None = field(default=None, repr=False)
+    """Its password; the environment's GENREWATCH_MQTT_PASSWORD goes first."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's; mqtts only."""
+    cert_file: str | None = None
+    """PEM file with our certificate, for brokers that ask for one; mqtts only."""
+    key_file: str | None = None
+    """PEM file with the key of `cert_file`, if it is not in there."""
+    protocol: Protocol = "auto"
+    """`auto` tries MQTT 5 first and falls back to 3.1.1."""
+    keepalive_s: int = 30
+    """A broker that is silent for twice as long counts as lost, 5 to 3600 s."""
+    will_delay_s: int = 5
+    """With MQTT 5, how long the broker waits for us to come back before it says `offline`, 0 to 3600 s."""
+    heartbeat_s: int = 30
+    """A state is sent again at least this often, 1 to 3600 s."""
+    expire_after_s: int = 120
+    """A state older than this is worthless: the broker forgets it, we do not send it; at least 3 x heartbeat_s."""
+    votes: bool = True
+    """Whether to publish each segment's votes (chatty)."""
+    top_k: int = 3
+    """How many labels of a segment's posterior the votes topic shows, 1 to 100."""
+
+    history: bool = True
+    """Whether to deliver the history's spells, also those that an absent broker has missed."""
+    discovery: bool = True
+    """Whether to describe this node to Home Assistant."""
+    discovery_prefix: str = "homeassistant"
+    """First level or levels of Home Assistant's topics."""
+    bundles: str | None = None
+    """A directory of bundles, of which `bundle/set` may choose one by its name; without it, it may not."""
+
+    def __post_init__(self) -> None:
+        if self.url not in NO_ADDRESS:
+            parse_url(self.url)
+        for key in ("base", "discovery_prefix"):
+            for level in getattr(self, key).split("/"):
+                check_id(level, key)
+        require(5 <= self.keepalive_s <= 3600, "keepalive_s", self.keepalive_s, "5 to 3600")
+        require(0 <= self.will_delay_s <= 3600, "will_delay_s", self.will_delay_s, "0 to 3600")
+        require(1 <= self.heartbeat_s <= 3600, "heartbeat_s", self.heartbeat_s, "1 to 3600")
+        least = 3 * self.heartbeat_s
+        require(
+            self.expire_after_s >= least,
+            "expire_after_s",
+            self.expire_after_s,
+            f"at least 3 x heartbeat_s, {least}, or a state would expire while it still holds",
+        )
+        require(1 <= self.top_k <= 100, "top_k", self.top_k, "1 to 100")
+        self._check_secrets()
+
+    def _check_secrets(self) -> None:
+        files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
+        if self.url not in NO_ADDRESS and not parse_url(self.url).tls:
+            for key, path in files.items():
+                require(path is None, key, f"{path} with an mqtt:// url", "an mqtts:// url, or no such key")
+        require(not (self.key_file and not self.cert_file), "key_file", "no cert_file", "both or cert_file alone")
+        require(not (self.password is not None and self.username is None), "password", "no username", "both")
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The address to connect to; raises ConfigError while the url is none."""
+        return parse_url(self.url)
+
+    def with_environment(self, environ: Mapping[str, str]) -> "MqttConfig":
+        """This configuration with the login that `environ`, or else systemd's credentials, hold, if they do."""
+        kept = _credentials(environ.get("CREDENTIALS_DIRECTORY"))
+        username = environ.get(USERNAME_VARIABLE, kept.get(USERNAME_CREDENTIAL, self.username))
+        password = environ.get(PASSWORD_VARIABLE, kept.get(PASSWORD_CREDENTIAL, self.password))
+        if username is None and password is not None:
+            raise ConfigError(PASSWORD_VARIABLE, "no username", f"{USERNAME_VARIABLE} or mqtt.username beside it")
+        return replace(self, username=username, password=password)
+
+
+def _credentials(directory: str | None) -> dict[str, str]:
+    """What systemd hands to the service alone (`LoadCredential=mqtt_password:/etc/...`), by name."""
+    found: dict[str, str] = {}
+    for name in (USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL) if directory else ():
+        path = Path(directory or "") / name
+        try:
+            found[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise ConfigError(str(path), f"cannot be read ({wrong})", "text") from None
+    return found
+
+
+def parse_url(url: str) -> Endpoint:
+    """Splits `mqtt://HOST[:PORT]`; raises a ConfigError in which no password is repeated."""
+    if "@" in url:
+        shown = "...@" + url.rpartition("@")[2]
+        where = f"{USERNAME_VARIABLE} and {PASSWORD_VARIABLE} or in the configuration file"
+        raise ConfigError("url", f"{shown} holds a login, which every user of this machine can read", f"it in {where}")
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise ConfigError("url", f"found {url!r}", URL_FORMS)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError as wrong:  # UnicodeError is one
+        raise ConfigError("url", f"found {url} ({wrong})", URL_FORMS) from None
+    if parts.scheme not in ("mqtt", "mqtts") or not host or port == 0 or parts.path not in ("", "/") or "?" in url:
+        raise ConfigError("url", f"found {url}", URL_FORMS)
+    tls = parts.scheme == "mqtts"
+    return Endpoint(host, port if port is not None else 8883 if tls else 1883, tls)
+
+
+def check_id(value: str, key: str) -> str:
+    """A node, source or base id, returned if it may stand in a topic; raises ConfigError naming `key`."""
+    require(is_id(value), key, repr(value), ID_CHARACTERS)
+    return value
+
+
+def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
+    """What mqtts needs, or None for mqtt; raises ConfigError for a file that is absent or is no PEM."""
+    if not config.endpoint.tls:
+        return None
+    key, path = "mqtt.ca_file", config.ca_file
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+        if config.cert_file is not None:
+            key, path = "mqtt.cert_file", config.cert_file
+            context.load_cert_chain(config.cert_file, config.key_file)
+    except OSError as wrong:  # ssl.SSLError is one
+        raise ConfigError(key, f"{path} cannot be used ({wrong.strerror or wrong})", "a PEM file") from None
+    return context

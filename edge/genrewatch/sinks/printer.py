@@ -1,0 +1,95 @@
+"""Verdicts on standard output: a readable line for each change, or a JSON line for each segment."""
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TextIO
+
+from genrewatch.contract.vote import Verdict
+from genrewatch.inference.payload import result_fields, rfc3339
+from genrewatch.inference.pipeline import SegmentResult
+from genrewatch.sinks.mqtt.payload import utc_now
+from genrewatch.sinks.sink import Sink
+from genrewatch.sources.source import NowPlaying
+
+
+class ChangePrinter(Sink):
+    """`12:03:05  mic   rock        78 % of 9  confidence 0.64  majority`, when genre or reason change."""
+
+    def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
+        self._out, self._clock = out or sys.stdout, clock
+        self._last: dict[str, tuple[object, ...]] = {}
+        self._lock = threading.Lock()
+
+    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+        """See `Sink`."""
+        word = "online" if online else "offline"
+        if why:
+            self._change(source_id, (None, word), f"{word}: {why}")
+
+    def publish_stalled(self, source_id: str) -> None:
+        """See `Sink`."""
+        if self._last.get(source_id) != (None, "offline"):  # which says it, and why
+            self._change(source_id, (None, "stalled"), "(stalled)       no sound arrives, which is not silence")
+
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """See `Sink`."""
+        self._line(f"{self._time()}  {source_id:8}  playing: {playing.title or '-'}  ({playing.station or '-'})")
+
+    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+        """See `Sink`."""
+        verdict = result.verdict
+        dead_air = "  DEAD AIR" if result.dead_air else ""
+        self._change(source_id, (verdict.genre, verdict.reason, result.dead_air), describe(verdict) + dead_air)
+
+    def _change(self, source_id: str, key: tuple[object, ...], text: str) -> None:
+        if self._last.get(source_id) != key:
+            self._last[source_id] = key
+            self._line(f"{self._time()}  {source_id:8}  {text}")
+
+    def _time(self) -> str:
+        return self._clock().astimezone().strftime("%H:%M:%S")
+
+    def _line(self, text: str) -> None:
+        with self._lock:
+            print(text + "\n", end="", file=self._out, flush=True)  # in one piece, beside others
+
+
+class JsonPrinter(Sink):
+    """A JSON line for each segment, in the fields that `classify --timeline --json` prints."""
+
+    def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
+        self._out, self._clock = out or sys.stdout, clock
+        self._lock = threading.Lock()
+
+    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+        """See `Sink`."""
+        self._line({"source": source_id, "availability": "online" if online else "offline", "why": why})
+
+    def publish_stalled(self, source_id: str) -> None:
+        """See `Sink`."""
+        self._line({"source": source_id, "genre": None, "reason": "stalled"})
+
+    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+        """See `Sink`."""
+        self._line({"source": source_id, "station": playing.station, "title": playing.title})
+
+    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+        """See `Sink`."""
+        self._line({"source": source_id, **result_fields(result)})
+
+    def _line(self, record: dict[str, Any]) -> None:
+        stamped = {"ts": rfc3339(self._clock()), **record}
+        with self._lock:
+            print(json.dumps(stamped, allow_nan=False) + "\n", end="", file=self._out, flush=True)
+
+
+def describe(verdict: Verdict) -> str:
+    """A verdict in aligned words: `rock  78 % of 9  confidence 0.64  majority`."""
+    name = verdict.genre or f"({verdict.reason.replace('_', ' ')})"
+    share = f"{100 * verdict.share:3.0f} % of {verdict.segments}"
+    confidence = "confidence -   " if verdict.confidence is None else f"confidence {verdict.confidence:.2f}"
+    votes = " ".join(f"{label} {count}" for label, count in verdict.votes.items())
+    return f"{name:14}  {share:>10}  {confidence}  {verdict.reason:11}  votes: {votes}"

@@ -1,0 +1,134 @@
+"""The microphone, in a process of its own: PortAudio is imported here alone, so nothing else can hang or fall with it.
+
+    python -m genrewatch.sources.microphone.capture [--silent-s S] [-- NAME]   writes packets to standard output
+    python -m genrewatch.sources.microphone.capture --list [--rates]           prints a JSON line for each input device
+
+It never stays without a purpose: it ends with one line when the device is unplugged, when PortAudio's callback has
+ceased to come (PortAudio knows no hot-plug, so only a new process finds the device again), when its reader goes away,
+and with its parent. Ending means `os._exit`, because closing a stream whose device has gone can hang for ever.
+"""
+
+import argparse
+import json
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from genrewatch.audio.packets import header, packet
+from genrewatch.sources.microphone.input_devices import RATES, InputDevice, accepted_rates, choose, input_devices
+from genrewatch.sources.microphone.lifeline import die_with_parent
+from genrewatch.sources.microphone.recorder import Recorder
+
+SYSTEM_ROOT = "GENREWATCH_SYSTEM_ROOT"
+"""Environment: the folder that has /sys and /proc, for a machine that is only played."""
+LATENCY_S = 0.4  # buffer asked of the card: a busy box loses nothing for so long
+TICK_S = 0.5
+SILENT_S = 6.0
+BUSY = -9985  # paDeviceUnavailable
+
+Write = Callable[[bytes], object]
+
+
+def record(sounddevice: Any, device: InputDevice, write: Write, *, root: Path, silent_s: float) -> None:
+    """Copies what the device gives until `write` fails; OSError when the device has gone or fallen silent."""
+    channels = min(2, device.channels)
+    recorder, stream, rate = _opened(sounddevice, device, channels)
+    stream.start()
+    write(header(rate, channels))
+    heard = time.monotonic()
+    while True:
+        try:
+            taken = recorder.take(TICK_S)
+        except queue.Empty:
+            if not _is_there(device, root):
+                raise OSError(f"{device.name} was unplugged") from None
+            if time.monotonic() - heard > silent_s:
+                raise OSError(f"{device.name} gives no sound, for {silent_s:g} s") from None
+            continue
+        if taken is None:
+            raise OSError(f"{device.name} " + ("has stopped" if _is_there(device, root) else "was unplugged"))
+        heard = time.monotonic()
+        write(packet(*taken))
+
+
+def _opened(sounddevice: Any, device: InputDevice, channels: int) -> tuple[Recorder, Any, int]:
+    """A stream at the device's own rate or, where it is refused, at the next that is not; raises the first refusal."""
+    refusal: Exception | None = None
+    for rate in dict.fromkeys([device.rate, *RATES]):
+        recorder = Recorder(rate)
+        try:
+            stream = sounddevice.RawInputStream(
+                samplerate=rate,
+                channels=channels,
+                dtype="int16",
+                device=device.index,
+                blocksize=0,  # the card's own, so that an overflow is flagged where it was
+                latency=LATENCY_S,
+                callback=recorder.callback,
+                finished_callback=recorder.finished,
+            )
+        except sounddevice.PortAudioError as wrong:
+            refusal = refusal or wrong
+            if BUSY in wrong.args:
+                break
+        else:
+            return recorder, stream, rate
+    raise OSError(f"{device.name} cannot be opened: {_first_line(refusal)}" + _hint(refusal))
+
+
+def _is_there(device: InputDevice, root: Path) -> bool:
+    """Whether the card still exists; what is no card counts as there."""
+    return device.card is None or (root / f"sys/class/sound/card{device.card}").exists()
+
+
+def _hint(refusal: Exception | None) -> str:
+    return "; another program may hold it" if refusal and BUSY in refusal.args else ""
+
+
+def _first_line(wrong: object) -> str:
+    return (str(wrong).splitlines() or [type(wrong).__name__])[0]
+
+
+def main(arguments: list[str]) -> int:
+    """Runs as a child of genrewatch; one line on standard error and code 2 when there is nothing to record from."""
+    parser = argparse.ArgumentParser(prog="microphone")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--rates", action="store_true")
+    parser.add_argument("--silent-s", type=float, default=SILENT_S)
+    parser.add_argument("name", nargs="?", default="")
+    parsed = parser.parse_args(arguments)
+    die_with_parent()
+    root = Path(os.environ.get(SYSTEM_ROOT, "/"))
+    try:
+        import sounddevice
+
+        found = input_devices(sounddevice, root)
+        if parsed.list:
+            for device in found:
+                rates = accepted_rates(sounddevice, device) if parsed.rates and device.index is not None else ()
+                print(json.dumps(asdict(replace(device, rates=rates))), flush=True)
+        else:
+            record(sounddevice, choose(found, parsed.name), _write_all, root=root, silent_s=parsed.silent_s)
+    except BrokenPipeError:
+        return 0
+    except (OSError, ValueError) as wrong:
+        print(_first_line(wrong), file=sys.stderr, flush=True)
+        return 2
+    except Exception as wrong:  # PortAudioError, whose class exists only where the library does
+        print(f"PortAudio: {_first_line(wrong)}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+def _write_all(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
+if __name__ == "__main__":
+    os._exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""Source URIs, read strictly: `kind:target?key=value&...`; and URLs, whose own ? stays theirs: `url#key=value&...`.
+
+What kinds there are and which options each takes is in `kinds`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from genrewatch.audio.pcm import ENCODINGS, PcmFormat
+from genrewatch.contract.errors import SourceError, require
+from genrewatch.contract.vote import VoteOverrides
+
+PCM_KEYS = ("rate", "channels", "format")
+COMMON_KEYS = ("id", "name", "stall_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """A `[[source]]` table, or a `--source` on the command line."""
+
+    uri: str
+    """Where the sound comes from."""
+    id: str | None = None
+    """Name in topics, letters, digits, _ and -; default the kind, numbered when there are several."""
+    name: str | None = None
+    """Name for people, any text; default the id."""
+    stall_s: float | None = None
+    """Seconds without sound after which a live source is restarted, 0.2 to 3600; default 8."""
+    vote: VoteOverrides = VoteOverrides()
+    """How this source's segments become a verdict, where that differs from `[vote]`."""
+
+    def __post_init__(self) -> None:
+        check_stall(self.stall_s, "stall_s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uri:
+    """A source URI taken apart."""
+
+    text: str
+    """For messages; without its password."""
+    kind: str
+    target: str
+    """A URL whole, or what follows the colon."""
+    options: dict[str, str]
+
+    def choice(self, key: str, *choices: str) -> str:
+        """The value of an option, the first choice when it is absent."""
+        value = self.options.get(key, choices[0])
+        if value not in choices:
+            raise SourceError(self.text, f"{key}={value}", f"{key}=" + " or ".join(choices))
+        return value
+
+    def integer(self, key: str, default: int) -> int:
+        """The value of an option that is a whole number."""
+        value = self.options.get(key, str(default))
+        if not value.isdecimal():
+            raise SourceError(self.text, f"{key}={value}", f"{key}=NUMBER")
+        return int(value)
+
+    def seconds(self, key: str) -> float | None:
+        """The value of an option that is a duration; None when it is absent."""
+        if key not in self.options:
+            return None
+        try:
+            value = float(self.options[key])
+        except ValueError:
+            raise SourceError(self.text, f"{key}={self.options[key]}", f"{key}=SECONDS") from None
+        check_stall(value, f"{self.text}: {key}")
+        return value
+
+    def pcm(self) -> PcmFormat | None:
+        """The raw format that the options describe; None, for a WAV header, when there are none."""
+        if not any(key in self.options for key in PCM_KEYS):
+            return None
+        if "rate" not in self.options:
+            raise SourceError(self.text, "raw PCM without its rate", "?rate=SAMPLES_PER_SECOND")
+        encoding = self.choice("format", *ENCODINGS)
+        return PcmFormat(
+            rate=self.integer("rate", 0),
+            channels=self.integer("channels", 1),
+            encoding=next(known for known in ENCODINGS if known == encoding),
+        )
+
+
+def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) -> Uri:
+    """Takes a URI apart; SourceError on a kind or option that is not in `options_of`, with the `forms` there are."""
+    kind, colon, rest = text.partition(":")
+    if kind not in options_of or (not colon and kind != "auto"):
+        raise SourceError(redacted(text), "not a source", forms)
+    known = {*options_of[kind], *COMMON_KEYS}
+    is_url = rest.startswith("//")
+    target, mark, query = rest.rpartition("#" if is_url else "?")
+    pairs = parse_qsl(query, keep_blank_values=True) if mark else []
+    if not pairs or (kind in ("cmd", "file", "fifo") and not all(key in known for key, _ in pairs)):
+        target, pairs = rest, []  # a ? that belongs to the command or the file name
+    for key, _ in pairs:
+        if key not in known:
+            raise SourceError(redacted(text), f"unknown option {key}", " or ".join(sorted(known)))
+    return Uri(text=redacted(text), kind=kind, target=f"{kind}:{target}" if is_url else target, options=dict(pairs))
+
+
+def redacted(text: str) -> str:
+    """A URI fit to be logged: a URL without user, password and the values in its query, which may be tokens."""
+    if "://" in text and not text.startswith(("cmd:", "file:")):
+        text = re.sub(r"(?<=[?&])([^=&#]*)=[^&#]*", r"\1=...", text)
+    try:
+        parts = urlsplit(text)
+        if "@" not in parts.netloc:
+            return text
+    except ValueError:
+        return text.partition("://")[0] + "://..."
+    return text.replace(f"//{parts.netloc}", "//...@" + parts.netloc.rpartition("@")[2], 1)
+
+
+def check_stall(value: float | None, where: str) -> None:
+    """Raises ConfigError for a stall time that cannot be kept."""
+    require(value is None or 0.2 <= value <= 3600, where, value, "0.2 to 3600")

@@ -1,0 +1,1 @@
+"""Long drills of the history: kills, a fleet of nodes, broker outages and a soak."""

@@ -1,0 +1,8 @@
+"""`python -m genrewatch_export` is `genrewatch-export`."""
+
+import sys
+
+from genrewatch_export.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""TFLite models one after another as one model: the output of each is the input of the next, nothing is converted anew.
+
+    samples -> [front end, float32] -> quantize -> [the bundle's network, int8] -> dequantize -> [softmax, float32]
+
+Operators, tensors and weights are copied as they are, so what is inside computes what it computed alone. A QUANTIZE or
+DEQUANTIZE operator is put in where a float32 tensor meets an int8 one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from genrewatch.contract.errors import DataError
+
+
+def chain(models: Sequence[bytes], *, description: str) -> bytes:
+    """Models of one subgraph, one input and one output each, of fitting shapes -> the model of all of them."""
+    import flatbuffers
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    whole = _read(models[0], schema)
+    for model in models[1:]:
+        _append(whole, _read(model, schema), schema)
+    whole.description, whole.signatureDefs, whole.metadata = description, [], []
+    builder = flatbuffers.Builder(1_000_000)
+    builder.Finish(whole.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _read(model: bytes, schema: Any) -> Any:
+    found = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
+    graphs = found.subgraphs
+    if len(graphs) != 1 or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
+        raise DataError("model", f"{len(graphs)} subgraphs", "one, with one input and one output")
+    return found
+
+
+def _append(whole: Any, model: Any, schema: Any) -> None:
+    """Puts `model` behind `whole`, every index moved to where its thing now is."""
+    graph, more = whole.subgraphs[0], model.subgraphs[0]
+    buffers, tensors, codes = len(whole.buffers), len(graph.tensors), len(whole.operatorCodes)
+    whole.buffers += model.buffers
+    whole.operatorCodes += model.operatorCodes
+    for tensor in more.tensors:
+        tensor.buffer += buffers
+        graph.tensors.append(tensor)
+    _join(whole, int(graph.outputs[0]), tensors + int(more.inputs[0]), schema)
+    for operator in more.operators:
+        operator.opcodeIndex += codes
+        operator.inputs = [i + tensors if i >= 0 else i for i in operator.inputs]  # -1 is an input that is left out
+        operator.outputs = [i + tensors for i in operator.outputs]
+        operator.intermediates = [i + tensors for i in operator.intermediates or []]
+        graph.operators.append(operator)
+    graph.outputs = [tensors + int(more.outputs[0])]
+
+
+def _join(whole: Any, output: int, following: int, schema: Any) -> None:
+    """An operator that makes the tensor `following` of the tensor `output`."""
+    graph = whole.subgraphs[0]
+    types = graph.tensors[output].type, graph.tensors[following].type
+    float32, int8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
+    operators = {
+        (float32, int8): (schema.BuiltinOperator.QUANTIZE, None, None),
+        (int8, float32): (schema.BuiltinOperator.DEQUANTIZE, None, None),
+        (float32, float32): (
+            schema.BuiltinOperator.RESHAPE,
+            schema.BuiltinOptions.ReshapeOptions,
+            schema.ReshapeOptionsT(),
+        ),
+    }
+    code, kind, options = operators[types]
+    shapes = [list(graph.tensors[i].shape) for i in (output, following)]
+    if shapes[0] != shapes[1]:
+        raise DataError("model", f"an output {shapes[0]} before an input {shapes[1]}", "one shape")
+    if options is not None:
+        options.newShape = shapes[1]
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(whole.operatorCodes)
+    operator.inputs, operator.outputs = [output], [following]
+    if kind is not None:
+        operator.builtinOptionsType, operator.builtinOptions = kind, options
+    added = schema.OperatorCodeT()
+    added.builtinCode = code
+    added.deprecatedBuiltinCode = min(code, 127)
+    added.version = 1
+    whole.operatorCodes = [*whole.operatorCodes, added]
+    graph.operators.append(operator)

@@ -1,0 +1,168 @@
+"""The forms of a network side by side on held-out clips, all through the device's own classifier.
+
+float32    as it was trained
+dynamic    int8 weights, float32 arithmetic ("dynamic range")
+int8       what a bundle holds: int8 weights and activations
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from genrewatch.contract.bundle import Threshold
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
+from genrewatch_trainer.run import HeldOutClip, Run
+from genrewatch_trainer.training.feed import clip_segments
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+FLOAT32, DYNAMIC, INT8 = "float32", "dynamic", "int8"
+ACCURACIES = (0.9, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Beyond these an int8 network is not written."""
+
+    accuracy_drop: float = 0.005
+    """Loss of clip accuracy by mean posterior, fraction; one clip is always allowed, as less cannot be seen."""
+    posterior_error: float = 0.05
+    """Mean absolute difference of a probability."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """One form of a network, measured."""
+
+    figures: dict[str, float | int]
+    """Of `genrewatch_trainer.evaluation.metrics.clip_metrics`."""
+    n_bytes: int
+    """Size of the TFLite file."""
+    ms: float
+    """CPU time of a segment on the machine that exported, one thread, median."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What quantization cost."""
+
+    part: str
+    """Part of the split that it was measured on."""
+    forms: dict[str, Form]
+    """By name, float32 first."""
+    accuracy_drop: float
+    """Clip accuracy by mean posterior of float32 less that of int8."""
+    posterior_error: float
+    """Mean absolute difference of their probabilities."""
+
+    def as_metrics(self) -> dict[str, Any]:
+        """As a manifest says it."""
+        forms = {name: form.figures | {"bytes": form.n_bytes, "ms": form.ms} for name, form in self.forms.items()}
+        rest = {key: value for key, value in asdict(self).items() if key != "forms"}
+        return {"part": self.part} | forms | rest
+
+    def table(self) -> list[str]:
+        """A line a form."""
+        lines = [f"{'':8}  clip mean  clip vote  segment        kB  ms a segment"]
+        for name, form in self.forms.items():
+            shares = [
+                form.figures[f"{key}"] for key in ("clip_accuracy_mean", "clip_accuracy_vote", "segment_accuracy")
+            ]
+            mean, vote, segment = (f"{share:.1%}" for share in shares)
+            lines.append(f"{name:8}  {mean:>9}  {vote:>9}  {segment:>7}  {form.n_bytes / 1000:8.1f}  {form.ms:12.3f}")
+        return lines
+
+
+def clip_logits(classifier: Classifier, clips: Sequence[HeldOutClip], run: Run) -> list[Logits]:
+    """(n_segments, n_labels) logits of each clip, segments as the run's recipe cuts them."""
+    front_end = FrontEnd(run.front_end)
+    logits = []
+    for clip in clips:
+        segments = clip_segments(clip.power_db, front_end, run.recipe.segment_hop_frames)
+        logits.append(np.stack([classifier.logits(segment) for segment in segments]))
+    return logits
+
+
+def fit_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
+    """The temperature that minimises the negative log-likelihood (Guo et al. 2017), searched over 0.05 to 20."""
+
+    def loss(log_temperature: float) -> float:
+        posterior = softmax(logits / np.float32(np.exp(log_temperature)))
+        return float(-np.log(np.maximum(posterior[np.arange(len(truth)), truth], 1e-12)).mean())
+
+    low, high = np.log(0.05), np.log(20.0)
+    for _ in range(60):  # the loss has one minimum: each step keeps two thirds of the interval
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return round(float(np.exp((low + high) / 2)), 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What makes a probability of a logit, and what such a probability is good for."""
+
+    temperature: float
+    thresholds: tuple[Threshold, ...]
+    sharpness: float = 1.0
+    """Of the mean posterior in a verdict's confidence."""
+
+
+NOT_CALIBRATED = Calibration(temperature=1.0, thresholds=())
+
+
+def calibrate(classifier: Classifier, run: Run, part: str) -> Calibration:
+    """Temperature, then sharpness and thresholds, of a classifier on a held-out part of its own run."""
+    clips = run.held_out(part)
+    logits = clip_logits(classifier, clips, run)
+    truth = _truth(clips, run)
+    temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
+    posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
+    sharpness = fit_sharpness(posteriors, truth)
+    found = thresholds(posteriors, truth, ACCURACIES, sharpness)
+    return Calibration(temperature=temperature, thresholds=found, sharpness=sharpness)
+
+
+def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration) -> Comparison:
+    """The forms of a network on a held-out part, of one calibration; float32 and int8 are among them."""
+    temperature = calibration.temperature
+    clips = run.held_out(part)
+    truth = _truth(clips, run)
+    forms: dict[str, Form] = {}
+    posteriors: dict[str, list[NDArray[np.float32]]] = {}
+    for name, content in models.items():
+        classifier = Classifier(content)
+        posteriors[name] = [softmax(clip / np.float32(temperature)) for clip in clip_logits(classifier, clips, run)]
+        figures = clip_metrics(posteriors[name], truth, calibration.sharpness)
+        forms[name] = Form(figures=figures, n_bytes=len(content), ms=_ms(classifier, run.representative()))
+    drop = forms[FLOAT32].figures["clip_accuracy_mean"] - forms[INT8].figures["clip_accuracy_mean"]
+    difference = np.abs(np.concatenate(posteriors[FLOAT32]) - np.concatenate(posteriors[INT8]))
+    return Comparison(part=part, forms=forms, accuracy_drop=float(drop), posterior_error=float(difference.mean()))
+
+
+def check_limits(comparison: Comparison, limits: Limits, where: str) -> None:
+    """DataError when quantization cost more than the limits allow."""
+    one_clip = 1 / comparison.forms[INT8].figures["n_clips"] + 1e-9
+    allowed = {"accuracy_drop": max(limits.accuracy_drop, one_clip), "posterior_error": limits.posterior_error}
+    for name, limit in allowed.items():
+        found = getattr(comparison, name)
+        if not found <= limit:
+            remedy = f"at most {limit:.4g}; --float-layers N keeps the N layers that cost most in float32"
+            raise DataError(f"{where}: {name}", f"int8 differs from float by {found:.4f}", remedy)
+
+
+def _truth(clips: Sequence[HeldOutClip], run: Run) -> list[int]:
+    return [run.labels.index(clip.label) for clip in clips]
+
+
+def _ms(classifier: Classifier, segments: NDArray[np.float32]) -> float:
+    times = []
+    for segment in segments:
+        start = time.process_time()
+        classifier.logits(segment)
+        times.append(time.process_time() - start)
+    return round(1000 * float(np.median(times)), 3)

@@ -1,0 +1,121 @@
+"""Keras model to TFLite: float32, dynamic range, int8 with int8 in and out. Always through TensorFlow.
+
+Input   (1, segment_frames, n_mels, 1)   [0, 1], for int8 quantized
+Output  (1, n_labels)                    logits, for int8 quantized
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+from genrewatch.contract.errors import ConfigError
+from genrewatch_trainer.run import Run
+from numpy.typing import NDArray
+
+
+def load_model(run: Run, *, last: bool = False) -> Any:
+    """The run's Keras model, see `Run.model`; ConfigError when Keras runs on a backend that cannot export to TFLite."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            "KERAS_BACKEND", f"found {keras.backend.backend()}", "tensorflow: export always goes through it"
+        )
+    return run.model(last=last)
+
+
+def to_float(model: Any, run: Run) -> bytes:
+    """The network as it was trained, in float32."""
+    return _convert(_converter(model, run))
+
+
+def to_dynamic(model: Any, run: Run) -> bytes:
+    """The network with int8 weights and float32 input, output and arithmetic ("dynamic range")."""
+    import tensorflow as tf
+
+    converter = _converter(model, run)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _convert(converter)
+
+
+def to_int8(model: Any, run: Run) -> bytes:
+    """The network with int8 weights, activations, input and output, ranges set by the run's representative segments."""
+    return _convert(int8_converter(model, run))
+
+
+def int8_converter(model: Any, run: Run) -> Any:
+    """What `to_int8` converts with."""
+    import tensorflow as tf
+
+    segments = run.representative()
+    converter = _converter(model, run)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _one_by_one(segments)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter
+
+
+def convert_function(function: Callable[[Any], Any], shape: tuple[int, ...]) -> bytes:
+    """A TensorFlow function of one float32 tensor as float32 TFLite, in built-in operators alone."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.function = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    concrete = holder.function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return _convert(converter)
+
+
+def _converter(model: Any, run: Run) -> Any:
+    """A converter of the model with a batch of 1 and its weights as constants."""
+    import keras
+    import tensorflow as tf
+
+    segment = keras.Input((run.front_end.segment_frames, run.front_end.n_mels, 1), batch_size=1)
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(segment, model(segment, training=False)))
+
+
+def _convert(converter: Any) -> bytes:
+    with captured_output() as said:
+        try:
+            content: bytes = converter.convert()
+        except Exception:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+    return content
+
+
+@contextmanager
+def captured_output() -> Iterator[IO[bytes]]:
+    """The converter writes pages to both outputs, some of it from C++; they are shown only when it fails."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for number in kept:
+                os.dup2(said.fileno(), number)
+            yield said
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, original in kept.items():
+                os.dup2(original, number)
+                os.close(original)
+
+
+def _one_by_one(segments: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    for segment in segments:
+        yield [segment[None, :, :, None]]

@@ -1,0 +1,98 @@
+"""TFLite metadata: what goes in and out, for Android's and other tools, and the labels as a file inside the model's.
+
+Two parts, as the format wants them (metadata_schema.fbs, "M001"): a flatbuffer in the model's buffer TFLITE_METADATA,
+and a zip archive behind the model's last byte, which any unzip program reads.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genrewatch.contract.errors import DataError
+
+LABELS = "labels.txt"
+_NAME, _IDENTIFIER, _AXIS_LABELS = "TFLITE_METADATA", b"M001", 2
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the metadata says."""
+
+    name: str
+    version: str
+    text: str
+    input_name: str
+    input_text: str
+    output_name: str
+    output_text: str
+    labels: tuple[str, ...]
+    """In the order of the output."""
+
+
+def with_metadata(model: bytes, said: Description) -> bytes:
+    """The model with its description and its labels."""
+    import flatbuffers
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    found = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(_pack(said))
+    entry.name, entry.buffer = _NAME, len(found.buffers)
+    found.buffers.append(buffer)
+    found.metadata = [*(found.metadata or []), entry]
+    builder = flatbuffers.Builder(len(model) + 10_000)
+    builder.Finish(found.Pack(builder), b"TFL3")
+    return bytes(builder.Output()) + _archive({LABELS: "".join(f"{label}\n" for label in said.labels)})
+
+
+def labels_of(path: Path) -> tuple[str, ...]:
+    """The labels inside a model's file; raises DataError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(archive.read(LABELS).decode().splitlines())
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as wrong:
+        raise DataError(str(path), f"no {LABELS} inside ({wrong})", "a model of genrewatch-export") from None
+
+
+def _archive(files: dict[str, str]) -> bytes:
+    """A zip of the files, the same bytes each time."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), text)
+    return out.getvalue()
+
+
+def _pack(said: Description) -> bytes:
+    """ModelMetadata as a flatbuffer; the numbers are the places of the fields in their tables."""
+    import flatbuffers
+
+    b = flatbuffers.Builder(1024)
+
+    def table(n_fields: int, fields: dict[int, int], *, small: dict[int, int] | None = None) -> int:
+        b.StartObject(n_fields)
+        for place, offset in fields.items():
+            b.PrependUOffsetTRelativeSlot(place, offset, 0)
+        for place, value in (small or {}).items():
+            b.PrependInt8Slot(place, value, 0)
+        return int(b.EndObject())
+
+    def vector(*offsets: int) -> int:
+        b.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            b.PrependUOffsetTRelative(offset)
+        return int(b.EndVector())
+
+    def text(value: str) -> Any:
+        return b.CreateString(value)
+
+    labels = table(3, {0: text(LABELS), 1: text("the labels of the output, a line each")}, small={2: _AXIS_LABELS})
+    into = table(7, {0: text(said.input_name), 1: text(said.input_text)})
+    out = table(7, {0: text(said.output_name), 1: text(said.output_text), 6: vector(labels)})
+    graph = table(5, {2: vector(into), 3: vector(out)})
+    parts = {0: text(said.name), 1: text(said.text), 2: text(said.version), 3: vector(graph), 7: text("1.0.0")}
+    b.Finish(table(8, parts), _IDENTIFIER)
+    return bytes(b.Output())

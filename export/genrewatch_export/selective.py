@@ -1,0 +1,87 @@
+"""Int8 with some layers left in float32: the remedy where quantization costs too much.
+
+Which layers cost most is measured and not guessed: the network is quantized once for each layer with that layer alone
+left in float32, and the layers are ranked by how much nearer its probabilities come to the float32 network's.
+Such a network takes and gives float32; it is as large as before but for the layers that are left.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from genrewatch.contract.errors import ConfigError
+from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch_trainer.run import Run
+
+from genrewatch_export.convert import captured_output, int8_converter, to_float
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+SEGMENTS = 64
+
+
+def to_selective_int8(model: Any, run: Run, n_float: int, most_bytes: int = 0) -> tuple[bytes, tuple[str, ...]]:
+    """The network with its `n_float` costliest layers in float32, and the numbers of those layers, as `3 conv_2d`.
+
+    With `most_bytes` a layer with which the network would be larger is passed over, so that it may be fewer. Raises
+    ConfigError for a number of layers that cannot be, and where none is small enough.
+    """
+    converter = int8_converter(model, run)
+    layers = _layers(converter, run)
+    if not 1 <= n_float < len(layers):
+        raise ConfigError("--float-layers", f"found {n_float}", f"1 to {len(layers) - 1}")
+    wanted = _probabilities(to_float(model, run), run)
+    costs = []
+    for tensor in layers.values():
+        found = _probabilities(_leaving(converter, run, [tensor]), run)
+        costs.append(float(np.abs(found - wanted).mean()))
+    kept: list[str] = []
+    content, sizes = b"", []
+    for name in (list(layers)[i] for i in np.argsort(costs, kind="stable")):
+        larger = _leaving(converter, run, [layers[other] for other in (*kept, name)])
+        sizes.append(len(larger))
+        if not most_bytes or len(larger) <= most_bytes:
+            kept, content = [*kept, name], larger
+        if len(kept) == n_float:
+            break
+    if not kept:
+        raise ConfigError("--max-kb", f"found {most_bytes / 1000:g}", f"at least {min(sizes) / 1000:.1f}")
+    return content, tuple(sorted(kept))
+
+
+def _layers(converter: Any, run: Run) -> dict[str, str]:
+    """The layers with weights, counted from 1 in the order of the network -> the tensor that each one writes."""
+    import tensorflow as tf
+
+    with captured_output():
+        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=lambda: _few(run))
+        debugger.run()
+    table = io.StringIO()
+    debugger.layer_statistics_dump(table)
+    rows = csv.DictReader(io.StringIO(table.getvalue()))
+    weighted = [(row["op_name"], row["tensor_name"]) for row in rows if row["op_name"] in WEIGHTED]
+    return {f"{i} {operator.lower()}": tensor for i, (operator, tensor) in enumerate(weighted, start=1)}
+
+
+def _leaving(converter: Any, run: Run, tensors: Sequence[str]) -> bytes:
+    """The network in int8 but for the operators that write `tensors`."""
+    import tensorflow as tf
+
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(tensors))
+    with captured_output():
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=lambda: _few(run), debug_options=options
+        )
+        content: bytes = debugger.get_nondebug_quantized_model()
+    return content
+
+
+def _few(run: Run) -> Any:
+    for segment in run.representative()[:SEGMENTS]:
+        yield [segment[None, :, :, None]]
+
+
+def _probabilities(content: bytes, run: Run) -> Any:
+    classifier = Classifier(content)
+    return softmax(np.stack([classifier.logits(segment) for segment in run.representative()]))

@@ -1,0 +1,69 @@
+"""A source that a thread listens to, and what it said meanwhile; a test waits for conditions, with a long deadline."""
+
+import threading
+import time
+from typing import Any
+
+from genrewatch.sources.kinds import open_sources
+from genrewatch.sources.source import Source
+from genrewatch.sources.uri import SourceConfig
+
+LONGEST_S = 60.0
+
+
+class Events:
+    """What a source says, in order; a test can wait for it."""
+
+    def __init__(self):
+        self.said, self.playing, self._new = [], [], threading.Condition()
+
+    def source_online(self, source_id, why):
+        self._say("online")
+
+    def source_offline(self, source_id, why):
+        self._say(f"offline: {why}")
+
+    def source_playing(self, source_id, playing):
+        self.playing.append((playing.station, playing.title))
+
+    def _say(self, text):
+        with self._new:
+            self.said.append(text)
+            self._new.notify_all()
+
+    def wait(self, count, longest_s=LONGEST_S):
+        with self._new:
+            assert self._new.wait_for(lambda: len(self.said) >= count, longest_s), self.said
+            return self.said[:count]
+
+
+class Running:
+    """A source whose blocks a thread takes."""
+
+    def __init__(self, source):
+        self.source, self.events, self.blocks = source, Events(), []
+        self._thread = threading.Thread(target=self._take, daemon=True)
+
+    def _take(self):
+        for block in self.source.blocks(self.events):
+            self.blocks.append(block)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.source.close()
+        self._thread.join(10)
+
+    def until(self, condition, longest_s=LONGEST_S):
+        deadline = time.monotonic() + longest_s
+        while not condition():
+            assert time.monotonic() < deadline, "in vain"
+            time.sleep(0.02)
+
+
+def opened(uri: str, **more: Any) -> Source:
+    """The source of a URI."""
+    (source,) = open_sources([SourceConfig(uri=uri, **more)])
+    return source

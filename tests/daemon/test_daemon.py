@@ -1,0 +1,122 @@
+"""What the daemon knows of its sources, whatever becomes of them."""
+
+import threading
+import time
+
+import numpy as np
+from genrewatch.audio.level import LevelConfig
+from genrewatch.audio.pcm import Block
+from genrewatch.daemon import daemon
+from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.daemon.daemon import Daemon, Input
+from genrewatch.inference.pipeline import open_listener
+from genrewatch.sinks.sink import Sink
+from genrewatch.sources.source import SourceCounts
+
+
+class Gappy:
+    """Half-second lives, two seconds lost before each."""
+
+    id = "gappy"
+    counts = SourceCounts()
+
+    def blocks(self, events):
+        for _ in range(10):
+            yield Block(samples=np.ones(4000, np.float32), sample_rate=8000, lost=16_000)
+
+    def waiting_s(self):
+        return 0.0
+
+    def close(self): ...
+
+
+class Full(Sink):
+    """A sink whose disk is full."""
+
+    def publish_online(self, *said):
+        raise OSError(28, "No space left on device")
+
+    publish_stalled = publish_playing = publish_result = publish_health = publish_online
+
+
+class Kept(Sink):
+    """A sink that remembers."""
+
+    def __init__(self):
+        self.online, self.health, self.off = [], [], []
+
+    def publish_online(self, source_id, online, why):
+        self.online.append((online, why))
+
+    def publish_off(self, source_id, off):
+        self.off.append(off)
+
+    def publish_health(self, health):
+        self.health.append(health)
+
+
+def run(*sinks):
+    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    return Daemon([Input(source=Gappy(), listener=listener, name="gappy")], sinks, health_s=60, heartbeat_s=30).run()
+
+
+def test_lost_sound_is_counted_though_no_segment_ever_completes():
+    kept = Kept()
+    assert run(kept) == 0
+    said = kept.health[-1]["sources"]["gappy"]
+    assert (said["online"], said["segments"], said["heard_s"], said["lost_s"]) == (False, 0, 5.0, 20.0)
+
+
+def test_a_sink_that_fails_is_given_up_and_the_others_go_on(caplog):
+    kept = Kept()
+    assert run(Full(), kept) == 0
+    assert kept.online[-1] == (False, "ended")
+    assert [record.message for record in caplog.records] == ["Full is given up: No space left on device"]
+
+
+class Stubborn:
+    """A source whose last read takes as long as a test wants."""
+
+    def __init__(self):
+        self.id, self.counts, self.closed, self.ending = "slow", SourceCounts(), threading.Event(), threading.Event()
+
+    def blocks(self, events):
+        while not self.closed.wait(0.01):
+            yield Block(samples=np.ones(800, np.float32), sample_rate=8000)
+        self.ending.wait(60)
+
+    def waiting_s(self):
+        return 0.0
+
+    def close(self):
+        self.closed.set()
+
+
+def test_a_source_that_has_not_ended_yet_stays_off_and_does_not_end_the_daemon(monkeypatch):
+    monkeypatch.setattr(daemon, "CLOSE_S", 0.1)
+    source, kept = Stubborn(), Kept()
+    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    heard = Input(source=source, listener=listener, name="slow", reopen=Stubborn)
+    running = Daemon([heard], [kept], health_s=60, heartbeat_s=0.05)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    running.set_listening("slow", False)
+    running.set_listening("slow", True)
+    until(lambda: kept.off == [False, True, True])
+    source.ending.set()
+    until(lambda: kept.online == [(False, "switched off")])
+    assert thread.is_alive()
+    until(lambda: not running._heard["slow"].thread.is_alive())
+    running.set_listening("slow", True)
+    until(lambda: kept.off[-1] is False)
+    running._heard["slow"].source.ending.set()
+    running.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.01)

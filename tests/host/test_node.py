@@ -1,0 +1,42 @@
+"""The node's id is made once, kept through a power cut, and never a reason not to start."""
+
+import pytest
+from genrewatch.contract.errors import ConfigError
+from genrewatch.host import node
+from genrewatch.host.node import held_node_id, node_id
+
+
+def test_the_id_is_made_once_and_kept(tmp_path):
+    made = node_id(tmp_path / "state")
+    assert made.startswith("gw-")
+    assert node_id(tmp_path / "state") == made
+    assert node_id(tmp_path / "another") != made
+
+
+@pytest.mark.parametrize("contents", [b"", b"\0" * 12, b"\xff\xfe", b"a/b"])
+def test_what_a_power_cut_left_is_replaced_by_a_new_id_that_is_kept(tmp_path, contents):
+    (tmp_path / "node_id").write_bytes(contents)
+    made = node_id(tmp_path)
+    assert made.startswith("gw-")
+    assert node_id(tmp_path) == made
+
+
+def test_where_nothing_can_be_kept_the_id_is_that_of_the_machine(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "machine-id").write_text("0123456789abcdef")
+    monkeypatch.setattr(node, "MACHINE_ID", tmp_path / "machine-id")
+    made = node_id(tmp_path / "file" / "state")
+    assert made.startswith("gw-")
+    assert node_id(tmp_path / "file" / "state") == made
+    (tmp_path / "machine-id").write_text("another")
+    assert node_id(tmp_path / "file" / "state") != made
+
+
+def test_an_id_is_held_by_one_daemon_at_a_time(tmp_path):
+    held = held_node_id(tmp_path)
+    name = held.__enter__()
+    with pytest.raises(ConfigError, match=f"another genrewatch listens as {name}"), held_node_id(tmp_path):
+        pass
+    held.__exit__(None, None, None)
+    with held_node_id(tmp_path) as again:
+        assert again == name

@@ -1,0 +1,140 @@
+"""`auto` finds the broker on this machine, or starts one that any client can use, or says what to do."""
+
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt.broker import answers, open_broker, try_broker
+from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
+
+from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, wait_until_closed
+from tests.sinks.mqtt_rig import MODEL, QUICK, ROCK
+
+
+def test_a_url_passes_through_unasked() -> None:
+    with open_broker("mqtt://nowhere.invalid:2000") as broker:
+        assert broker.url == "mqtt://nowhere.invalid:2000"
+        assert broker.apply(MqttConfig(protocol="5")) == MqttConfig(url=broker.url, protocol="5")
+        assert broker.watch("genrewatch", "box") == "mosquitto_sub -h nowhere.invalid -p 2000 -t 'genrewatch/box/#' -v"
+
+
+def test_a_url_with_a_login_is_refused() -> None:
+    with pytest.raises(ConfigError, match="holds a login"), open_broker("mqtt://a:b@c"):
+        pass
+
+
+def test_auto_takes_the_broker_that_answers(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as mosquitto, open_broker("auto", port=mosquitto.port) as broker:
+        assert broker.url == f"mqtt://localhost:{mosquitto.port}"
+        assert "answers on localhost" in broker.sentence
+
+
+def test_a_broker_that_refuses_us_does_not_count_as_answering(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, lines=["allow_anonymous false"]) as mosquitto:
+        assert not answers("localhost", mosquitto.port)
+        with open_broker("auto", port=mosquitto.port) as broker:
+            assert broker.url.startswith("mqtt://127.0.0.1:")
+            assert broker.url != f"mqtt://127.0.0.1:{mosquitto.port}"
+            assert "embedded" in broker.sentence
+
+
+def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    port = free_port()
+    with open_broker("auto", port=port) as broker:
+        assert broker.url == f"mqtt://127.0.0.1:{port}"
+        sink = MqttSink(broker.apply(MqttConfig(discovery=False)), "box", MODEL, backoff=QUICK)
+        with Watcher(port, v5=False) as watcher:
+            sink.start()
+            sink.publish_online("mic", True, "opened")
+            sink.publish_result("mic", ROCK)
+            assert json.loads(watcher.next("mic/state").payload)["genre"] == "rock"
+        command = [
+            mosquitto_program("mosquitto_sub"),
+            "-p",
+            str(port),
+            "-t",
+            "genrewatch/#",
+            "-F",
+            "%r %t %p",
+            "-C",
+            "2",
+        ]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.splitlines()
+        assert sorted(lines) == ["1 genrewatch/box/mic/availability online", "1 genrewatch/box/status online"]
+        sink.close()
+        assert answers("127.0.0.1", port)
+    assert not answers("127.0.0.1", port)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_3_1_1_broker_found_on_localhost_is_served_though_it_says_nothing_to_mqtt_5() -> None:
+    port = free_port()
+    with open_broker("auto", port=port), open_broker("auto", port=port) as found:
+        assert found.protocol == "auto"
+        sink = MqttSink(found.apply(MqttConfig(discovery=False)), "box", MODEL, backoff=QUICK)
+        with Watcher(port, v5=False) as watcher:
+            sink.start()
+            assert watcher.next("box/status", timeout_s=15).payload == "online"
+        sink.close()
+
+
+def test_the_embedded_broker_ends_when_its_parent_is_killed() -> None:
+    port = free_port()
+    parent = f"""
+import sys
+from genrewatch.sinks.mqtt.broker import open_broker
+with open_broker("auto", port={port}):
+    print(1, flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        assert answers("127.0.0.1", port)
+        process.kill()
+        process.wait()
+    wait_until_closed(port)
+
+
+def test_without_amqtt_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with (
+        pytest.raises(ConfigError, match=r"pip install genrewatch\[demo\].*--mqtt none"),
+        open_broker("auto", port=free_port()),
+    ):
+        pass
+
+
+def test_the_probe_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert not answers("localhost", free_port())
+    assert caplog.records == []
+
+
+def test_trying_a_broker_says_its_version_and_leaves_the_running_daemon_alone(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as mosquitto, Watcher(mosquitto.port) as watcher:
+        sink = MqttSink(MqttConfig(url=mosquitto.url, discovery=False), "box", MODEL, backoff=QUICK)
+        sink.start()
+        assert watcher.next("box/status").payload == "online"
+        assert try_broker(MqttConfig(url=mosquitto.url)) == f"{mosquitto.url} lets us in, MQTT 5"
+        assert watcher.settled() == []
+        sink.close()
+
+
+def test_trying_a_broker_that_is_absent_or_refuses_us_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no broker answers at mqtt://127\.0\.0\.1"):
+        try_broker(MqttConfig(url=f"mqtt://127.0.0.1:{free_port()}"))
+    with (
+        Mosquitto(tmp_path, lines=["allow_anonymous false"]) as mosquitto,
+        pytest.raises(ConfigError, match=r"the broker refuses the login at .* \(not authorized\)"),
+    ):
+        try_broker(MqttConfig(url=mosquitto.url))

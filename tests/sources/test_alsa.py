@@ -1,0 +1,58 @@
+"""`alsa:` records through arecord, a stand-in here: what it says of overruns is counted, what it complains is shown."""
+
+import pytest
+from genrewatch.contract.errors import SourceError
+
+from tests.daemon.listening import Events, Running, opened
+
+SOUND = "head -c 96000 /dev/zero; sleep 0.3"
+
+
+@pytest.fixture
+def arecord(monkeypatch, tmp_path):
+    """`arecord("SHELL SCRIPT")` puts one on the PATH that notes its arguments."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def write(script: str) -> None:
+        path = tmp_path / "arecord"
+        path.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n{script}\n')
+        path.chmod(0o755)
+
+    return write
+
+
+def test_the_card_is_recorded_at_the_rate_and_with_the_channels_that_are_asked(arecord, tmp_path):
+    arecord(f"{SOUND}; sleep 600")
+    with Running(opened("alsa:hw:CARD=Yeti,DEV=0?rate=44100&channels=2")) as running:
+        running.until(lambda: sum(len(block.samples) for block in running.blocks) == 24_000)
+    assert running.blocks[0].sample_rate == 44_100
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert arguments == ["-q", "-D", "hw:CARD=Yeti,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", "44100", "-c", "2"]
+
+
+def test_an_overrun_is_counted_in_the_stream_and_by_its_cause(arecord):
+    arecord(f"{SOUND}; echo 'overrun!!! (at least 250.000 ms long)' >&2; sleep 0.5; {SOUND}; sleep 600")
+    with Running(opened("alsa:default")) as running:
+        running.until(lambda: sum(len(block.samples) for block in running.blocks) == 96_000)
+    assert [block.lost for block in running.blocks if block.lost] == [12_000]
+    assert running.source.counts.lost_s == {"overflow": 0.25}
+
+
+def test_a_card_that_runs_at_another_rate_than_was_asked_is_not_heard_at_the_wrong_one(arecord):
+    arecord(f"echo 'Warning: rate is not accurate (requested = 48000Hz, got = 44100Hz)' >&2; sleep 0.3; {SOUND}")
+    with pytest.raises(SourceError, match=r"the card runs at 44100 Hz, expected \?rate=44100$"):
+        list(opened("alsa:hw:CARD=Yeti").blocks(Events()))
+
+
+def test_what_arecord_complains_is_the_reason(arecord):
+    arecord("echo 'arecord: main:850: audio open error: No such device' >&2; exit 1")
+    with pytest.raises(SourceError, match=r"^alsa:hw:9: audio open error: No such device$"):
+        list(opened("alsa:hw:9").blocks(Events()))
+
+
+def test_without_arecord_or_a_device_it_is_one_line(monkeypatch, tmp_path):
+    with pytest.raises(SourceError, match="no device"):
+        opened("alsa:")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SourceError, match="arecord is not installed, expected it on the PATH"):
+        opened("alsa:default")

@@ -1,0 +1,1 @@
+"""The subcommands of `genrewatch-train`, a module each."""

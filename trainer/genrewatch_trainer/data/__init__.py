@@ -1,0 +1,1 @@
+"""Corpora: feature stores, splits and how they are made."""

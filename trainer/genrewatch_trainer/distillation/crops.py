@@ -1,0 +1,82 @@
+"""Random changes to stretches of real sound, before any spectrum: what a teacher hears and a student sees alike.
+
+song -> stretch at another speed -> mixed with another song -> equalised -> (segment_samples,) at one level
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from genrewatch.audio.decoding import read_samples
+from genrewatch.audio.resample import Resampler
+from genrewatch.contract.front_end import Samples
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
+LEVEL = 0.1  # root mean square of a crop; networks and teachers here do not depend on it
+QUIETEST_MIX_DB = -15.0
+EQUALISER_KNOTS = 7
+LOWEST_KNOT_HZ = 60.0
+SONGS_IN_MEMORY = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropChanges:
+    """How crops are changed; zero switches one off."""
+
+    speed_percent: int = 10
+    """Speed, and with it pitch and tempo: up to this much faster or slower."""
+    mix_percent: int = 25
+    """Share of crops to which another song is added, up to 15 dB quieter."""
+    equalise_percent: int = 70
+    """Share of crops that are equalised."""
+    equalise_db: int = 10
+    """By a smooth random curve over octaves, up to this much up or down."""
+
+
+def random_crop(songs: Sequence[Path], n_samples: int, rate: int, how: CropChanges, rng: Generator) -> Samples:
+    """(n_samples,) float32 at `rate` and a fixed level, from a random place of a random song."""
+    crop = _stretch(songs, n_samples, rate, how, rng)
+    if rng.uniform(0, 100) < how.mix_percent:
+        crop = crop + _stretch(songs, n_samples, rate, how, rng) * 10 ** (rng.uniform(QUIETEST_MIX_DB, 0) / 20)
+    if rng.uniform(0, 100) < how.equalise_percent:
+        crop = equalised(crop, rate, how.equalise_db, rng)
+    return at_level(crop)
+
+
+def equalised(samples: Samples, rate: int, most_db: int, rng: Generator) -> Samples:
+    """Through a smooth random gain, piecewise linear in dB over the octaves, each knot up to `most_db` up or down."""
+    n_fft = next_fast_len(len(samples), real=True)  # what wraps around falls into the zeros behind the sound
+    spectrum = rfft(samples, n_fft)
+    hz = rfftfreq(n_fft, 1 / rate)
+    knots = np.geomspace(LOWEST_KNOT_HZ, rate / 2, EQUALISER_KNOTS)
+    gain_db = np.interp(np.log(np.maximum(hz, 1.0)), np.log(knots), rng.uniform(-most_db, most_db, EQUALISER_KNOTS))
+    changed: Samples = irfft(spectrum * 10 ** (gain_db / 20), n_fft)[: len(samples)].astype(np.float32)
+    return changed
+
+
+def at_level(samples: Samples) -> Samples:
+    """Scaled to the fixed level; digital silence stays what it is."""
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    return (samples * np.float32(LEVEL / max(rms, 1e-6))).astype(np.float32)
+
+
+def _stretch(songs: Sequence[Path], n_samples: int, rate: int, how: CropChanges, rng: Generator) -> Samples:
+    song = _song(songs[int(rng.integers(len(songs)))], rate)
+    speed = 1 + rng.uniform(-how.speed_percent, how.speed_percent) / 100
+    played_at = round(rate * speed)
+    wanted = -(-n_samples * played_at // rate) + 1
+    start = int(rng.integers(max(len(song) - wanted, 0) + 1))
+    stretch = np.resize(song[start : start + wanted], wanted).astype(np.float32) / np.float32(32768)
+    heard = Resampler(played_at, rate).push(stretch, last=True)
+    return at_level(np.pad(heard, (0, max(0, n_samples - len(heard))))[:n_samples])
+
+
+@lru_cache(maxsize=SONGS_IN_MEMORY)
+def _song(path: Path, rate: int) -> NDArray[np.int16]:
+    """A decoded song in 16 bit, which keeps hours of music in a gigabyte; a short one is repeated."""
+    samples = read_samples(path, rate)
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)

@@ -1,0 +1,163 @@
+"""musicnn as a teacher program: `python -m genrewatch_trainer.distillation.teachers.musicnn CHECKPOINT_DIR`.
+
+
+Pons and Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, ISMIR 2019 (late breaking);
+its weights (ISC licence) are in the package of that name, CHECKPOINT_DIR is its folder `MSD_musicnn` or `MTT_musicnn`.
+The network is written here from the published architecture, for the weights that it reads; nothing of it is shipped.
+
+    log-mel, 96 bands of 16 ms, windows of 187 frames (3 s)
+      timbre: 7 x 38 and 7 x 67 (frames x bands), rhythm: 128, 64 and 32 frames x 1 band; greatest over bands
+      three layers of 7 frames, the later two added to what they see
+      greatest and mean over time of all of it -> dense 200 -> dense 50 tags
+
+A crop's answer is the mean over its windows of those 200 values and the logits of the 50 tags.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from genrewatch.audio.resample import Resampler
+from genrewatch.contract.errors import ConfigError, GenrewatchError
+from numpy.typing import NDArray
+
+RATE, N_FFT, HOP, BANDS, WINDOW = 16_000, 512, 256, 96, 187
+WINDOW_STEP = 130
+"""Frames between the starts of windows, at least, roughly."""
+KERNELS = ((7, 38), (7, 67), (128, 1), (64, 1), (32, 1))
+"""Of the front end: frames x bands."""
+EPSILON = 0.001
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def read_weights(folder: Path) -> Weights:
+    """Names of variables -> values, from the TensorFlow checkpoint in a folder; raises ConfigError."""
+    import tensorflow as tf
+
+    try:
+        reader = tf.compat.v1.train.NewCheckpointReader(f"{folder}/")
+    except (tf.errors.OpError, ValueError):
+        raise ConfigError(str(folder), "holds no checkpoint", "the folder MSD_musicnn of the package musicnn") from None
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) at 16 kHz -> (1 + n // 256, 96): log10(1 + 10000 power)."""
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS, pad_mode="constant"
+    )
+    found: NDArray[np.float32] = np.log10(1 + 10_000 * power.T).astype(np.float32)
+    return found
+
+
+def windows(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n_frames, 96) -> (n_windows, 187, 96), evenly from the first frame to the last; a short one is repeated."""
+    if len(picture) < WINDOW:
+        picture = np.resize(picture, (WINDOW, picture.shape[1]))
+    last = len(picture) - WINDOW
+    starts = np.rint(np.linspace(0, last, max(1, round(last / WINDOW_STEP)))).astype(int)
+    return np.stack([picture[start : start + WINDOW] for start in starts])
+
+
+class Musicnn:
+    """The network: (n_windows, 187, 96) -> (n_windows, 250), 200 values and 50 logits."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+
+    def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What it says of each window."""
+        x = self._normed(pictures[..., None], 0)[..., 0]
+        front = np.concatenate([self._front(x, number) for number in range(len(KERNELS))], axis=2)
+        first = self._middle(front, 5)
+        second = self._middle(first, 6) + first
+        third = self._middle(second, 7) + second
+        seen = np.concatenate([front, first, second, third], axis=2)
+        pooled = np.stack([seen.max(axis=1), seen.mean(axis=1)], axis=2).reshape(len(seen), -1)
+        values = self._normed(_relu(self._dense(self._normed(pooled, 9), "dense")), 10)
+        return np.concatenate([values, self._dense(values, "dense_1")], axis=1)
+
+    def _front(self, x: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        frames, _ = KERNELS[number]
+        before = (frames - 1) // 2
+        padded = np.pad(x, ((0, 0), (before, frames - 1 - before), (0, 0)))
+        kernel, bias = self._convolution(number)
+        found = _convolved(padded[..., None], kernel)  # (windows, frames, places, filters)
+        scale, shift = self._norm(number + 1)
+        # a norm keeps the order of the places, or turns it round where its scale is negative
+        best = np.where(scale > 0, found.max(axis=2), found.min(axis=2))
+        return _relu(best + bias) * scale + shift
+
+    def _middle(self, x: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        padded = np.pad(x, ((0, 0), (3, 3), (0, 0)))
+        kernel, bias = self._convolution(number)
+        found = _convolved(padded[..., None], kernel)[:, :, 0]
+        return self._normed(_relu(found + bias), number + 1)
+
+    def _convolution(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        name = f"conv2d_{number}" if number else "conv2d"
+        return self._weights[f"{name}/kernel"], self._weights[f"{name}/bias"]
+
+    def _norm(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        name = f"batch_normalization_{number}" if number else "batch_normalization"
+        gamma, beta, mean, variance = (
+            self._weights[f"{name}/{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        scale = gamma / np.sqrt(variance + EPSILON)
+        return scale, beta - mean * scale
+
+    def _normed(self, x: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        scale, shift = self._norm(number)
+        return x * scale + shift
+
+    def _dense(self, x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        return x @ self._weights[f"{name}/kernel"] + self._weights[f"{name}/bias"]
+
+
+def _convolved(x: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A convolution without padding, as one product of matrices in bfloat16, which halves the time where a processor
+    has it.
+    """
+    import tensorflow as tf
+
+    height, width, depth, n_filters = kernel.shape
+    n, n_frames, n_bands, _ = x.shape
+    shape = n_frames - height + 1, n_bands - width + 1
+    seen = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))  # n, frames, bands, depth, h, w
+    rows = tf.cast(np.moveaxis(seen, 3, 5).reshape(-1, height * width * depth), tf.bfloat16)
+    product = tf.matmul(rows, tf.cast(kernel.reshape(-1, n_filters), tf.bfloat16))
+    found: NDArray[np.float32] = tf.cast(product, tf.float32).numpy().reshape(n, *shape, n_filters)
+    return found
+
+
+def _relu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.maximum(x, np.float32(0))
+
+
+def answer(network: Musicnn, samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """(n,) at `rate` -> (250,) of a crop."""
+    heard = Resampler(rate, RATE).push(samples, last=True) if rate != RATE else samples
+    found: NDArray[np.float32] = network(windows(log_mel(heard))).mean(axis=0)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answers the crops of standard input until it ends; 0, or 2 with a line on stderr when it cannot."""
+    try:
+        if len(arguments) != 3 or not all(number.isdigit() for number in arguments[1:]):
+            raise ConfigError("musicnn", f"found {' '.join(arguments) or 'nothing'}", "CHECKPOINT_DIR RATE N_SAMPLES")
+        network, rate, n_samples = Musicnn(read_weights(Path(arguments[0]))), int(arguments[1]), int(arguments[2])
+        while crop := sys.stdin.buffer.read(4 * n_samples):
+            values = answer(network, np.frombuffer(crop, "<f4"), rate)
+            sys.stdout.buffer.write(values.astype("<f4").tobytes())
+    except GenrewatchError as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Metrics of clips and of streams, and their reports."""

@@ -1,0 +1,34 @@
+"""The device's `genrewatch classify` over an archive, on a cluster; what it runs on each file is the device's own.
+
+It lives in the lab because the device must not depend on joblib and Dask.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from genrewatch.commands.classify import Classified, classify_file
+from genrewatch.daemon.config import ListenConfig
+from genrewatch.inference.pipeline import Listener, open_listener
+from joblib import delayed
+
+from genrewatch_trainer.cluster import parallel
+
+
+def classify_on(cluster: str, paths: Sequence[Path], config: ListenConfig) -> Iterator[Classified]:
+    """Classifies files in order on a Dask cluster; see `genrewatch_trainer.cluster.parallel`."""
+    open_listener(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    with parallel(jobs=-1, cluster=cluster) as run:
+        for path, classified in zip(paths, run(delayed(_work)(path.absolute(), config) for path in paths), strict=True):
+            yield replace(classified, path=path)
+
+
+def _work(path: Path, config: ListenConfig) -> Classified:
+    return classify_file(path, _listener(config))
+
+
+@cache
+def _listener(config: ListenConfig) -> Listener:
+    """Of a worker; opened once, threads take turns in its network."""
+    return open_listener(config.bundle_path, config.vote.apply, config.level)

@@ -1,0 +1,162 @@
+"""How good a classifier is, from posteriors alone: pure functions, shared by training, evaluation and export.
+
+A clip is judged by all its segments, once by their mean posterior and once by the paper's eq. 2: the label with more
+than half of the segments' votes, else refused. A refusal counts as an error, except in `accuracy_on_covered`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from genrewatch.contract import vote
+from genrewatch.contract.bundle import Threshold
+from genrewatch.contract.vote import majority
+from numpy.typing import NDArray
+
+REFUSED = "refused"
+CALIBRATION_BINS = 15
+SIMULATIONS = 200
+SHARPNESSES = tuple(round(0.5 + 0.05 * step, 2) for step in range(71))  # 0.5 to 4
+FEWEST_VERDICTS = 20
+"""A threshold is suggested only where at least this many verdicts are above it."""
+
+
+def clip_metrics(
+    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], sharpness: float = 1.0
+) -> dict[str, float | int]:
+    """Posteriors (n_segments, n_labels) of each clip, and its label -> the figures of a report, shares from 0 to 1.
+
+    `sharpness` is the vote's, which makes a verdict's confidence of them.
+    """
+    truth = np.asarray(labels)
+    stacked = np.concatenate(list(posteriors))
+    truth_of_segment = np.repeat(truth, [len(p) for p in posteriors])
+    voted = vote_top1(posteriors)
+    covered = voted >= 0
+    confidence, right = verdict_confidence(posteriors, voted, sharpness), (voted == truth)[covered]
+    return {
+        "n_clips": len(posteriors),
+        "n_segments": len(stacked),
+        "segment_accuracy": float((stacked.argmax(1) == truth_of_segment).mean()),
+        "segment_nll": negative_log_likelihood(stacked, truth_of_segment),
+        "segment_ece": calibration_error(stacked, truth_of_segment),
+        "clip_accuracy_mean": float((mean_top1(posteriors) == truth).mean()),
+        "clip_accuracy_vote": float((voted == truth).mean()),
+        "refused": int((~covered).sum()),
+        "coverage": float(covered.mean()),
+        "accuracy_on_covered": float(right.mean()) if covered.any() else 0.0,
+        "verdict_ece": binned_error(confidence, right),
+        "verdict_ece_by_chance": error_by_chance(confidence),
+    }
+
+
+def mean_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """(n_clips,) the label of the greatest mean posterior."""
+    return np.array([int(p.mean(axis=0).argmax()) for p in posteriors], np.int64)
+
+
+def vote_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """(n_clips,) the label with more than half of the segments' votes, -1 where refused."""
+    winners = []
+    for p in posteriors:
+        votes = Counter(str(top1) for top1 in p.argmax(axis=1))
+        winner = majority(dict(votes), total=len(p))
+        winners.append(-1 if winner is None else int(winner))
+    return np.array(winners, np.int64)
+
+
+def negative_log_likelihood(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Mean -ln of what each row of (n, n_labels) gives to the true label, in nats."""
+    given = posterior[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.maximum(given, 1e-12)).mean())
+
+
+def calibration_error(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017)."""
+    return binned_error(posterior.max(axis=1), posterior.argmax(axis=1) == truth)
+
+
+def verdict_confidence(
+    posteriors: Sequence[NDArray[np.float32]], voted: NDArray[np.int64], sharpness: float
+) -> NDArray[np.float32]:
+    """(n_covered,) what a payload calls `confidence`, of the label that won the vote, if one did."""
+    won = [(p, int(v)) for p, v in zip(posteriors, voted, strict=True) if v >= 0]
+    return np.array([vote.confidence(list(p), v, sharpness) for p, v in won], np.float32)
+
+
+def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> float:
+    """The sharpness whose confidences make what became of the verdicts on these clips the most probable."""
+    voted = vote_top1(posteriors)
+    right = (voted == np.asarray(labels))[voted >= 0]
+
+    def loss(sharpness: float) -> float:
+        sure = np.clip(verdict_confidence(posteriors, voted, sharpness), 1e-6, 1 - 1e-6)
+        return float(-np.log(np.where(right, sure, 1 - sure)).sum())
+
+    return min(SHARPNESSES, key=loss) if len(right) >= FEWEST_VERDICTS else 1.0
+
+
+def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    """Expected calibration error of answers of known confidence; 0 where there are none."""
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [abs(float(confidence[bins == b].sum() - right[bins == b].sum())) for b in np.unique(bins)]
+    return sum(gaps) / max(1, len(right))
+
+
+def error_by_chance(confidence: NDArray[np.float32]) -> float:
+    """The mean calibration error that answers of these confidences would show if each were right as often as it says.
+
+    The error of few answers is never 0, however good the confidence is: it is to be read beside this one.
+    """
+    rng = np.random.default_rng(0)
+    drawn = rng.random((SIMULATIONS, len(confidence))) < confidence
+    return float(np.mean([binned_error(confidence, right) for right in drawn]))
+
+
+def thresholds(
+    posteriors: Sequence[NDArray[np.float32]],
+    labels: Sequence[int],
+    accuracies: Sequence[float],
+    sharpness: float = 1.0,
+) -> tuple[Threshold, ...]:
+    """For each accuracy the lowest confidence above which the verdicts on these clips are right that often."""
+    voted = vote_top1(posteriors)
+    covered = voted >= 0
+    confidence = verdict_confidence(posteriors, voted, sharpness)
+    order = np.argsort(-confidence, kind="stable")
+    share_right = np.cumsum((voted == np.asarray(labels))[covered][order]) / np.arange(1, len(order) + 1)
+    last_of_equals = np.append(np.diff(confidence[order]) < 0, True)[: len(order)]  # all of them are above, or none
+    found = []
+    for accuracy in accuracies:
+        enough = np.flatnonzero((share_right >= accuracy) & last_of_equals)
+        n = int(enough[-1]) + 1 if len(enough) else 0
+        reached = n >= FEWEST_VERDICTS
+        found.append(
+            Threshold(
+                accuracy=accuracy,
+                confidence=round(float(confidence[order[n - 1]]), 4) if reached else None,
+                coverage=round(n / len(posteriors), 4) if reached else None,
+            )
+        )
+    return tuple(found)
+
+
+def confusion(truth: Sequence[int], decided: Sequence[int], n_labels: int) -> NDArray[np.int64]:
+    """(n_labels, n_labels + 1) counts: rows the true label, columns what was decided, the last one refused (-1)."""
+    table = np.zeros((n_labels, n_labels + 1), np.int64)
+    for true, found in zip(truth, decided, strict=True):
+        table[true, found if found >= 0 else n_labels] += 1
+    return table
+
+
+def genre_report(truth: Sequence[int], decided: Sequence[int], labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each genre, and their plain mean as `mean`; a refusal (-1) is a miss."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    ids = list(range(len(labels)))
+    columns = precision_recall_fscore_support(truth, decided, labels=ids, zero_division=0.0)
+    table = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    names = ("precision", "recall", "f1", "support")
+    report = {label: dict(zip(names, map(float, row), strict=True)) for label, row in zip(labels, table, strict=True)}
+    mean = dict(zip(names[:3], map(float, table[:, :3].mean(axis=0)), strict=True))
+    return report | {"mean": mean | {"support": float(table[:, 3].sum())}}

@@ -1,0 +1,42 @@
+"""Votes as they are written on a command line: `segments=9,exit_segments=4` for one, `segments=5,7,9` for several."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from genrewatch.contract.decode import decode
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.vote import VoteConfig, VoteOverrides
+
+Number = int | float
+Values = dict[str, tuple[Number, ...]]
+
+
+def parse_vote(text: str, where: str) -> VoteOverrides:
+    """`KEY=VALUE,KEY=VALUE` -> the keys that it changes; raises ConfigError."""
+    pairs = [word.partition("=") for word in text.split(",")]
+    return decode(VoteOverrides, {key: _number(value, f"{where}: {key}") for key, _, value in pairs}, where=where)
+
+
+def parse_values(words: Iterable[str], where: str) -> Values:
+    """`KEY=VALUE,VALUE` words -> the values of each key; raises ConfigError."""
+    values: Values = {}
+    for word in words:
+        key, _, listed = word.partition("=")
+        values[key] = tuple(_number(value, f"{where}: {key}") for value in listed.split(","))
+        for value in values[key]:
+            decode(VoteOverrides, {key: value}, where=where)
+    return values
+
+
+def changed(vote: VoteConfig, values: Mapping[str, Number]) -> VoteConfig:
+    """The vote with other values; ConfigError on an impossible one."""
+    return decode(VoteOverrides, values, where="vote").apply(vote)
+
+
+def _number(text: str, where: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise ConfigError(where, f"found {text!r}", "a number, as in segments=9,exit_segments=4")

@@ -1,0 +1,129 @@
+"""`genrewatch-train reproduce`: what is missing is fitted, what is there is used again, and the report is written.
+
+store, plan -> fits (REPORT/runs) -> outcomes -> table II -> summary.json -> PNGs -> report.md
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genrewatch.contract.errors import ConfigError, DataError
+
+if TYPE_CHECKING:  # heavy: imported by the command itself
+    from genrewatch_trainer.data.store import Store
+    from genrewatch_trainer.reproduce.outcomes import Outcome
+    from genrewatch_trainer.reproduce.plan import Experiment
+
+TABLE_II, REPORT = "table_ii", "report"
+
+
+def add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command to `genrewatch-train`."""
+    it = commands.add_parser("reproduce", help="the paper's experiments, tables and figures; run again, it goes on")
+    it.add_argument("store", type=Path, metavar="STORE", help="feature store of the corpus")
+    it.add_argument("-o", "--report", type=Path, required=True, metavar="DIR", help="report and runs; goes on in one")
+    it.add_argument("--seeds", type=_count, default=3, metavar="N", help="fits of each split; default: 3")
+    it.add_argument("--epochs", type=_count, default=100, metavar="N", help="default: the paper's 100")
+    it.add_argument("--audio", type=Path, metavar="DIR", help="GENRE/*.wav (...), for the paper's own front end")
+    it.add_argument("--only", metavar="PART,PART", help="do these parts alone and report what is there; see README")
+    it.set_defaults(command=_command)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
+    return int(text)
+
+
+def _command(arguments: argparse.Namespace) -> None:
+    only = tuple(arguments.only.split(",")) if arguments.only else None
+    reproduce(
+        arguments.store,
+        arguments.report,
+        seeds=arguments.seeds,
+        epochs=arguments.epochs,
+        audio=arguments.audio,
+        only=only,
+    )
+    print(f"{arguments.report / 'report.md'}: written")
+
+
+def reproduce(
+    store_path: Path, report: Path, *, seeds: int, epochs: int, audio: Path | None, only: tuple[str, ...] | None = None
+) -> None:
+    """Carries out the parts named in `only` (None: all), then writes the report of all that is there.
+
+    Raises ConfigError for an unknown part or a folder that holds other runs, DataError for data that do not fit.
+    """
+    from genrewatch_trainer.data.store import Store
+    from genrewatch_trainer.reproduce.outcomes import carry_out, finished
+    from genrewatch_trainer.reproduce.plan import PARTS, experiments
+
+    wanted = set(only or (*PARTS, TABLE_II))
+    if unknown := sorted(wanted - {*PARTS, TABLE_II, REPORT}):
+        raise ConfigError("--only", f"found {unknown[0]}", "of " + ", ".join((*PARTS, TABLE_II, REPORT)))
+    store = Store.load(store_path)
+    plan = experiments(store.index, seeds=seeds, epochs=epochs, audio=audio is not None)
+    if missing := sorted(wanted & set(PARTS) - {e.part for e in plan}) if only else []:
+        raise ConfigError(
+            "--only", f"found {missing[0]}", "--audio" if missing[0] == "audio" else "a split of the store"
+        )
+    sounds = _audio_store(audio, report, store) if audio else None
+    outcomes = {}
+    for e in plan:
+        source = sounds if e.part == "audio" and sounds else store
+        found = finished(e, report, source)
+        if found is None and e.part in wanted:
+            print(f"{e.name}: fit on {e.scheme} {', '.join(e.train_parts)}, seed {e.seed}", flush=True)
+            carry_out(e, report, source)
+            found = finished(e, report, source)
+        if found is not None:
+            outcomes[e.name] = found
+    _write(store, plan, outcomes, report, audio, compute_table_ii=TABLE_II in wanted)
+
+
+def _audio_store(audio: Path, report: Path, store: "Store") -> "Store":
+    """The sound files through the paper's front end, made once."""
+    from genrewatch.contract.front_end import PAPER
+
+    from genrewatch_trainer.data.prepare import prepare
+    from genrewatch_trainer.data.store import Store
+
+    path = report / "stores" / "audio"
+    if not path.exists():
+        prepare(audio, path, PAPER, splits=None, jobs=-1)
+    sounds = Store.load(path)
+    if sounds.index.provenance != f"prepare {audio.name}":
+        raise ConfigError("--audio", f"found {audio.name}", f"that of {path}: {sounds.index.provenance}")
+    if sounds.index.labels != store.index.labels:
+        raise DataError(str(audio), "found genres " + " ".join(sounds.index.labels), " ".join(store.index.labels))
+    return sounds
+
+
+def _write(
+    store: "Store",
+    plan: "Sequence[Experiment]",
+    outcomes: "Mapping[str, Outcome]",
+    report: Path,
+    audio: Path | None,
+    *,
+    compute_table_ii: bool,
+) -> None:
+    from genrewatch_trainer.files import whole_file, write_json
+    from genrewatch_trainer.reproduce.baselines import table_ii
+    from genrewatch_trainer.reproduce.draw import draw_all
+    from genrewatch_trainer.reproduce.report import page
+    from genrewatch_trainer.reproduce.summary import complete, rounds_of, summarise
+
+    done = complete(plan, outcomes)
+    rounds = rounds_of(done, outcomes)
+    compared = [e for e in plan if e.part in ("random", "fault_filtered", "artist")]
+    summary = summarise(store, plan, done, rounds, table_ii(compared, report, store, compute=compute_table_ii), report)
+    write_json(report / "summary.json", summary)
+    draw_all(store, done, rounds, report, audio)
+    said = f"genrewatch-train reproduce {store.path.name} -o {report.name}" + (
+        f" --audio {audio.name}" if audio else ""
+    )
+    with whole_file(report / "report.md") as beside:
+        beside.write_text(page(summary, said, [path.name for path in report.glob("*.png")]), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Recipes, the network, the input pipeline and the training loop."""
