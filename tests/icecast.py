@@ -14,10 +14,10 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from genrewatch import programme
-
 from tests.servers import free_port, wait_for_port
 from tests.sounds import write_wav
+
+from genrewatch import programme
 
 Codec = Literal["mp3", "aac", "ogg"]
 ENCODING = {

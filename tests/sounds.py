@@ -4,6 +4,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+
 from genrewatch.contract.front_end import Samples
 
 RATE = 22_050

@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler: Handler = parsed.handler
     try:
         return handler(parsed)
-    except GenrewatchError as wrong:
-        print(f"genrewatch: {wrong}", file=sys.stderr)
+    except GenrewatchError as exc:
+        print(f"genrewatch: {exc}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch import __version__, programme
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.bundle import FORMAT, GOLDEN, MODEL, Bundle, Manifest, check_replaceable, write_bundle
@@ -13,9 +15,6 @@ from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
 from genrewatch.contract.vote import VoteConfig, VoteOverrides
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden, make_golden
-from genrewatch_trainer.run import Run
-from numpy.typing import NDArray
-
 from genrewatch_export.compare import (
     DYNAMIC,
     FLOAT32,
@@ -30,6 +29,7 @@ from genrewatch_export.compare import (
 )
 from genrewatch_export.convert import load_model, to_dynamic, to_float, to_int8
 from genrewatch_export.selective import to_selective_int8
+from genrewatch_trainer.run import Run
 
 GOLDEN_ITEM = 1  # of the demo programme
 Say = Callable[[str], None]

@@ -29,23 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and words[0] in commands:
             return commands[words[0]](words[1:])
         return _export(words)
-    except GenrewatchError as wrong:
-        print(f"genrewatch-export: {wrong}", file=sys.stderr)
-    except OSError as wrong:
-        print(f"genrewatch-export: {wrong.filename or 'disk'}: {wrong.strerror or wrong}", file=sys.stderr)
-    except ModuleNotFoundError as missing:
-        print(f"genrewatch-export: {not_installed(missing, 'train')}", file=sys.stderr)
+    except GenrewatchError as exc:
+        print(f"genrewatch-export: {exc}", file=sys.stderr)
+    except OSError as exc:
+        print(f"genrewatch-export: {exc.filename or 'disk'}: {exc.strerror or exc}", file=sys.stderr)
+    except ModuleNotFoundError as exc:
+        print(f"genrewatch-export: {not_installed(exc, 'train')}", file=sys.stderr)
     return 2
 
 
 def _export(words: Sequence[str]) -> int:
     parsed = export_parser().parse_args(words)
     from genrewatch.contract.vote import VoteOverrides
-    from genrewatch_trainer.evaluation.vote_values import parse_vote
-    from genrewatch_trainer.run import Run
-
     from genrewatch_export.bundle import Options, export
     from genrewatch_export.compare import Limits
+    from genrewatch_trainer.evaluation.vote_values import parse_vote
+    from genrewatch_trainer.run import Run
 
     if bool(parsed.vote) != bool(parsed.vote_reason):
         raise ConfigError("--vote, --vote-reason", "one without the other", "both, so that the manifest says why")

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.bundle import Threshold
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
@@ -18,7 +20,6 @@ from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
 from genrewatch_trainer.run import HeldOutClip, Run
 from genrewatch_trainer.training.feed import clip_segments
-from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
 FLOAT32, DYNAMIC, INT8 = "float32", "dynamic", "int8"

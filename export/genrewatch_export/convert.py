@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch_trainer.run import Run
-from numpy.typing import NDArray
 
 
 def load_model(run: Run, *, last: bool = False) -> Any:

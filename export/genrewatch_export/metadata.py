@@ -53,8 +53,8 @@ def labels_of(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.read(LABELS).decode().splitlines())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as wrong:
-        raise DataError(str(path), f"no {LABELS} inside ({wrong})", "a model of genrewatch-export") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as exc:
+        raise DataError(str(path), f"no {LABELS} inside ({exc})", "a model of genrewatch-export") from None
 
 
 def _archive(files: dict[str, str]) -> bytes:

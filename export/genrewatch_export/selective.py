@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.inference.classifier import Classifier, softmax
-from genrewatch_trainer.run import Run
-
 from genrewatch_export.convert import captured_output, int8_converter, to_float
+from genrewatch_trainer.run import Run
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 SEGMENTS = 64

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
 from genrewatch import programme
 from genrewatch.audio.decoding import read_samples
 from genrewatch.audio.resample import Resampler
@@ -20,7 +21,6 @@ from genrewatch.contract.front_end import FrontEnd, Samples
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden
 from genrewatch.inference.runtime import runtime_version
-
 from genrewatch_export.metadata import labels_of
 from genrewatch_export.waveform import POSTERIOR_LIMIT, WaveformModel
 
@@ -66,10 +66,10 @@ def verify(path: Path, *, waveform: Path | None, audio: Sequence[Path]) -> list[
 def _try(name: str, ask: Callable[[], str]) -> Check:
     try:
         return Check(name=name, result="ok", detail=ask())
-    except ModuleNotFoundError as missing:
-        return Check(name=name, result="absent", detail=f"{missing.name} is not installed")
-    except (GenrewatchError, OSError) as wrong:
-        return Check(name=name, result="wrong", detail=str(wrong))
+    except ModuleNotFoundError as exc:
+        return Check(name=name, result="absent", detail=f"{exc.name} is not installed")
+    except (GenrewatchError, OSError) as exc:
+        return Check(name=name, result="wrong", detail=str(exc))
 
 
 def _failed(checks: Sequence[Check]) -> bool:
@@ -97,8 +97,8 @@ def _try_sounds(bundle: Bundle, audio: Sequence[Path]) -> list[Samples] | Check:
     config = bundle.manifest.front_end
     try:
         stretches = [read_samples(path, config.sample_rate) for path in audio]
-    except GenrewatchError as wrong:
-        return Check(name="audio", result="wrong", detail=str(wrong))
+    except GenrewatchError as exc:
+        return Check(name="audio", result="wrong", detail=str(exc))
     demo = np.concatenate(list(islice(programme.programme_blocks(block=programme.SAMPLE_RATE), DEMO_S)))
     stretches.append(Resampler(programme.SAMPLE_RATE, config.sample_rate).push(demo, last=True))
     n = config.segment_samples

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.bundle import Bundle, Manifest
 from genrewatch.contract.errors import BundleError, DataError
 from genrewatch.contract.front_end import FrontEndConfig, Samples, mel_filters
 from genrewatch.contract.vote import Posterior
 from genrewatch.inference.runtime import interpreter
-from genrewatch_trainer.files import whole_file
-from numpy.typing import NDArray
-
 from genrewatch_export.chain import chain
 from genrewatch_export.convert import convert_function
 from genrewatch_export.metadata import Description, with_metadata
+from genrewatch_trainer.files import whole_file
 
 ROUNDS = 30
 POSTERIOR_LIMIT = 0.02
@@ -35,10 +35,10 @@ class WaveformModel:
     def __init__(self, path: Path) -> None:
         try:
             self._interpreter = interpreter(path.read_bytes())
-        except OSError as wrong:
-            raise BundleError(str(path), (wrong.strerror or str(wrong)).lower()) from None
-        except ValueError as wrong:
-            raise BundleError(str(path), f"the runtime cannot read it ({str(wrong).splitlines()[0]})") from None
+        except OSError as exc:
+            raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
+        except ValueError as exc:
+            raise BundleError(str(path), f"the runtime cannot read it ({str(exc).splitlines()[0]})") from None
         self._in, self._out = (
             ask()[0] for ask in (self._interpreter.get_input_details, self._interpreter.get_output_details)
         )

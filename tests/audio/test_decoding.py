@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from genrewatch.audio.decoding import decode_file, read_samples
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError

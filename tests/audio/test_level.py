@@ -2,10 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from genrewatch.audio.level import LevelConfig, LevelGate, level_dbfs, measure
-from genrewatch.contract.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from genrewatch.audio.level import LevelConfig, LevelGate, level_dbfs, measure
+from genrewatch.contract.errors import ConfigError
 
 CONFIG = LevelConfig(silence_dbfs=-60, hysteresis_db=4)
 

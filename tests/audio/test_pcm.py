@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from genrewatch.audio.pcm import ENCODINGS, Encoding, PcmFormat, Read, pcm_blocks
-from genrewatch.contract.errors import ConfigError, SourceError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from genrewatch.audio.pcm import ENCODINGS, Encoding, PcmFormat, Read, pcm_blocks
+from genrewatch.contract.errors import ConfigError, SourceError
 
 SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 

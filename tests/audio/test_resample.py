@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from genrewatch.audio.resample import Resampler
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from genrewatch.audio.resample import Resampler
 
 NOTHING = np.empty(0, np.float32)
 

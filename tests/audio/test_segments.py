@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from genrewatch.audio.level import measure
 from genrewatch.audio.segments import Segment, SegmentBuffer
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
-from hypothesis import given
-from hypothesis import strategies as st
 
 TINY = FrontEndConfig(sample_rate=8_000, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
 LONG_WINDOW = FrontEndConfig(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+
 from genrewatch import programme
 from genrewatch.audio.segments import SegmentBuffer
 from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig, Samples

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from genrewatch.cli import main
-
 from tests.sounds import tune, write_wav
+
+from genrewatch.cli import main
 
 
 @pytest.fixture(scope="module")

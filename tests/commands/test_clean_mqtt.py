@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from genrewatch.commands.clean_mqtt import clean_mqtt
-from genrewatch.contract.errors import ConfigError
 from paho.mqtt import publish
-
 from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, no_mqtt_5
 from tests.sinks.mqtt_rig import ROCK, running_sink
+
+from genrewatch.commands.clean_mqtt import clean_mqtt
+from genrewatch.contract.errors import ConfigError
 
 OF_BOX = {
     "genrewatch/box/mic/availability": "offline",
@@ -79,7 +79,7 @@ def test_a_dry_run_tells_and_removes_nothing_even_of_a_node_that_is_online(broke
 def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, capsys) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.until(lambda seen: seen.payload == "online" and not seen.retain)
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         watcher.until(lambda seen: "rock" in seen.payload)
         with pytest.raises(ConfigError, match="box: is online"):
             clean_mqtt(arguments(broker.url))

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from genrewatch.cli import main
-from genrewatch.history.database import database_path
-from genrewatch.history.store import HistoryStore
-
 from tests.history.rig import spell
 from tests.servers import Mosquitto, free_port
 from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
+
+from genrewatch.cli import main
+from genrewatch.history.database import database_path
+from genrewatch.history.store import HistoryStore
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_doctor_tells_of_the_history_and_of_one_that_cannot_be_read(machine, tmp
     assert checks(capsys)["history"]["detail"] == f"none in {tmp_path} yet"
     store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=True)
     store.append([spell(), spell()], [])
-    store.strike([1])
+    store.remove_delivered([1])
     store.close()
     main(["doctor", "--json"])
     assert checks(capsys)["history"]["detail"] == "box: 2 spells kept, 1 to be delivered"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from genrewatch.contract.bundle import GoldenVectors, Manifest, Tensor, load_bundle, sha256, write_bundle
 from genrewatch.contract.errors import BundleError, ConfigError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig

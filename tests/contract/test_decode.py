@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+
 from genrewatch.contract.decode import decode, encode, read_json, read_toml
 from genrewatch.contract.errors import BundleError, ConfigError, require
 

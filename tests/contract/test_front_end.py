@@ -5,10 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-from genrewatch.contract.errors import ConfigError
-from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig, mel_filters
 from hypothesis import given
 from hypothesis import strategies as st
+
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig, mel_filters
 
 librosa = pytest.importorskip("librosa")
 

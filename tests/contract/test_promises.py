@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-
 from tests.contract.promises import SNAPSHOT, broken, promises, schemas
 
 PROMISED = json.loads(SNAPSHOT.read_text(encoding="utf-8"))

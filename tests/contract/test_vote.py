@@ -4,6 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.vote import (
     NOT_MUSIC,
@@ -16,8 +19,6 @@ from genrewatch.contract.vote import (
     confidence,
     majority,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 LABELS = ("rock", "pop", "jazz", NOT_MUSIC)
 LETTERS = {"r": "rock", "p": "pop", "j": "jazz", "n": NOT_MUSIC, "s": SILENCE}

@@ -17,13 +17,13 @@ class Events:
     def __init__(self):
         self.said, self.playing, self._new = [], [], threading.Condition()
 
-    def source_online(self, source_id, why):
+    def on_source_online(self, source_id, why):
         self._say("online")
 
-    def source_offline(self, source_id, why):
+    def on_source_offline(self, source_id, why):
         self._say(f"offline: {why}")
 
-    def source_playing(self, source_id, playing):
+    def on_source_now_playing(self, source_id, playing):
         self.playing.append((playing.station, playing.title))
 
     def _say(self, text):

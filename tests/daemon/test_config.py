@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from genrewatch.cli import main
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import load_config

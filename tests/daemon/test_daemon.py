@@ -4,12 +4,14 @@ import threading
 import time
 
 import numpy as np
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.daemon import daemon
 from genrewatch.daemon.config import SHIPPED_BUNDLE
-from genrewatch.daemon.daemon import Daemon, Input
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.daemon.daemon import Daemon
+from genrewatch.daemon.source_state import SourceSetup
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import SourceCounts
 
@@ -33,10 +35,10 @@ class Gappy:
 class Full(Sink):
     """A sink whose disk is full."""
 
-    def publish_online(self, *said):
+    def on_availability(self, *said):
         raise OSError(28, "No space left on device")
 
-    publish_stalled = publish_playing = publish_result = publish_health = publish_online
+    on_stalled = on_now_playing = on_result = on_health = on_availability
 
 
 class Kept(Sink):
@@ -45,19 +47,21 @@ class Kept(Sink):
     def __init__(self):
         self.online, self.health, self.off = [], [], []
 
-    def publish_online(self, source_id, online, why):
+    def on_availability(self, source_id, online, why):
         self.online.append((online, why))
 
-    def publish_off(self, source_id, off):
+    def on_disabled(self, source_id, off):
         self.off.append(off)
 
-    def publish_health(self, health):
+    def on_health(self, health):
         self.health.append(health)
 
 
 def run(*sinks):
-    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
-    return Daemon([Input(source=Gappy(), listener=listener, name="gappy")], sinks, health_s=60, heartbeat_s=30).run()
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    return Daemon(
+        [SourceSetup(source=Gappy(), pipeline=pipeline, name="gappy")], sinks, health_s=60, heartbeat_s=30
+    ).run()
 
 
 def test_lost_sound_is_counted_though_no_segment_ever_completes():
@@ -95,8 +99,8 @@ class Stubborn:
 def test_a_source_that_has_not_ended_yet_stays_off_and_does_not_end_the_daemon(monkeypatch):
     monkeypatch.setattr(daemon, "CLOSE_S", 0.1)
     source, kept = Stubborn(), Kept()
-    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
-    heard = Input(source=source, listener=listener, name="slow", reopen=Stubborn)
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    heard = SourceSetup(source=source, pipeline=pipeline, name="slow", reopen=Stubborn)
     running = Daemon([heard], [kept], health_s=60, heartbeat_s=0.05)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from tests.servers import Gate, Mosquitto, Seen, Watcher
+from tests.sounds import pcm16, tune
+
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.chain import record_hash
 from genrewatch.history.database import database_path, open_for_reading
 from genrewatch_drill.fakes import PLAYER
 from genrewatch_drill.rig.proc import descendants
-
-from tests.servers import Gate, Mosquitto, Seen, Watcher
-from tests.sounds import pcm16, tune
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = {

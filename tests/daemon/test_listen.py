@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from genrewatch.cli import main
-
 from tests.servers import Mosquitto, Watcher
 from tests.sounds import pcm16, tune, write_wav
 from tests.sources.microphones import YETI, Microphones
+
+from genrewatch.cli import main
 
 ROOT = str(Path(__file__).parents[2])
 PLACE = ("ts", "source", "path")

@@ -11,12 +11,14 @@ from contextlib import ExitStack, nullcontext
 from types import SimpleNamespace
 
 import pytest
+from tests.sounds import RATE, pcm16, tune
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.commands.bench_sources import parse_counts
 from genrewatch.commands.drill import markdown
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import SHIPPED_BUNDLE
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch_drill.campaigns.soak import Reading, _wrong, soak
 from genrewatch_drill.faults.runner import ROWS, Result
 from genrewatch_drill.faults.stage import PLAYER, Outcome, Stage
@@ -24,8 +26,6 @@ from genrewatch_drill.rig.proc import Footprint, children, footprint, runs
 from genrewatch_drill.rig.record import Record, Said, Unmet
 from genrewatch_drill.rig.server import BadServer
 from genrewatch_drill.rig.sounds import Sounds
-
-from tests.sounds import RATE, pcm16, tune
 
 
 def genrewatch(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -101,10 +101,10 @@ def test_a_record_waits_for_what_comes_and_says_what_did_not():
     ("start_s", "wrong"), [(11.0, None), (9.0, "a segment spans the gap"), (2.0, "a segment spans the gap")]
 )
 def test_a_segment_after_a_gap_may_hold_nothing_of_what_was_before(tmp_path, start_s, wrong):
-    listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
-    record, segment_s = Record(), listener.manifest.front_end.segment_s
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    record, segment_s = Record(), pipeline.manifest.front_end.segment_s
     with ExitStack() as resources:
-        stage = Stage(directory=tmp_path, sounds=Sounds(tmp_path), short=True, listener=listener, resources=resources)
+        stage = Stage(directory=tmp_path, sounds=Sounds(tmp_path), short=True, pipeline=pipeline, resources=resources)
     stage.subject.append(SimpleNamespace(record=record, lost_s=lambda source: 1.0))
 
     def said(at, kind, **body):

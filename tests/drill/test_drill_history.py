@@ -5,7 +5,11 @@ import socket
 import time
 
 import pytest
-from genrewatch.history.moment import rfc3339
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from tests.servers import wait_until_closed
+
+from genrewatch.history.timestamps import rfc3339
 from genrewatch_drill.campaigns.finding import Finding
 from genrewatch_drill.campaigns.fleet import fleet_drill, unheard
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s
@@ -19,10 +23,6 @@ from genrewatch_drill.rig.exchange import Exchange
 from genrewatch_drill.rig.ledger import Receipt, audit, plain, total
 from genrewatch_drill.rig.packets import Splitter, accepted, record_key, sent
 from genrewatch_drill.rig.snapshot import Snapshot
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
-from tests.servers import wait_until_closed
 
 
 def record(seq, source="a", start_s=None, end_s=None, **more):

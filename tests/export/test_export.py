@@ -38,6 +38,7 @@ def clip(rng, label):
 def run(tmp_path_factory):
     """A run of a tiny network that has learned to tell low from high, with held-out clips of both."""
     import keras
+
     from genrewatch_trainer.training.network import build
 
     path, rng = tmp_path_factory.mktemp("export") / "run", np.random.default_rng(7)

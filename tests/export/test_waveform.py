@@ -11,6 +11,8 @@ import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+from tests.sounds import tune, write_wav
+
 import genrewatch
 from genrewatch import programme
 from genrewatch.contract.bundle import load_bundle
@@ -21,8 +23,6 @@ from genrewatch_export.cli import main
 from genrewatch_export.convert import convert_function
 from genrewatch_export.metadata import labels_of
 from genrewatch_export.waveform import WaveformModel, log_mel
-
-from tests.sounds import tune, write_wav
 
 BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
 ODD = FrontEndConfig(sample_rate=8000, n_fft=256, hop_length=300, n_mels=8, fmin=0, fmax=4000, segment_frames=5)

@@ -2,15 +2,15 @@
 
 import json
 
-from genrewatch.history.moment import Moment, from_rfc3339
 from genrewatch.history.spell import Setting, Spell, Subject
+from genrewatch.history.timestamps import Timestamp, from_rfc3339
 
 NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
 
 
 def spell(genre="rock", *, source="mic", start_s=0.0, seconds=10.0):
     """A spell of so many seconds, all heard."""
-    moments = [Moment(utc_ms=NOON + round(1000 * s), mono_s=s) for s in (start_s, start_s + seconds)]
+    moments = [Timestamp(utc_ms=NOON + round(1000 * s), mono_s=s) for s in (start_s, start_s + seconds)]
     return Spell(
         setting=Setting(node="box", source=source, name=source.title(), model="net", version="1", run="r"),
         subject=Subject(genre=genre, reason="majority" if genre else "refused"),

@@ -3,12 +3,12 @@
 import time
 
 import pytest
+from tests.history.rig import PlayedCourier, spell
+
 from genrewatch.history import delivery
 from genrewatch.history.database import database_path
 from genrewatch.history.delivery import MOST_UNDER_WAY, Delivery
 from genrewatch.history.store import HistoryStore
-
-from tests.history.rig import PlayedCourier, spell
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_record_is_struck_when_its_receipt_comes_and_not_before(store):
     assert (store.waiting, delivering.linked) == (2, True)
     courier.acknowledge(2)
     delivering.turn(store)
-    assert [parcel.seq for parcel in store.parcels(0, 9)] == [1]
+    assert [outbox_record.seq for outbox_record in store.outbox_records(0, 9)] == [1]
     courier.acknowledge(1)
     delivering.turn(store)
     assert (store.waiting, courier.seqs) == (0, [1, 2])

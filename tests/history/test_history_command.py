@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.history.rig import NOON, spell
+
 from genrewatch.cli import main
 from genrewatch.history.database import database_path
-from genrewatch.history.moment import Moment, from_rfc3339, now
 from genrewatch.history.store import HistoryStore
+from genrewatch.history.timestamps import Timestamp, from_rfc3339, now
 from genrewatch.history.when import parse_when
-
-from tests.history.rig import NOON, spell
 
 LONGEST_S = 60.0
 
@@ -81,7 +81,7 @@ def test_what_is_odd_about_a_spell_is_marked(store, capsys):
     silent.subject = replace(silent.subject, reason="silence", dead_air=True)
     stalled = replace(spell(None), heard_ms=0, lost_ms=10_000)
     stalled.subject = replace(stalled.subject, reason="stalled")
-    long_ago = Moment(utc_ms=from_rfc3339("2020-01-01T12:00:10Z"), mono_s=10.0)
+    long_ago = Timestamp(utc_ms=from_rfc3339("2020-01-01T12:00:10Z"), mono_s=10.0)
     store.append([odd, silent, stalled], [replace(spell("pop"), start=long_ago, end=long_ago)])
     lines = told(capsys)
     assert lines[0].endswith("[lost 3.2 s, continues, clock set by +3600 s]")

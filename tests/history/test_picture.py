@@ -8,18 +8,18 @@ from datetime import UTC
 from itertools import pairwise
 
 import pytest
+from PIL import Image
+from tests.history.rig import spell
+
 from genrewatch.cli import main
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.database import database_path
-from genrewatch.history.moment import from_rfc3339
 from genrewatch.history.reports.lettering import plain
 from genrewatch.history.reports.palette import GENRES, OTHERS, fills
 from genrewatch.history.reports.picture import MOST_BARS, bar_names, draw, lay_out, time_scale
 from genrewatch.history.reports.report import Report, Row
 from genrewatch.history.store import HistoryStore
-from PIL import Image
-
-from tests.history.rig import spell
+from genrewatch.history.timestamps import from_rfc3339
 
 HOUR_MS = 3_600_000
 START = from_rfc3339("2026-11-24T00:00:00Z")

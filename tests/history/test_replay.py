@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.sounds import RATE, tune
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.cli import main
@@ -17,30 +19,28 @@ from genrewatch.history.replay import Disagreement, Judge, RecordedSegment, Reco
 from genrewatch.history.ring import POSTERIOR_TYPE
 from genrewatch.history.store import HistoryStore
 from genrewatch.inference.payload import verdict_fields
-from genrewatch.inference.pipeline import classify_stream, open_listener
+from genrewatch.inference.pipeline import classify_stream, open_pipeline
 from genrewatch.programme import item
 from genrewatch.sinks.history import HistorySink
-
-from tests.sounds import RATE, tune
 
 LABELS = ("blues", "jazz", "not_music")
 HOP, SEGMENT = 100, 400
 
 
 @pytest.fixture(scope="module")
-def listener():
-    return open_listener(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3), LevelConfig())
+def pipeline():
+    return open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3), LevelConfig())
 
 
 @pytest.fixture(scope="module")
-def results(listener):
+def results(pipeline):
     """What the pipeline says of `heard`."""
-    return heard(listener)
+    return heard(pipeline)
 
 
-def heard(listener):
+def heard(pipeline):
     """Music and silence with a short gap, a long one, and several short ones that add up to more than a segment."""
-    segment = listener.manifest.front_end.segment_samples
+    segment = pipeline.manifest.front_end.segment_samples
     lost = [0, segment // 3, segment + 1, 0, 0, segment // 3 * 2, segment // 3 * 2]
     quiet = np.zeros(RATE * 12, np.float32)
     sounds = [
@@ -52,17 +52,17 @@ def heard(listener):
     ]
     sounds += [tune(2), item("chorale")[: 14 * RATE]]
     blocks = [Block(samples=sound, sample_rate=RATE, lost=n) for sound, n in zip(sounds, lost, strict=True)]
-    return list(classify_stream(blocks, listener))
+    return list(classify_stream(blocks, pipeline))
 
 
-def recorded(directory, listener, results, *, keep=1000, source="mic"):
+def recorded(directory, pipeline, results, *, keep=1000, source="mic"):
     """The database after a daemon has said all this."""
     path = database_path(directory, "box")
     sink = HistorySink(path, "box", HistoryConfig(posteriors=keep), names={})
     sink.start()
-    sink.publish_stream(source, listener)
+    sink.on_stream(source, pipeline)
     for result in results:
-        sink.publish_result(source, result)
+        sink.on_result(source, result)
     sink.finish()
     return path
 
@@ -82,8 +82,8 @@ def test_the_sound_has_every_kind_of_gap_and_verdict(results):
     assert {"silence", "majority", "refused", "warming_up"} <= {result.verdict.reason for result in results}
 
 
-def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, listener, results, capsys):
-    path = recorded(tmp_path, listener, results)
+def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, pipeline, results, capsys):
+    path = recorded(tmp_path, pipeline, results)
     (found,) = replayed(capsys, path)
     n = len(results)
     assert found == {
@@ -94,8 +94,8 @@ def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, 
     assert capsys.readouterr().out == f"mic  {n} segments, {n} verdicts derived, {n} agree\n"
 
 
-def test_of_a_ring_that_has_lost_its_beginning_what_cannot_be_known_is_not_judged(tmp_path, listener, results, capsys):
-    (found,) = replayed(capsys, recorded(tmp_path, listener, results, keep=len(results) - 1))
+def test_of_a_ring_that_has_lost_its_beginning_what_cannot_be_known_is_not_judged(tmp_path, pipeline, results, capsys):
+    (found,) = replayed(capsys, recorded(tmp_path, pipeline, results, keep=len(results) - 1))
     assert (found["disagreeing"], found["not_judgeable"], found["segments"]) == (0, 2, len(results) - 1)
     main(["replay", "--state", str(tmp_path)])
     assert "2 not judgeable: what was before them is not recorded" in capsys.readouterr().out
@@ -105,8 +105,8 @@ def test_of_a_ring_that_has_lost_its_beginning_what_cannot_be_known_is_not_judge
     ("key", "value"),
     [("genre", "polka"), ("reason", "held"), ("share", 0.1234), ("confidence", 0.9), ("votes", {"rock": 1})],
 )
-def test_any_field_of_a_verdict_that_does_not_follow_is_a_disagreement(tmp_path, listener, results, capsys, key, value):
-    path = recorded(tmp_path, listener, results)
+def test_any_field_of_a_verdict_that_does_not_follow_is_a_disagreement(tmp_path, pipeline, results, capsys, key, value):
+    path = recorded(tmp_path, pipeline, results)
     db = sqlite3.connect(path)
     verdict = json.loads(db.execute("SELECT verdict FROM segments WHERE segment = 3").fetchone()[0])
     db.execute("UPDATE segments SET verdict = ? WHERE segment = 3", (json.dumps({**verdict, key: value}),))
@@ -123,8 +123,8 @@ def test_any_field_of_a_verdict_that_does_not_follow_is_a_disagreement(tmp_path,
     assert f"recorded {key} " in said
 
 
-def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, listener, results, capsys):
-    path = recorded(tmp_path, listener, results)
+def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, pipeline, results, capsys):
+    path = recorded(tmp_path, pipeline, results)
     db = sqlite3.connect(path)
     (blob,) = db.execute("SELECT posterior FROM segments WHERE segment = 2").fetchone()
     turned = np.roll(np.frombuffer(blob, POSTERIOR_TYPE), 1).tobytes()
@@ -146,17 +146,17 @@ def test_a_label_that_is_not_what_the_posterior_says_is_a_disagreement():
     assert answers(of, segments) == [True, "no", True, True]
 
 
-def test_a_sharpness_is_recorded_with_the_vote_and_heeded(tmp_path, listener, results, capsys):
-    sharp = replace(listener, vote=replace(listener.vote, sharpness=2.0))
+def test_a_sharpness_is_recorded_with_the_vote_and_heeded(tmp_path, pipeline, results, capsys):
+    sharp = replace(pipeline, vote=replace(pipeline.vote, sharpness=2.0))
     path = recorded(tmp_path, sharp, results)  # with verdicts that were given without it
     found = replayed(capsys, path, 1)[-1]
     assert found["disagreeing"] == sum(result.verdict.genre is not None for result in results)
 
 
 def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_path, capsys):
-    listener = open_listener(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, sharpness=1.0), LevelConfig())
-    results = heard(listener)
-    path = recorded(tmp_path, listener, results)
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, sharpness=1.0), LevelConfig())
+    results = heard(pipeline)
+    path = recorded(tmp_path, pipeline, results)
     with sqlite3.connect(path) as db:
         (vote,) = db.execute("SELECT vote FROM streams").fetchone()
         before = {key: value for key, value in json.loads(vote).items() if key != "sharpness"}
@@ -165,9 +165,9 @@ def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_p
     assert replayed(capsys, path)[-1]["agreeing"] == len(results)
 
 
-def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, listener, results, capsys):
-    path = recorded(tmp_path, listener, results)
-    recorded(tmp_path, listener, results[:5], source="line")
+def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, pipeline, results, capsys):
+    path = recorded(tmp_path, pipeline, results)
+    recorded(tmp_path, pipeline, results[:5], source="line")
     assert [(one["source"], one["segments"]) for one in replayed(capsys, path)] == [("mic", len(results)), ("line", 5)]
     assert [one["source"] for one in replayed(capsys, path, 0, "--source", "line")] == ["line"]
     assert main(["replay", str(path), "--source", "lime"]) == 2

@@ -11,17 +11,17 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.history.rig import spell
+
 from genrewatch.cli import main
 from genrewatch.history.database import database_path
-from genrewatch.history.moment import Moment, from_rfc3339, rfc3339
 from genrewatch.history.reports.bins import bins, floor, local_in
 from genrewatch.history.reports.report import NO_GENRE, report, without_gaps
 from genrewatch.history.spell import Subject
 from genrewatch.history.store import HistoryStore
-from hypothesis import example, given
-from hypothesis import strategies as st
-
-from tests.history.rig import spell
+from genrewatch.history.timestamps import Timestamp, from_rfc3339, rfc3339
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -46,8 +46,8 @@ def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None,
     begin = from_rfc3339(f"2026-{start}Z")
     made = spell(genre, source=source)
     made.subject = Subject(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
-    made.start = Moment(utc_ms=begin, mono_s=1000.0)
-    made.end = Moment(utc_ms=begin + round(1000 * (seconds + step)), mono_s=1000.0 + seconds)
+    made.start = Timestamp(utc_ms=begin, mono_s=1000.0)
+    made.end = Timestamp(utc_ms=begin + round(1000 * (seconds + step)), mono_s=1000.0 + seconds)
     made.heard_ms, made.lost_ms = round(1000 * (seconds - lost if heard is None else heard)), round(1000 * lost)
     made.clock_step_s = step
     return made
@@ -132,7 +132,7 @@ def test_a_spell_during_which_the_clock_was_set_lasts_from_its_start_by_the_othe
 
 def test_a_spell_that_ends_before_it_begins_is_where_it_began_and_so_is_one_without_length():
     unmarked = replace(of("11-24T12:00:00", 10), clock_step_s=0.0)
-    unmarked.end = Moment(utc_ms=unmarked.start.utc_ms - HOUR_MS, mono_s=1010.0)
+    unmarked.end = Timestamp(utc_ms=unmarked.start.utc_ms - HOUR_MS, mono_s=1010.0)
     at_once = of("11-24T12:59:59.999", 0, heard=1234.567)
     found = divided([unmarked, at_once])
     assert times(found) == ["11-24 13:00"]

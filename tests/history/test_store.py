@@ -10,11 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.history.rig import NOON, spell
+
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, Gone, Unavailable, database_path, open_for_reading
 from genrewatch.history.store import HistoryStore
-
-from tests.history.rig import NOON, spell
 
 DAY_MS = 86_400_000
 PLENTY = 10**9
@@ -168,7 +168,7 @@ def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path,
             )
         db.close()
     with pytest.raises(Damaged):
-        opened(tmp_path).parcels(0, 10)
+        opened(tmp_path).outbox_records(0, 10)
 
 
 def test_a_place_where_nothing_can_be_written_is_unavailable_and_not_damaged(tmp_path):
@@ -202,11 +202,11 @@ def test_a_file_that_is_deleted_under_the_writer_is_noticed(tmp_path):
 def test_what_is_delivered_leaves_the_outbox_and_stays_in_the_log(tmp_path):
     store = opened(tmp_path)
     store.append([spell("rock"), spell("jazz", source="line"), spell("pop")], [])
-    parcels = store.parcels(1, 10)
-    assert [(p.seq, p.source, p.record["genre"]) for p in parcels] == [(2, "line", "jazz"), (3, "mic", "pop")]
-    assert parcels[1].record["prev"] == parcels[0].record["hash"]
-    store.strike([1, 3])
-    store.strike([3])
+    outbox_records = store.outbox_records(1, 10)
+    assert [(p.seq, p.source, p.record["genre"]) for p in outbox_records] == [(2, "line", "jazz"), (3, "mic", "pop")]
+    assert outbox_records[1].record["prev"] == outbox_records[0].record["hash"]
+    store.remove_delivered([1, 3])
+    store.remove_delivered([3])
     assert (store.waiting, store.stored, store.newest_waiting) == (1, 3, 2)
     store.close()
     assert opened(tmp_path).waiting == 1
@@ -223,7 +223,7 @@ def test_without_a_broker_to_deliver_to_nothing_waits(tmp_path):
 def test_what_is_too_old_goes_but_not_what_still_waits_to_be_delivered(tmp_path):
     store = opened(tmp_path)
     store.append([spell(start_s=day * 86_400) for day in range(10)], [])
-    store.strike([1, 2, 3, 5])
+    store.remove_delivered([1, 2, 3, 5])
     more, dropped = store.prune(now_ms=NOON + 7 * DAY_MS, keep_days=1, max_bytes=PLENTY)
     assert (more, dropped) == (False, 0)
     assert [row[0] for row in rows(tmp_path)] == [4, 5, 6, 7, 8, 9, 10], "a chain has but one beginning"

@@ -6,12 +6,12 @@ import sqlite3
 import sys
 
 import pytest
+from tests.history.rig import NOON, spell
+
 from genrewatch.cli import main
 from genrewatch.history.chain import record_hash
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
-
-from tests.history.rig import NOON, spell
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The node's id is made once, kept through a power cut, and never a reason not to start."""
 
 import pytest
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.host import node
 from genrewatch.host.node import held_node_id, node_id

@@ -1,6 +1,7 @@
 """When sound waits the hop is widened step by step, and it comes back by itself."""
 
 import numpy as np
+
 from genrewatch.inference.hop_control import EveryHop, WidenWhenLate
 
 

@@ -6,6 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.bundle import Manifest, Tensor
@@ -13,9 +16,7 @@ from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
 from genrewatch.contract.vote import SILENCE, VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
-from genrewatch.inference.pipeline import Listener, SegmentResult, classify_stream, resampled
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled
 
 RATE = 8_000
 TINY = FrontEndConfig(sample_rate=RATE, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
@@ -36,7 +37,7 @@ class LoudestThird:
         return softmax(np.array(thirds, np.float32) * np.float32(20))
 
 
-def listener(**vote: Any) -> Listener:
+def pipeline(**vote: Any) -> Pipeline:
     config = VoteConfig(**({"segments": 3, "segment_hop": 200} | vote))
     tensors = {
         "input": Tensor(shape=(1, 8, 20, 1), dtype="float32", scale=None, zero_point=None),
@@ -53,7 +54,7 @@ def listener(**vote: Any) -> Listener:
         files={"model.tflite": "", "golden.npz": ""},
         **tensors,
     )
-    return Listener(
+    return Pipeline(
         manifest=manifest,
         front_end=FrontEnd(TINY),
         classifier=cast(Classifier, LoudestThird()),
@@ -78,7 +79,7 @@ def blocks(samples: np.ndarray, cuts: Iterable[int] = (), rate: int = RATE) -> l
 
 
 def heard(stream: Iterable[Block], **vote: Any) -> list[SegmentResult]:
-    return list(classify_stream(stream, listener(**vote)))
+    return list(classify_stream(stream, pipeline(**vote)))
 
 
 def as_bytes(results: list[SegmentResult]) -> list[object]:
@@ -124,7 +125,7 @@ def test_a_result_comes_as_soon_as_its_last_sample_is_there() -> None:
             taken += 1
             yield block
 
-    assert next(classify_stream(source(), listener())).end == TINY.segment_samples
+    assert next(classify_stream(source(), pipeline())).end == TINY.segment_samples
     assert taken == TINY.segment_samples
 
 
@@ -135,7 +136,7 @@ def test_the_same_sound_20_db_quieter_gives_the_same_verdicts() -> None:
 
 
 def test_the_network_is_not_asked_about_silence() -> None:
-    here = listener()
+    here = pipeline()
     results = list(classify_stream(blocks(np.zeros(RATE, np.float32)), here))
     assert {r.ballot.label for r in results} == {SILENCE}
     assert {r.level.dbfs for r in results} == {None}
@@ -216,7 +217,7 @@ def test_what_was_heard_before_a_break_is_classified_when_the_break_comes_not_wh
         taken.append("back")
         yield Block(samples=sound, sample_rate=rate, lost=rate)
 
-    results = classify_stream(stream(), listener())
+    results = classify_stream(stream(), pipeline())
     first = next(results)
     assert taken == []
     assert (first.start, first.end, first.lost) == (0, TINY.segment_samples, 0)
@@ -279,10 +280,10 @@ def test_segments_may_follow_each_other_with_samples_between_their_frames_unshar
 
 @pytest.mark.parametrize("segment_hop", [150, 1_000])
 def test_a_vote_that_does_not_fit_the_front_end_is_refused(segment_hop: int) -> None:
-    good = listener()
+    good = pipeline()
     vote = VoteConfig(segment_hop=segment_hop)
     with pytest.raises(ConfigError, match="segment_hop"):
-        Listener(manifest=good.manifest, front_end=good.front_end, classifier=good.classifier, vote=vote)
+        Pipeline(manifest=good.manifest, front_end=good.front_end, classifier=good.classifier, vote=vote)
 
 
 def test_a_listener_that_falls_behind_looks_less_often_and_says_so() -> None:
@@ -292,8 +293,8 @@ def test_a_listener_that_falls_behind_looks_less_often_and_says_so() -> None:
             return 2
 
     sound = Block(samples=tone(500, 1), sample_rate=RATE)
-    every = list(classify_stream([sound], listener()))
-    wide = list(classify_stream([sound], listener(), Twice()))
+    every = list(classify_stream([sound], pipeline()))
+    wide = list(classify_stream([sound], pipeline(), Twice()))
     assert [r.start for r in wide] == [0, 200, *range(600, every[-1].start + 1, 400)]
     assert {r.hop_factor for r in every} == {1}
     assert {r.hop_factor for r in wide} == {2}

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from genrewatch.audio.level import level_dbfs
 from genrewatch.programme import PROGRAMME, SAMPLE_RATE, item, programme_blocks
 from genrewatch.programme.pieces import PIECES

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
 from genrewatch.audio.level import Level
 from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.vote import Ballot, Verdict

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from genrewatch.commands.clean_mqtt import clean_mqtt
-from genrewatch.contract.errors import ConfigError
 from paho.mqtt import publish
-
 from tests.servers import Mosquitto, Watcher, mosquitto_program
 from tests.sinks.mqtt_rig import ROCK, running_sink
+
+from genrewatch.commands.clean_mqtt import clean_mqtt
+from genrewatch.contract.errors import ConfigError
 
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"
 USERS = ("box", "bar", "homeassistant", "dashboard")
@@ -45,9 +45,9 @@ def test_a_box_that_logs_in_as_itself_is_heard(broker: Mosquitto) -> None:
     login = {"username": "box", "password": PASSWORD}
     with watcher(broker) as dashboard, running_sink(broker.url, settings=login) as sink:
         assert dashboard.next("genrewatch/box/status").payload == "online"
-        sink.publish_online("mic", True, "opened")
-        sink.publish_result("mic", ROCK)
-        sink.publish_health({})
+        sink.on_availability("mic", True, "opened")
+        sink.on_result("mic", ROCK)
+        sink.on_health({})
         assert dashboard.next("genrewatch/box/mic/availability").payload == "online"
         assert '"rock"' in dashboard.next("genrewatch/box/mic/state").payload
         dashboard.next("genrewatch/box/health")

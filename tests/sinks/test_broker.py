@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, wait_until_closed
+from tests.sinks.mqtt_rig import MODEL, QUICK, ROCK
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.broker import answers, open_broker, try_broker
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
-
-from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, wait_until_closed
-from tests.sinks.mqtt_rig import MODEL, QUICK, ROCK
 
 
 def test_a_url_passes_through_unasked() -> None:
@@ -52,8 +52,8 @@ def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
         sink = MqttSink(broker.apply(MqttConfig(discovery=False)), "box", MODEL, backoff=QUICK)
         with Watcher(port, v5=False) as watcher:
             sink.start()
-            sink.publish_online("mic", True, "opened")
-            sink.publish_result("mic", ROCK)
+            sink.on_availability("mic", True, "opened")
+            sink.on_result("mic", ROCK)
             assert json.loads(watcher.next("mic/state").payload)["genre"] == "rock"
         command = [
             mosquitto_program("mosquitto_sub"),

@@ -4,12 +4,12 @@ import math
 import threading
 from dataclasses import replace
 
+from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
+
 from genrewatch.contract.vote import Verdict
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.events import Changes, Event, event_body
 from genrewatch.sources.source import NowPlaying
-
-from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
 REFUSED = replace(
     ROCK, verdict=Verdict(genre=None, reason="refused", share=0.4, confidence=None, votes={"rock": 4}, segments=9)

@@ -9,9 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 from genrewatch.sinks.events import EVENT_TYPES
 from genrewatch.sinks.mqtt.home_assistant import Box, components, discovery, platforms
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 BOX = Box(
     node="gw-1",
@@ -39,7 +40,9 @@ STALLED = {**NOBODY, "reason": "stalled", "votes": {}, "segments": 0, "level_dbf
 
 
 def schema(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files("genrewatch") / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(
+        (files("genrewatch") / "schema" / f"{name}.schema.json").read_text(encoding="utf-8")
+    )
     return content
 
 

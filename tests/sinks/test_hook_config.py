@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from tests.sinks.hook_rig import NAMES
+
 from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink
-
-from tests.sinks.hook_rig import NAMES
 
 
 def refused(table: dict[str, Any]) -> str:

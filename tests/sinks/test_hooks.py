@@ -11,12 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.sinks.hook_rig import LONG_S, alive, python, running_hooks, settled, until
+from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
+
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, Patience
 from genrewatch.sources.source import NowPlaying
 from genrewatch_drill.rig.proc import children
-
-from tests.sinks.hook_rig import LONG_S, alive, python, running_hooks, settled, until
-from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
 DEAD_AIR = replace(SILENCE, dead_air=True)
 LISTENER: Any = SimpleNamespace(manifest=SimpleNamespace(name="net", version="1.2.0"))
@@ -46,7 +46,7 @@ def on_change(command: str, **settings: Any) -> HookConfig:
 def change_genre(sink: HookSink, times: int) -> None:
     """That many events."""
     for number in range(times):
-        sink.publish_result("mic", JAZZ if number % 2 else ROCK)
+        sink.on_result("mic", JAZZ if number % 2 else ROCK)
 
 
 def append_to(path: Path, what: str = "sys.stdin.read()") -> str:
@@ -60,9 +60,9 @@ def lines(path: Path) -> list[str]:
 
 def test_a_command_gets_the_event_on_standard_input(tmp_path: Path) -> None:
     with running_hooks(on_change(append_to(tmp_path / "told"))) as sink:
-        sink.publish_stream("mic", LISTENER)
-        sink.publish_playing("mic", NowPlaying(station="Rádio"))
-        sink.publish_result("mic", ROCK)
+        sink.on_stream("mic", LISTENER)
+        sink.on_now_playing("mic", NowPlaying(station="Rádio"))
+        sink.on_result("mic", ROCK)
         health = settled(sink, ran=1)
     assert [json.loads(line) for line in lines(tmp_path / "told")] == [EVENT]
     assert health == {"ran": 1, "failed": 0, "dropped": 0, "last_error": None}
@@ -75,8 +75,8 @@ def test_a_command_gets_the_event_in_its_environment_and_not_the_password(
     monkeypatch.setenv("OURS", "too")
     told = append_to(tmp_path / "told", "json.dumps({k: v for k, v in os.environ.items() if k[:3] in ('GEN', 'OUR')})")
     with running_hooks(HookConfig(on=("genre_changed", "stalled"), command=told)) as sink:
-        sink.publish_result("mic", ROCK)
-        sink.publish_stalled("radio")
+        sink.on_result("mic", ROCK)
+        sink.on_stalled("radio")
         settled(sink, ran=2)
     assert [json.loads(line) for line in lines(tmp_path / "told")] == [
         {"GENREWATCH_EVENT": event, "GENREWATCH_SOURCE": source, "GENREWATCH_GENRE": genre, "OURS": "too"}
@@ -96,22 +96,22 @@ def test_a_hook_runs_for_its_events_and_its_sources_only(tmp_path: Path) -> None
     told = append_to(tmp_path / "told", "os.environ['GENREWATCH_EVENT'] + ' ' + os.environ['GENREWATCH_SOURCE']")
     with running_hooks(HookConfig(on=("dead_air", "resumed"), command=told, sources=("radio",))) as sink:
         for source in ("mic", "radio"):
-            sink.publish_result(source, ROCK)
-            sink.publish_result(source, DEAD_AIR)
-            sink.publish_stalled(source)
-            sink.publish_result(source, ROCK)
+            sink.on_result(source, ROCK)
+            sink.on_result(source, DEAD_AIR)
+            sink.on_stalled(source)
+            sink.on_result(source, ROCK)
         settled(sink, ran=2)
     assert lines(tmp_path / "told") == ["dead_air radio", "resumed radio"]
 
 
 def test_a_source_that_is_off_is_forgotten(tmp_path: Path) -> None:
     with running_hooks(on_change(append_to(tmp_path / "told", "''"))) as sink:
-        sink.publish_off("mic", False)
-        sink.publish_result("mic", ROCK)
-        sink.publish_off("mic", False)
-        sink.publish_result("mic", ROCK)
-        sink.publish_off("mic", True)
-        sink.publish_result("mic", ROCK)
+        sink.on_disabled("mic", False)
+        sink.on_result("mic", ROCK)
+        sink.on_disabled("mic", False)
+        sink.on_result("mic", ROCK)
+        sink.on_disabled("mic", True)
+        sink.on_result("mic", ROCK)
         settled(sink, ran=2)
     assert len(lines(tmp_path / "told")) == 2
 
@@ -153,7 +153,7 @@ def test_a_command_that_does_not_read_and_closes_its_output_is_waited_for(tmp_pa
         open({str(tmp_path / "told")!r}, "w").write("done")
     """
     with running_hooks(on_change(python(program), timeout_s=LONG_S)) as sink:
-        sink.publish_playing("mic", NowPlaying(title="x" * 1_000_000))  # more than a pipe holds
+        sink.on_now_playing("mic", NowPlaying(title="x" * 1_000_000))  # more than a pipe holds
         change_genre(sink, 1)
         assert settled(sink, ran=1)["failed"] == 0
     assert lines(tmp_path / "told") == ["done"]
@@ -175,12 +175,12 @@ def test_a_hook_that_fails_is_said_once_and_once_more_when_it_works(
         }
         assert len(caplog.messages) == 1
         assert "fails (exit code 1: no mail today)" in caplog.messages[0]
-        assert [trouble.partition("): ")[2] for trouble in sink.troubles()] == ["exit code 1: no mail today"]
+        assert [trouble.partition("): ")[2] for trouble in sink.problems()] == ["exit code 1: no mail today"]
         fixed.touch()
-        sink.publish_result("mic", JAZZ)
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", JAZZ)
+        sink.on_result("mic", ROCK)
         settled(sink, ran=5)
-        assert sink.troubles() == []
+        assert sink.problems() == []
         assert sink.diagnostics() == {"hooks": sink.health()}
     assert [message.partition(") ")[2] for message in caplog.messages[1:]] == ["works again"]
 
@@ -219,10 +219,10 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path: Path, caplog: p
     patience = Patience(events=3)
     hook = on_change(python(program), timeout_s=LONG_S)
     with running_hooks(hook, names=names, patience=patience) as sink:
-        sink.publish_result("s0", ROCK)
+        sink.on_result("s0", ROCK)
         until((tmp_path / "started").exists)  # it is at work on the first
         for source in list(names)[1:]:
-            sink.publish_result(source, ROCK)
+            sink.on_result(source, ROCK)
         assert sink.health()["0"]["dropped"] == 6
         gate.touch()
         settled(sink, ran=4)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from tests.servers import Mosquitto, Watcher, no_mqtt_5
+from tests.sinks.mqtt_rig import JAZZ, MODEL, ROCK, SILENCE, running_sink
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from genrewatch.sources.source import NowPlaying
-
-from tests.servers import Mosquitto, Watcher, no_mqtt_5
-from tests.sinks.mqtt_rig import JAZZ, MODEL, ROCK, SILENCE, running_sink
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 SCHEMA = json.loads((files("genrewatch") / "schema" / "state.schema.json").read_text(encoding="utf-8"))
@@ -37,7 +37,7 @@ class Clock:
 
 def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forget_it(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, clock=lambda: NOON) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         seen = watcher.next("genrewatch/box/mic/state")
     assert json.loads(seen.payload) == {
         "v": 1,
@@ -77,8 +77,8 @@ def test_whoever_subscribes_later_finds_status_availability_and_state(broker: Mo
     with running_sink(broker.url) as sink:
         with Watcher(broker.port) as early:
             early.next("box/status")
-            sink.publish_online("mic", True, "opened")
-            sink.publish_result("mic", ROCK)
+            sink.on_availability("mic", True, "opened")
+            sink.on_result("mic", ROCK)
             early.next("mic/state")
             early.next("mic/votes")
         with Watcher(broker.port) as late:
@@ -96,11 +96,11 @@ def test_every_state_that_can_be_said_obeys_the_published_schema(broker: Mosquit
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
-        sink.publish_stalled("radio")
+        sink.on_stalled("radio")
         for result in (ROCK, SILENCE, JAZZ):
-            sink.publish_result("radio", result)
-        sink.publish_online("radio", False, "stream stalled")
-        sink.publish_stalled("radio")
+            sink.on_result("radio", result)
+        sink.on_availability("radio", False, "stream stalled")
+        sink.on_stalled("radio")
         states = [json.loads(watcher.next("radio/state").payload) for _ in range(5)]
     for state in states:
         jsonschema.validate(state, SCHEMA)
@@ -118,11 +118,11 @@ def test_a_state_is_said_again_only_when_it_changes_or_the_heartbeat_is_due(brok
         watcher.next("box/status")
         for second in range(62):
             clock.now = 1000.0 + second
-            sink.publish_result("mic", ROCK if second < 45 else JAZZ)
+            sink.on_result("mic", ROCK if second < 45 else JAZZ)
         watcher.next("mic/state")
         watcher.until(lambda seen: '"seq":3' in seen.payload)
         assert not any(seen.topic.endswith("state") for seen in watcher.settled())
-        sink.publish_result("line", ROCK)
+        sink.on_result("line", ROCK)
         seen = watcher.next("line/state")
     assert json.loads(seen.payload)["seq"] == 4
 
@@ -136,7 +136,7 @@ def test_since_stays_while_the_genre_stays(broker: Mosquitto) -> None:
         watcher.next("box/status")
         held = replace(ROCK, verdict=replace(ROCK.verdict, reason="held"))
         for result in (ROCK, held, ROCK, JAZZ):
-            sink.publish_result("mic", result)
+            sink.on_result("mic", result)
         states = [json.loads(watcher.next("mic/state").payload) for _ in range(4)]
     assert [state["reason"] for state in states] == ["majority", "held", "majority", "majority"]
     assert len({state["since"] for state in states[:3]}) == 1
@@ -146,10 +146,10 @@ def test_since_stays_while_the_genre_stays(broker: Mosquitto) -> None:
 def test_what_the_station_plays_is_told_with_the_state_and_forgotten_when_it_stalls(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"radio": "Radio Küche"}) as sink:
         watcher.next("box/status")
-        sink.publish_playing("radio", NowPlaying(station="Jazz FM"))
-        sink.publish_result("radio", ROCK)
-        sink.publish_playing("radio", NowPlaying(station="Jazz FM", title="So What"))
-        sink.publish_stalled("radio")
+        sink.on_now_playing("radio", NowPlaying(station="Jazz FM"))
+        sink.on_result("radio", ROCK)
+        sink.on_now_playing("radio", NowPlaying(station="Jazz FM", title="So What"))
+        sink.on_stalled("radio")
         states = [json.loads(watcher.next("radio/state").payload) for _ in range(3)]
     assert [(state["station"], state["title"]) for state in states] == [
         ("Jazz FM", None),
@@ -164,9 +164,9 @@ def test_what_the_station_plays_is_told_with_the_state_and_forgotten_when_it_sta
 def test_dead_air_is_told_at_once_and_is_unknown_while_nothing_arrives(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
-        sink.publish_result("radio", SILENCE)
-        sink.publish_result("radio", replace(SILENCE, dead_air=True))
-        sink.publish_stalled("radio")
+        sink.on_result("radio", SILENCE)
+        sink.on_result("radio", replace(SILENCE, dead_air=True))
+        sink.on_stalled("radio")
         states = [json.loads(watcher.next("radio/state").payload) for _ in range(3)]
     assert [state["dead_air"] for state in states] == [False, True, None]
     assert states[0]["since"] == states[1]["since"]
@@ -175,8 +175,8 @@ def test_dead_air_is_told_at_once_and_is_unknown_while_nothing_arrives(broker: M
 def test_votes_show_the_best_of_each_segment_and_are_not_kept(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings={"top_k": 2}) as sink:
         watcher.next("box/status")
-        sink.publish_result("mic", ROCK)
-        sink.publish_result("mic", SILENCE)
+        sink.on_result("mic", ROCK)
+        sink.on_result("mic", SILENCE)
         music, silence = watcher.next("mic/votes"), watcher.next("mic/votes")
         with Watcher(broker.port) as late:
             assert not any(seen.topic.endswith("votes") for seen in late.settled())
@@ -189,7 +189,7 @@ def test_votes_show_the_best_of_each_segment_and_are_not_kept(broker: Mosquitto)
 def test_health_is_said_once_and_not_kept(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
-        sink.publish_health({"uptime_s": 3.5, "café": None})
+        sink.on_health({"uptime_s": 3.5, "café": None})
         seen = watcher.next("box/health")
     health = json.loads(seen.payload)
     assert {"v": 1, "node": "box", "uptime_s": 3.5, "café": None}.items() <= health.items()
@@ -200,8 +200,8 @@ def test_health_is_said_once_and_not_kept(broker: Mosquitto) -> None:
 def test_each_source_has_topics_of_its_own_and_labels_may_be_any_text(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings={"base": "bar/musik", "top_k": 4}) as sink:
         watcher.next("bar/musik/box/status")
-        sink.publish_result("a", ROCK)
-        sink.publish_result("b", JAZZ)
+        sink.on_result("a", ROCK)
+        sink.on_result("b", JAZZ)
         first, second = watcher.next("bar/musik/box/a/votes"), watcher.next("bar/musik/box/b/state")
     assert "neue Volksmusik é" in json.loads(first.payload)["posterior"]
     assert json.loads(second.payload)["genre"] == "jazz"
@@ -217,8 +217,8 @@ def test_a_broker_without_mqtt_5_is_served_in_3_1_1_where_no_state_is_retained(
         running_sink(f"mqtt://127.0.0.1:{port}") as sink,
     ):
         watcher.next("box/status")
-        sink.publish_online("mic", True, "opened")
-        sink.publish_result("mic", ROCK)
+        sink.on_availability("mic", True, "opened")
+        sink.on_result("mic", ROCK)
         watcher.next("mic/state")
         watcher.next("mic/votes")
         assert sink.protocol == "3.1.1"
@@ -233,4 +233,4 @@ def test_an_id_that_cannot_stand_in_a_topic_is_refused(name: str) -> None:
         MqttSink(MqttConfig(url="mqtt://127.0.0.1"), name, MODEL)
     sink = MqttSink(MqttConfig(url="mqtt://127.0.0.1"), "box", MODEL)
     with pytest.raises(ConfigError, match="source"):
-        sink.publish_online(name, True, "")
+        sink.on_availability(name, True, "")

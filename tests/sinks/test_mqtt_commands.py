@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from genrewatch.audio.level import LevelConfig
-from genrewatch.daemon.config import SHIPPED_BUNDLE
-from genrewatch.host.memory import Memory
-from genrewatch.inference.pipeline import Listener, open_listener
-from genrewatch.sinks.mqtt import sink as mqtt
-
 from tests.servers import Mosquitto, Watcher
 from tests.sinks.mqtt_rig import JAZZ, LABELS, MODEL, ROCK, running_sink
+
+from genrewatch.audio.level import LevelConfig
+from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
+from genrewatch.sinks.mqtt import sink as mqtt
 
 CONFIG = "homeassistant/device/box/config"
 DISCOVERY = {"discovery": True, "votes": False}
@@ -39,7 +39,7 @@ class Obedient:
     def set_bundle(self, name: str) -> None:
         self.told.append(("bundle", name))
 
-    def tell_health(self) -> None: ...
+    def publish_health(self) -> None: ...
 
     def wait(self, count: int) -> list[tuple[str, object]]:
         deadline = time.monotonic() + 10
@@ -70,7 +70,7 @@ def test_a_switch_is_obeyed_and_everything_else_is_ignored_and_counted(broker: M
         ):
             watcher.publish(f"genrewatch/box/{topic}", payload)
         assert obedient.wait(2) == [("mic", False), ("line", True)]
-        sink.publish_health({})
+        sink.on_health({})
         mqtt = json.loads(watcher.next("box/health").payload)["mqtt"]
     # A hundred kilobytes are more than we let the broker send; bundle/set is not even subscribed to.
     assert (mqtt["commands"], mqtt["ignored"]) == (2, 3)
@@ -102,8 +102,8 @@ def test_home_assistant_is_told_what_there_is_before_it_is_told_how_it_is(broker
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}) as sink:
         seen = watcher.next(CONFIG)
         config = json.loads(seen.payload)
-        sink.publish_online("mic", True, "")
-        sink.publish_result("mic", ROCK)
+        sink.on_availability("mic", True, "")
+        sink.on_result("mic", ROCK)
         watcher.next("mic/state")
     assert config["device"]["identifiers"] == ["genrewatch.box"]
     assert set(LABELS) <= set(config["components"]["mic.genre"]["options"])
@@ -114,9 +114,9 @@ def test_a_home_assistant_that_has_just_started_hears_everything_again_in_order(
     arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "after_birth_s": (0.05, 0.1)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
         watcher.next("box/status")
-        sink.publish_off("mic", False)
-        sink.publish_online("mic", True, "")
-        sink.publish_result("mic", ROCK)
+        sink.on_disabled("mic", False)
+        sink.on_availability("mic", True, "")
+        sink.on_result("mic", ROCK)
         watcher.next("mic/event")
         watcher.publish("homeassistant/status", "offline")
         watcher.publish("homeassistant/status", "online")
@@ -138,24 +138,24 @@ def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_
     path = tmp_path / "memory.json"
     with Watcher(broker.port) as watcher:
         both = {"mic": "Mic", "line": "Line"}
-        with running_sink(broker.url, settings=DISCOVERY, names=both, memory=Memory(path)) as sink:
+        with running_sink(broker.url, settings=DISCOVERY, names=both, persistent_state=PersistentState(path)) as sink:
             for source in both:
-                sink.publish_off(source, False)
-                sink.publish_online(source, True, "")
-                sink.publish_result(source, ROCK)
+                sink.on_disabled(source, False)
+                sink.on_availability(source, True, "")
+                sink.on_result(source, ROCK)
             watcher.next("line/state")
         assert "genrewatch/box/line/listen" in retained(broker.port)
         watcher.settled()
-        with running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}, memory=Memory(path)):
+        with running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}, persistent_state=PersistentState(path)):
             first, second = (json.loads(watcher.next(CONFIG).payload)["components"] for _ in range(2))
     assert first["line.genre"] == {"platform": "sensor"}
     assert not any(key.startswith("line.") for key in second)
     assert not any("/line/" in topic for topic in retained(broker.port))
-    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "memory": Memory(path)}
+    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "memory": PersistentState(path)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
         seen = [watcher.until(lambda message: not message.retain).topic]
         while not seen[-1].endswith("availability"):
-            sink.publish_online("mic", True, "")
+            sink.on_availability("mic", True, "")
             seen.append(watcher.until(lambda message: not message.retain).topic)
     assert seen.count(CONFIG) == 1, "once is enough"
 
@@ -165,34 +165,36 @@ def test_discovery_that_is_switched_off_is_taken_back(broker: Mosquitto, tmp_pat
     for wanted in (True, False):
         with Watcher(broker.port) as watcher:
             settings = {"discovery": wanted}
-            with running_sink(broker.url, settings=settings, names={"mic": "Mic"}, memory=Memory(path)) as sink:
+            with running_sink(
+                broker.url, settings=settings, names={"mic": "Mic"}, persistent_state=PersistentState(path)
+            ) as sink:
                 watcher.next("box/status")
-                sink.publish_online("mic", True, "")
+                sink.on_availability("mic", True, "")
                 watcher.next("mic/availability")
         assert (CONFIG in retained(broker.port)) is wanted
 
 
 def test_a_model_with_other_labels_is_announced_at_once(broker: Mosquitto) -> None:
-    listener: Listener = open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    pipeline: Pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}) as sink:
         watcher.next(CONFIG)
-        sink.publish_stream("mic", replace(listener, manifest=MODEL))
-        sink.publish_result("mic", ROCK)
+        sink.on_stream("mic", replace(pipeline, manifest=MODEL))
+        sink.on_result("mic", ROCK)
         assert json.loads(watcher.next("mic/state").payload)["model"] == "net"
-        sink.publish_stream("mic", listener)
+        sink.on_stream("mic", pipeline)
         options = json.loads(watcher.next(CONFIG).payload)["components"]["mic.genre"]["options"]
-        sink.publish_result("mic", JAZZ)
+        sink.on_result("mic", JAZZ)
         assert json.loads(watcher.next("mic/state").payload)["model"] == "gtzan-compact"
-    assert set(listener.manifest.genres) <= set(options)
+    assert set(pipeline.manifest.genres) <= set(options)
 
 
 def test_a_source_that_is_switched_off_says_so_and_has_no_verdict(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"mic": "Mic"}) as sink:
         watcher.next("box/status")
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         watcher.next("mic/state")
-        sink.publish_online("mic", False, "switched off")
-        sink.publish_off("mic", True)
+        sink.on_availability("mic", False, "switched off")
+        sink.on_disabled("mic", True)
         assert watcher.next("mic/availability").payload == "offline"
         assert watcher.next("mic/listen").payload == "OFF"
         state = json.loads(watcher.next("mic/state").payload)
@@ -200,31 +202,33 @@ def test_a_source_that_is_switched_off_says_so_and_has_no_verdict(broker: Mosqui
 
 
 def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_hangs_up_at_once(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "memory.json")
-    memory.put("sources", ["line", "mic"])
+    persistent_state = PersistentState(tmp_path / "memory.json")
+    persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
-        with running_sink(url, settings={**DISCOVERY, "protocol": "5"}, names={"mic": "Mic"}, memory=memory):
+        with running_sink(
+            url, settings={**DISCOVERY, "protocol": "5"}, names={"mic": "Mic"}, persistent_state=persistent_state
+        ):
             for _ in range(3):
                 client, _ = server.accept()
                 client.recv(4096)
                 client.sendall(bytes.fromhex("2003000000"))
                 client.close()
-    assert memory.get("sources", [""]) == ["line", "mic"]
+    assert persistent_state.get("sources", [""]) == ["line", "mic"]
 
 
 def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Told(Obedient):
-        def tell_health(self) -> None:
+        def publish_health(self) -> None:
             self.told.append(("health", None))
 
     monkeypatch.setattr(mqtt, "FAREWELL_S", 0.1)
-    memory, obedient = Memory(tmp_path / "memory.json"), Told()
-    memory.put("sources", ["line", "mic"])
+    persistent_state, obedient = PersistentState(tmp_path / "memory.json"), Told()
+    persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
-        arguments = {"settings": {**DISCOVERY, "protocol": "5"}, "names": {"mic": "Mic"}, "memory": memory}
+        arguments = {"settings": {**DISCOVERY, "protocol": "5"}, "names": {"mic": "Mic"}, "memory": persistent_state}
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         with running_sink(url, **arguments, after_birth_s=(0.01, 0.02)) as sink:
             sink.obey(obedient)
@@ -234,4 +238,4 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_
                 client.sendall(bytes.fromhex("2003000000"))
                 obedient.wait(2)  # at the birth, and a while after it
                 sink.close()
-    assert memory.get("sources", [""]) == ["line", "mic"]
+    assert persistent_state.get("sources", [""]) == ["line", "mic"]

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.config import MqttConfig, parse_url, tls_context

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program
 from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
 
@@ -63,12 +62,12 @@ def log() -> Iterator[Lines]:
 def test_a_broker_that_comes_later_hears_only_the_newest_state(broker: Mosquitto, log: Lines) -> None:
     with running_sink(broker.url) as sink:
         log.wait_for("no connection")
-        sink.publish_online("mic", True, "opened")
+        sink.on_availability("mic", True, "opened")
         for result in (ROCK, JAZZ, ROCK, JAZZ):
-            sink.publish_result("mic", result)
+            sink.on_result("mic", result)
         broker.start()
         log.wait_for("connected")
-        sink.publish_health({})
+        sink.on_health({})
         with Watcher(broker.port) as watcher:
             state = json.loads(watcher.next("mic/state").payload)
         assert (state["genre"], state["seq"]) == ("jazz", 4)
@@ -80,9 +79,9 @@ def test_a_broker_that_comes_back_empty_hears_everything_again(broker: Mosquitto
     broker.start()
     with running_sink(broker.url) as sink:
         with Watcher(broker.port) as watcher:
-            sink.publish_online("mic", True, "opened")
-            sink.publish_online("line", False, "unplugged")
-            sink.publish_result("mic", ROCK)
+            sink.on_availability("mic", True, "opened")
+            sink.on_availability("line", False, "unplugged")
+            sink.on_result("mic", ROCK)
             before = watcher.next("mic/state")
         broker.kill()
         log.wait_for("no connection")
@@ -101,13 +100,13 @@ def test_a_broker_that_comes_back_empty_hears_everything_again(broker: Mosquitto
 def test_a_state_that_has_expired_meanwhile_is_not_said_as_if_it_were_new(broker: Mosquitto, log: Lines) -> None:
     now = [1000.0]
     with running_sink(broker.url, monotonic=lambda: now[0]) as sink:
-        sink.publish_result("old", ROCK)
+        sink.on_result("old", ROCK)
         now[0] += 60
-        sink.publish_result("young", ROCK)
+        sink.on_result("young", ROCK)
         now[0] += 60
         broker.start()
         log.wait_for("connected")
-        sink.publish_result("new", ROCK)
+        sink.on_result("new", ROCK)
         with Watcher(broker.port) as watcher:
             watcher.next("new/state")
         with Watcher(broker.port) as late:
@@ -166,19 +165,19 @@ def test_a_clean_stop_says_offline_for_the_sources_and_then_the_node(broker: Mos
     broker.start()
     with Watcher(broker.port) as watcher:
         with running_sink(broker.url) as sink:
-            sink.publish_online("mic", True, "opened")
+            sink.on_availability("mic", True, "opened")
             watcher.next("mic/availability")
             began = time.monotonic()
         assert time.monotonic() - began < 2
         said = [(seen.topic, seen.payload) for seen in watcher.settled()]
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         assert watcher.settled() == []
     assert said == [("genrewatch/box/mic/availability", "offline"), ("genrewatch/box/status", "offline")]
 
 
 def test_a_stop_without_a_broker_is_quick() -> None:
     with running_sink(f"mqtt://127.0.0.1:{free_port()}") as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         began = time.monotonic()
     assert time.monotonic() - began < 2
 
@@ -188,7 +187,7 @@ def test_a_broker_that_hangs_delays_the_stop_by_less_than_five_seconds(broker: M
     with running_sink(broker.url) as sink:
         log.wait_for("connected")
         broker.freeze()
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         began = time.monotonic()
     assert time.monotonic() - began < 5
 
@@ -200,7 +199,7 @@ def test_threads_of_several_sources_can_publish_at_once(broker: Mosquitto) -> No
 
         def publish(source: str) -> None:
             for turn in range(50):
-                sink.publish_result(source, ROCK if turn % 2 else JAZZ)
+                sink.on_result(source, ROCK if turn % 2 else JAZZ)
 
         threads = [threading.Thread(target=publish, args=(f"s{n}",)) for n in range(4)]
         for thread in threads:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import Gate, Mosquitto, Watcher, no_mqtt_5
+from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import database_path
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.mqtt.sink import MqttSink
-
-from tests.servers import Gate, Mosquitto, Watcher, no_mqtt_5
-from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
 
 LONGEST_S = 20.0
 
@@ -28,9 +28,9 @@ def keeping(tmp_path: Path, url: str, **more: Any) -> Iterator[tuple[HistorySink
     with running_sink(url, names={"mic": "Mic"}, **more) as mqtt:
         path = database_path(tmp_path, "box")
         history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={"mic": "Mic"}, courier=mqtt)
-        mqtt.when_there_is_news(history.wake)
+        mqtt.on_wake(history.wake)
         history.start()
-        history.publish_stream("mic", open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
+        history.on_stream("mic", open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
         yield history, mqtt
         history.finish()
 
@@ -38,7 +38,7 @@ def keeping(tmp_path: Path, url: str, **more: Any) -> Iterator[tuple[HistorySink
 def change(history: HistorySink, times: int) -> None:
     """So many spells end."""
     for turn in range(times + 1):
-        history.publish_result("mic", JAZZ if turn % 2 else ROCK)
+        history.on_result("mic", JAZZ if turn % 2 else ROCK)
 
 
 def until(history: HistorySink, **facts: int) -> None:
@@ -82,7 +82,7 @@ def test_a_broker_that_refuses_the_history_is_told_of_once_and_nothing_is_struck
         while "refuses the history" not in caplog.text:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        mqtt.publish_result("mic", ROCK)
+        mqtt.on_result("mic", ROCK)
         watcher.next("mic/state")
         assert history.diagnostics()["history"]["waiting"] == 3
     assert caplog.text.count("refuses the history") == 1
@@ -107,7 +107,7 @@ def test_hundreds_of_spells_that_an_outage_has_left_come_in_order_and_states_do_
         until(history, stored=60, waiting=60)
         gate.open()
         first = json.loads(watcher.next("mic/history", LONGEST_S).payload)
-        mqtt.publish_result("mic", ROCK)
+        mqtt.on_result("mic", ROCK)
         watcher.next("mic/state")
         until(history, waiting=0)
         got = [json.loads(seen.payload) for seen in watcher.settled() if seen.topic.endswith("history")]
@@ -120,7 +120,7 @@ def test_a_node_that_must_not_deliver_keeps_its_history_to_itself(tmp_path: Path
     path = database_path(tmp_path, "box")
     history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={})
     history.start()
-    history.publish_stream("mic", open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
+    history.on_stream("mic", open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
     change(history, 3)
     until(history, stored=3, waiting=0)
     history.finish()

@@ -8,11 +8,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
+
 from genrewatch.sinks.events import EVENT_TYPES, Changes, event_body
 from genrewatch.sinks.mqtt.home_assistant import Box, discovery
 from genrewatch.sinks.mqtt.payload import Writer
-
-from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
 
 NAMES = ("state", "event", "votes", "history", "health", "discovery")
 ABSENT = object()
@@ -95,7 +95,9 @@ DISCOVERY = discovery(
 
 
 def schema(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files("genrewatch") / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(
+        (files("genrewatch") / "schema" / f"{name}.schema.json").read_text(encoding="utf-8")
+    )
     return content
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
-from genrewatch.sinks.hooks.sink import HookConfig
-
 from tests.servers import free_port
 from tests.sinks.hook_rig import LONG_S, WebServer, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK
+
+from genrewatch.sinks.hooks.sink import HookConfig
 
 
 def on_change(url: str, timeout_s: float = LONG_S) -> HookConfig:
@@ -47,7 +47,7 @@ def test_an_event_is_posted_as_json_with_the_login_and_the_query_of_the_url() ->
     with WebServer() as server:
         url = f"http://me:p%40ss@{server.address}/genre/rock?title=New%20genre#here"
         with running_hooks(on_change(url)) as sink:
-            sink.publish_result("mic", ROCK)
+            sink.on_result("mic", ROCK)
             assert settled(sink, ran=1)["failed"] == 0
     ((path, headers, body),) = server.posted
     assert path == "/genre/rock?title=New%20genre"
@@ -62,8 +62,8 @@ def test_a_server_that_answers_500_has_had_the_event_and_does_not_get_it_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with WebServer(status=500) as server, running_hooks(on_change(f"http://me:s3cret@{server.address}/s3cret")) as sink:
-        sink.publish_result("mic", ROCK)
-        sink.publish_result("mic", JAZZ)
+        sink.on_result("mic", ROCK)
+        sink.on_result("mic", JAZZ)
         health = settled(sink, ran=2)
     assert health == {"ran": 2, "failed": 2, "dropped": 0, "last_error": "answered 500 Internal Server Error"}
     assert [json.loads(body)["genre"] for _, _, body in server.posted] == ["rock", "jazz"]
@@ -76,7 +76,7 @@ def test_a_server_that_answers_500_has_had_the_event_and_does_not_get_it_again(
 def test_no_redirect_is_followed(place: str) -> None:
     server = WebServer(status=307, headers=[("Location", place)])
     with server, running_hooks(on_change(f"http://{server.address}/")) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         assert settled(sink, ran=1)["last_error"] == "answered 307 Temporary Redirect"
     assert len(server.posted) == 1
 
@@ -87,8 +87,8 @@ def test_what_a_server_that_cannot_be_reached_should_have_got_it_gets_later_in_o
     caplog.set_level("INFO")
     port = free_port()
     with running_hooks(on_change(f"http://127.0.0.1:{port}/")) as sink:
-        sink.publish_result("mic", ROCK)
-        sink.publish_result("mic", JAZZ)
+        sink.on_result("mic", ROCK)
+        sink.on_result("mic", JAZZ)
         assert settled(sink, ran=3)["last_error"] == "connection refused"
         with WebServer(port) as server:
             until(lambda: len(server.posted) == 2)
@@ -99,7 +99,7 @@ def test_what_a_server_that_cannot_be_reached_should_have_got_it_gets_later_in_o
 
 def test_an_event_for_a_server_that_stays_away_is_counted_at_the_end() -> None:
     with running_hooks(on_change(f"http://127.0.0.1:{free_port()}/")) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         settled(sink, ran=2)
     assert sink.health()["0"]["dropped"] == 1
 
@@ -118,7 +118,7 @@ def drip(client: socket.socket) -> None:
 @pytest.mark.parametrize("serve", [never, drip])
 def test_a_server_that_never_answers_or_drips_is_given_up_in_time(serve: Callable[[socket.socket], None]) -> None:
     with odd_server(serve) as address, running_hooks(on_change(f"http://{address}/", timeout_s=0.5)) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         assert settled(sink, ran=1)["last_error"] == "no answer within 0.5 s"
 
 
@@ -130,7 +130,7 @@ def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
         never(client)
 
     with odd_server(silent) as address, running_hooks(on_change(f"http://{address}/", timeout_s=300.0)) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         assert connected.wait(LONG_S)
         began = time.monotonic()
         sink.close()
@@ -155,7 +155,7 @@ def test_an_odd_answer_is_a_failure_and_told_in_printable_words(answer: bytes, w
         client.sendall(answer)
 
     with odd_server(serve) as address, running_hooks(on_change(f"http://{address}/")) as sink:
-        sink.publish_result("mic", ROCK)
+        sink.on_result("mic", ROCK)
         assert settled(sink, ran=1)["last_error"] == why
 
 
@@ -173,11 +173,11 @@ def test_https_is_spoken_with_servers_whose_certificate_is_trusted_and_with_no_o
     server.socket = context.wrap_socket(server.socket, server_side=True)
     with server:
         with running_hooks(on_change(f"https://{server.address}/")) as sink:
-            sink.publish_result("mic", ROCK)
+            sink.on_result("mic", ROCK)
             assert "certificate verify failed" in settled(sink, ran=1)["last_error"]
         assert server.posted == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with running_hooks(on_change(f"https://{server.address}/")) as sink:
-            sink.publish_result("mic", ROCK)
+            sink.on_result("mic", ROCK)
             assert settled(sink, ran=1)["failed"] == 0
         assert len(server.posted) == 1

@@ -1,9 +1,9 @@
 """`alsa:` records through arecord, a stand-in here: what it says of overruns is counted, what it complains is shown."""
 
 import pytest
-from genrewatch.contract.errors import SourceError
-
 from tests.daemon.listening import Events, Running, opened
+
+from genrewatch.contract.errors import SourceError
 
 SOUND = "head -c 96000 /dev/zero; sleep 0.3"
 

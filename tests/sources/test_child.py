@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.sounds import tune, write_wav
+
 from genrewatch.audio.pcm import PcmFormat
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources import child
 from genrewatch.sources.child import ChildSource, Watch
-
-from tests.sounds import tune, write_wav
 
 RAW = PcmFormat(rate=8000)
 QUICK = Watch(stall_s=0.5, first_wait_s=0.02, longest_wait_s=0.05)
@@ -27,10 +27,10 @@ class Heard:
     def __init__(self):
         self.events = []
 
-    def source_online(self, source_id, why):
+    def on_source_online(self, source_id, why):
         self.events.append("online")
 
-    def source_offline(self, source_id, why):
+    def on_source_offline(self, source_id, why):
         self.events.append(f"offline: {why}")
 
 
@@ -180,8 +180,8 @@ def test_a_program_that_is_missing_when_it_is_to_be_restarted_is_waited_for(tmp_
         script.chmod(0o755)
 
     class Installer(Heard):
-        def source_offline(self, source_id, why):
-            super().source_offline(source_id, why)
+        def on_source_offline(self, source_id, why):
+            super().on_source_offline(source_id, why)
             if "no such file" in why:
                 write()
 

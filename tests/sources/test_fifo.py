@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.daemon.listening import Events, Running, opened
+from tests.sounds import pcm16, tune, write_wav
+
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.kinds import open_sources
 from genrewatch.sources.uri import SourceConfig
-
-from tests.daemon.listening import Events, Running, opened
-from tests.sounds import pcm16, tune, write_wav
 
 RAW = "?rate=8000"
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from genrewatch.audio.packets import HEADER_BYTES, MAGIC
-
 from tests.sources.microphones import YETI, Microphones
+
+from genrewatch.audio.packets import HEADER_BYTES, MAGIC
 
 CHILD = [sys.executable, "-m", "genrewatch.sources.microphone.capture", "--silent-s", "600"]
 PARENT = """

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.daemon.listening import Events, Running, opened
+from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
+
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.microphone.input_devices import InputDevice, choose
 from genrewatch.sources.microphone.listing import microphones
 from genrewatch.sources.microphone.sound_cards import identity, sound_cards
-
-from tests.daemon.listening import Events, Running, opened
-from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import queue
 from types import SimpleNamespace
 
 import pytest
+from tests.audio.test_pcm import reader
+
 from genrewatch.audio.packets import header, packet
 from genrewatch.audio.pcm import pcm_blocks
 from genrewatch.sources.microphone import recorder as module
 from genrewatch.sources.microphone.recorder import QUEUE_S, Recorder
-
-from tests.audio.test_pcm import reader
 
 RATE, FRAMES = 8000, 800
 

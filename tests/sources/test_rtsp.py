@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from genrewatch.contract.errors import SourceError
-
 from tests.daemon.listening import Events, Running, opened
+
+from genrewatch.contract.errors import SourceError
 
 SDP = "\r\n".join(
     ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=Camera", "t=0 0", "m=audio 0 RTP/AVP 11", "a=control:track1", ""]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 from genrewatch.sources.microphone.input_devices import choose, input_devices
 from genrewatch.sources.microphone.sound_cards import sound_cards
 

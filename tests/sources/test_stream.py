@@ -8,14 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.daemon.listening import Events, Running, opened
+from tests.icecast import Icecast
+from tests.sounds import tune, write_wav
+
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.ffmpeg import FfmpegWords
 from genrewatch.sources.tuner import entries
 from genrewatch.sources.words import printable
-
-from tests.daemon.listening import Events, Running, opened
-from tests.icecast import Icecast
-from tests.sounds import tune, write_wav
 
 ONCE = "#restart=never"
 SOUND_S = 3

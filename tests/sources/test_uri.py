@@ -1,6 +1,7 @@
 """Source URIs are read strictly, and a question mark in a command stays in the command."""
 
 import pytest
+
 from genrewatch.contract.errors import GenrewatchError, SourceError
 from genrewatch.sources.kinds import open_sources, parse
 from genrewatch.sources.uri import SourceConfig

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from genrewatch.contract.front_end import COMPACT, FrontEndConfig, LogMel
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.run import Run

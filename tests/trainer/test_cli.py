@@ -3,9 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from genrewatch_trainer.cli import main
-
 from tests.trainer.conftest import write_store
+
+from genrewatch_trainer.cli import main
 
 MESSAGES = {
     "prepare nowhere -o s": "nowhere: is not a folder, expected a folder per genre",

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.servers import free_port
+from tests.sounds import tune, write_wav
+
 from genrewatch.cli import main as genrewatch
 from genrewatch_trainer import cluster as spreading
 from genrewatch_trainer.cli import main
-
-from tests.servers import free_port
-from tests.sounds import tune, write_wav
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60

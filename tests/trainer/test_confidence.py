@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from genrewatch_trainer.evaluation.metrics import binned_error, clip_metrics, error_by_chance, fit_sharpness, thresholds
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.trainer.conftest import TINY, TINY_RECIPE, low_or_high, write_store
+
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.distillation.crops import CropChanges
@@ -14,8 +16,6 @@ from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.feed import Also, Feed, Taught
 from genrewatch_trainer.training.recipes import Augmentation, Block, changed
 from genrewatch_trainer.training.sweep import load_spec, sweep
-
-from tests.trainer.conftest import TINY, TINY_RECIPE, low_or_high, write_store
 
 DISTILLED = replace(
     TINY_RECIPE,

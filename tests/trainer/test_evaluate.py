@@ -2,9 +2,10 @@ import csv
 import json
 from pathlib import Path
 
-import genrewatch
 import numpy as np
 import pytest
+
+import genrewatch
 from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.front_end import FrontEnd

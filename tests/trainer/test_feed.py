@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+from tests.trainer.conftest import TINY, TINY_RECIPE
+
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.training.augment import blank, cut, equaliser, mixup, shift_bands
 from genrewatch_trainer.training.feed import Feed, clip_segments, representative_segments
 from genrewatch_trainer.training.recipes import Augmentation
-
-from tests.trainer.conftest import TINY, TINY_RECIPE
 
 EVERYTHING = Augmentation(
     stretch_percent=20,

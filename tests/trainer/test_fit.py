@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.trainer.conftest import TINY_RECIPE
+
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import COMPACT
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.epoch_log import read_history
 from genrewatch_trainer.training.recipes import Augmentation, recipe_named
-
-from tests.trainer.conftest import TINY_RECIPE
 
 ROOT = Path(__file__).parents[2]
 FIT = """

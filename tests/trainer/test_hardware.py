@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.trainer.conftest import TINY_RECIPE
+
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.training.benchmark import feed_speed
-
-from tests.trainer.conftest import TINY_RECIPE
 
 ROOT = Path(__file__).parents[2]
 FIT_ON_TWO = """
@@ -53,6 +53,7 @@ def test_a_batch_is_spread_over_two_devices_though_it_is_odd(backend: str, store
 
 def test_a_backend_without_data_parallelism_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
+
     from genrewatch.contract.errors import ConfigError
     from genrewatch_trainer.training.hardware import hardware
 
@@ -66,6 +67,7 @@ def test_a_backend_without_data_parallelism_is_refused(monkeypatch: pytest.Monke
 
 def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Path) -> None:
     import keras
+
     from genrewatch_trainer.training.fit import fit
     from genrewatch_trainer.training.hardware import hardware
 

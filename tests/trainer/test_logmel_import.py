@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import COMPACT
 from genrewatch_trainer.data.logmel_import import import_logmel

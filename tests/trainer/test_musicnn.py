@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from genrewatch_trainer.distillation.teach import ask
 from genrewatch_trainer.distillation.teachers.musicnn import (
     BANDS,

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.trainer.conftest import TINY
+
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.vote import NOT_MUSIC
 from genrewatch_trainer.data.not_music import MAKERS, not_music_store
-
-from tests.trainer.conftest import TINY
 
 
 def test_recordings_are_parted_by_their_content_and_what_is_made_is_for_training(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from genrewatch.audio.decoding import read_samples
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import COMPACT, FrontEnd

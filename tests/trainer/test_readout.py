@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from tests.trainer.conftest import TINY, TINY_RECIPE
+from tests.trainer.test_distil import write_targets
+
 from genrewatch.contract.errors import DataError
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.distillation.opinions import Opinions, read_table
 from genrewatch_trainer.distillation.readout import Lesson, fit_readout, head, recipe_of, regression
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.fit import More, feed_of, fit
-from sklearn.linear_model import LogisticRegression
-
-from tests.trainer.conftest import TINY, TINY_RECIPE
-from tests.trainer.test_distil import write_targets
 
 TAUGHT = replace(TINY_RECIPE, steps_per_epoch=5, teach_epochs=6, epochs=1, taught_percent=50, average_momentum=0.5)
 

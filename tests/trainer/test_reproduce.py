@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import scipy.fft
 import soundfile
+from sklearn.linear_model import LogisticRegression
+from tests.trainer.conftest import TINY, low_or_high
+
 from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig
 from genrewatch_trainer.cli import main
@@ -22,9 +25,6 @@ from genrewatch_trainer.reproduce.plan import Experiment, experiments, split_of
 from genrewatch_trainer.reproduce.summary import complete
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.recipes import PAPER_RECIPE
-from sklearn.linear_model import LogisticRegression
-
-from tests.trainer.conftest import TINY, low_or_high
 
 SQUARE = replace(TINY, n_fft=256, n_mels=32, segment_frames=32)
 LABELS = ("low", "high")

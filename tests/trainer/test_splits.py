@@ -2,11 +2,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.trainer.conftest import TINY
+
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch_trainer.data.splits import check_table, parts_of, read_splits
 from genrewatch_trainer.data.store import Clip, StoreIndex
-
-from tests.trainer.conftest import TINY
 
 CLIPS = tuple(
     Clip(name=f"{label}.{i}", label=label, n_frames=16) for label in ("blues", "jazz", "rock") for i in range(20)

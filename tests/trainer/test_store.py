@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.trainer.conftest import TINY
+
 from genrewatch.contract.errors import DataError
 from genrewatch_trainer.data.store import Store, new_store
-
-from tests.trainer.conftest import TINY
 
 
 def write_two(path: Path) -> list[np.ndarray]:

@@ -6,20 +6,20 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import genrewatch
 import numpy as np
 import pytest
+from tests.sounds import tune, write_wav
+
+import genrewatch
 from genrewatch import programme as demo
 from genrewatch.audio.level import LevelConfig
 from genrewatch.contract.errors import ConfigError, GenrewatchError
 from genrewatch.contract.vote import Ballot, VoteConfig
-from genrewatch.inference.pipeline import classify_stream, open_listener
+from genrewatch.inference.pipeline import classify_stream, open_pipeline
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.evaluation.programme import Draw, Piece, Programme, Stretch, broadcast, draw_programme
 from genrewatch_trainer.evaluation.stream_figures import Heard, figures, revote
 from genrewatch_trainer.evaluation.vote_values import changed, parse_values, parse_vote
-
-from tests.sounds import tune, write_wav
 
 BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
 RATE = 22_050
@@ -104,11 +104,11 @@ def test_a_vote_on_the_ballots_alone_is_the_pipelines_own(tmp_path: Path) -> Non
     pieces = (Piece(label="jazz", files=("a.wav",)), Piece(label="silence", seconds=12))
     played = broadcast(Programme(piece=pieces), tmp_path, RATE)
     vote = {"segments": 4, "enter_segments": 2, "exit_segments": 3}
-    listener = open_listener(BUNDLE, lambda own: changed(own, vote), LevelConfig())
-    results = list(classify_stream(played.blocks(), listener))
+    pipeline = open_pipeline(BUNDLE, lambda own: changed(own, vote), LevelConfig())
+    results = list(classify_stream(played.blocks(), pipeline))
     ballots = [Heard(start=result.start, end=result.end, ballot=result.ballot) for result in results]
     assert len(results) > 8
-    assert revote(ballots, listener.vote, listener.manifest.labels) == [result.verdict for result in results]
+    assert revote(ballots, pipeline.vote, pipeline.manifest.labels) == [result.verdict for result in results]
 
 
 @pytest.fixture

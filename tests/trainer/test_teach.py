@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.trainer.conftest import TINY
+
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.distillation.crops import LEVEL, CropChanges, random_crop
 from genrewatch_trainer.distillation.targets import TargetIndex, Targets
 from genrewatch_trainer.distillation.teach import ask, find_songs, index_of, teach
-
-from tests.trainer.conftest import TINY
 
 TEACHER = """
 import sys

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from genrewatch.contract.errors import DataError, GenrewatchError, not_installed
 from genrewatch.contract.front_end import COMPACT, PAPER
-
 from genrewatch_trainer.commands.evaluate_stream import add_evaluate_stream
 from genrewatch_trainer.commands.readout import add_also, add_readout
 from genrewatch_trainer.commands.teach import add_not_music, add_teach
@@ -29,16 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.command(arguments)
-    except GenrewatchError as wrong:
-        print(f"genrewatch-train: {wrong}", file=sys.stderr)
+    except GenrewatchError as exc:
+        print(f"genrewatch-train: {exc}", file=sys.stderr)
         return 2
-    except OSError as wrong:
-        print(
-            f"genrewatch-train: {wrong.filename or 'disk'}: {(wrong.strerror or str(wrong)).lower()}", file=sys.stderr
-        )
+    except OSError as exc:
+        print(f"genrewatch-train: {exc.filename or 'disk'}: {(exc.strerror or str(exc)).lower()}", file=sys.stderr)
         return 2
-    except ModuleNotFoundError as missing:
-        print(f"genrewatch-train: {not_installed(missing, 'train')}", file=sys.stderr)
+    except ModuleNotFoundError as exc:
+        print(f"genrewatch-train: {not_installed(exc, 'train')}", file=sys.stderr)
         return 2
     return 0
 
@@ -185,7 +182,6 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def _classify(arguments: argparse.Namespace) -> None:
     from genrewatch.commands.classify import find_files, print_all
     from genrewatch.daemon.config import ListenConfig
-
     from genrewatch_trainer.evaluation.classify import classify_on
 
     bundle = str(Path(arguments.bundle).absolute()) if arguments.bundle else None

@@ -34,12 +34,12 @@ def parallel(*, jobs: int, cluster: str | None) -> Iterator[Callable[[Iterable[A
 def _client(address: str) -> Iterator[None]:
     try:
         from distributed import Client
-    except ModuleNotFoundError as missing:
-        raise not_installed(missing, "cluster") from None
+    except ModuleNotFoundError as exc:
+        raise not_installed(exc, "cluster") from None
     try:
         client = Client(address, timeout=CONNECT_S)
-    except (OSError, ValueError) as wrong:
-        raise ConfigError("--cluster", f"no Dask scheduler at {address} ({_brief(wrong)})", "tcp://HOST:PORT") from None
+    except (OSError, ValueError) as exc:
+        raise ConfigError("--cluster", f"no Dask scheduler at {address} ({_brief(exc)})", "tcp://HOST:PORT") from None
     with client:
         _check_workers(client, address)
         yield

@@ -37,8 +37,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         beside.mkdir(parents=True)
         yield beside
         os.replace(beside, path)
-    except OSError as wrong:
-        raise DataError(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    except OSError as exc:
+        raise DataError(str(path), (exc.strerror or str(exc)).lower()) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -48,8 +48,8 @@ def readable(path: Path) -> Iterator[None]:
     """Raises DataError naming `path` for whatever the libraries raise on a file that is truncated or not theirs."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as wrong:
-        reason = (str(wrong).splitlines() or [type(wrong).__name__])[0]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0]
         raise DataError(str(path), f"cannot be read ({reason[:160]})") from None
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEndConfig, LogMel
-from numpy.typing import NDArray
-
 from genrewatch_trainer.files import readable, whole_file
 from genrewatch_trainer.training.recipes import Recipe
 

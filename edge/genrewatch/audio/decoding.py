@@ -32,8 +32,8 @@ def decode_file(path: Path) -> Iterator[Block]:
             yield block
         code = child.wait(EXIT_WAIT_S)
         child.hear_out()
-    except SourceError as unreadable:
-        wrong = unreadable  # usually no WAV header came: ffmpeg's own words, if any, say why
+    except SourceError as exc:
+        wrong = exc  # usually no WAV header came: ffmpeg's own words, if any, say why
         child.wait(LAST_WORDS_S)
         child.hear_out()
     finally:
@@ -74,6 +74,6 @@ def _check_file(path: Path) -> None:
         if stat.S_ISREG(path.stat().st_mode):
             return
         found = "not a file"
-    except (OSError, ValueError) as wrong:
-        found = (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
+    except (OSError, ValueError) as exc:
+        found = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
     raise SourceError(str(path), found.lower(), "a sound file")

@@ -84,8 +84,8 @@ def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
     try:
         for block in blocks:
             yield block
-    except Exception as wrong:
-        failure = wrong  # which is dealt with after all that was heard before it
+    except Exception as exc:
+        failure = exc  # which is dealt with after all that was heard before it
     if block:
         yield Block(samples=block.samples[:0], sample_rate=block.sample_rate, last=True)
     if failure:
@@ -109,8 +109,8 @@ def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
     rate, channels = parse_header(start)
     try:
         pcm = PcmFormat(rate=rate, channels=channels)
-    except ConfigError as wrong:
-        raise SourceError(f"{where}: {wrong.where}", wrong.found, wrong.expected) from None
+    except ConfigError as exc:
+        raise SourceError(f"{where}: {exc.where}", exc.found, exc.expected) from None
     lost = 0
     while len(head := _read_exactly(read, PACKET_BYTES)) == PACKET_BYTES:
         missing, n_bytes = parse_packet(head)
@@ -167,8 +167,8 @@ def _parse_fmt(body: bytes, where: str) -> PcmFormat:
         raise SourceError(where, f"WAV format {tag} with {bits} bits", "8, 16 or 32 bit PCM, or 32 bit float")
     try:
         return PcmFormat(rate=rate, channels=channels, encoding=encoding)
-    except ConfigError as wrong:
-        raise SourceError(f"{where}: WAV {wrong.where}", wrong.found, wrong.expected) from None
+    except ConfigError as exc:
+        raise SourceError(f"{where}: WAV {exc.where}", exc.found, exc.expected) from None
 
 
 def _read_exactly(read: Read, n: int) -> bytes:

@@ -13,7 +13,7 @@ from genrewatch import programme
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.front_end import Samples
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import Listener, classify_stream, open_listener
+from genrewatch.inference.pipeline import Pipeline, classify_stream, open_pipeline
 
 ROUNDS = 7
 SOUND_S, ROUNDS_OF_SOUND = 30, 8  # played over again: much to hear, little to hold
@@ -44,8 +44,8 @@ class Figures:
 def bench(*, bundle: str | None, as_json: bool) -> int:
     """Measures and prints."""
     config = ListenConfig(bundle=bundle)
-    listener = open_listener(config.bundle_path, config.vote.apply, config.level)
-    figures = measure(listener)
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
+    figures = measure(pipeline)
     if as_json:
         print(json.dumps(asdict(figures)))
         return 0
@@ -60,20 +60,20 @@ def bench(*, bundle: str | None, as_json: bool) -> int:
     return 0
 
 
-def measure(listener: Listener) -> Figures:
+def measure(pipeline: Pipeline) -> Figures:
     """Times each stage on the demo programme at the bundle's rate."""
-    config = listener.manifest.front_end
+    config = pipeline.manifest.front_end
     blocks = [Block(samples=samples, sample_rate=programme.SAMPLE_RATE) for samples in _sound()]
     segment = np.concatenate([block.samples for block in blocks])[: config.segment_samples]
-    log_mel = listener.front_end.log_mel(segment)
+    log_mel = pipeline.front_end.log_mel(segment)
     seconds = ROUNDS_OF_SOUND * sum(len(block.samples) for block in blocks) / programme.SAMPLE_RATE
-    pipeline_s = _cpu_s(lambda: _drain(blocks * ROUNDS_OF_SOUND, listener), repeat=1)
+    pipeline_s = _cpu_s(lambda: _drain(blocks * ROUNDS_OF_SOUND, pipeline), repeat=1)
     return Figures(
-        bundle=f"{listener.manifest.name} {listener.manifest.version}",
+        bundle=f"{pipeline.manifest.name} {pipeline.manifest.version}",
         segment_s=config.segment_s,
-        segment_hop_s=listener.vote.segment_hop / config.sample_rate,
-        front_end_ms=1000 * _cpu_s(lambda: listener.front_end.log_mel(segment), repeat=20),
-        inference_ms=1000 * _cpu_s(lambda: listener.classifier.posterior(log_mel), repeat=50),
+        segment_hop_s=pipeline.vote.segment_hop / config.sample_rate,
+        front_end_ms=1000 * _cpu_s(lambda: pipeline.front_end.log_mel(segment), repeat=20),
+        inference_ms=1000 * _cpu_s(lambda: pipeline.classifier.posterior(log_mel), repeat=50),
         pipeline_cpu_ms_per_s=1000 * pipeline_s / seconds,
         real_time_factor=seconds / pipeline_s,
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -84,8 +84,8 @@ def _sound() -> Iterator[Samples]:
     return islice(programme.programme_blocks(block=BLOCK), SOUND_S * programme.SAMPLE_RATE // BLOCK)
 
 
-def _drain(blocks: list[Block], listener: Listener) -> None:
-    for _ in classify_stream(blocks, listener):
+def _drain(blocks: list[Block], pipeline: Pipeline) -> None:
+    for _ in classify_stream(blocks, pipeline):
         pass
 
 

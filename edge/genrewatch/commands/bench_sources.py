@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from genrewatch_drill.rig.proc import children, cpu_s, footprint, main_thread_cpu_s
-from genrewatch_drill.rig.sounds import RATE, Sounds
-from genrewatch_drill.rig.subject import Setting, Subject
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.inference.pipeline import open_pipeline
+from genrewatch_drill.rig.proc import children, cpu_s, footprint, main_thread_cpu_s
+from genrewatch_drill.rig.sounds import RATE, Sounds
+from genrewatch_drill.rig.subject import Setting, Subject
 
 CHUNK_S = 0.1
 CHUNK_BYTES = round(2 * RATE * CHUNK_S)
@@ -62,8 +62,8 @@ def bench_sources(counts: Sequence[int], *, seconds: float, as_json: bool) -> in
     """Measures one number of sources after the other and prints a row for each; 1 if a verdict came too late."""
     core = min(os.sched_getaffinity(0))
     config = ListenConfig()
-    listener = open_listener(config.bundle_path, config.vote.apply, config.level)
-    hop_s = listener.vote.segment_hop / listener.manifest.front_end.sample_rate
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
+    hop_s = pipeline.vote.segment_hop / pipeline.manifest.front_end.sample_rate
     if not as_json:
         print(f"daemon and children on core {core}; a verdict is in time within a hop, {hop_s:.2f} s (p95)")
         print("sources  daemon CPU  children   RSS MB  MB/source  late p50    p95    max s  segments  lost s")
@@ -169,8 +169,8 @@ class Feed:
     def _open(self, name: str, opened: dict[str, int]) -> bool:
         try:
             opened[name] = os.open(self._pipes[name], os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as wrong:
-            if wrong.errno != errno.ENXIO:  # nobody reads it yet
+        except OSError as exc:
+            if exc.errno != errno.ENXIO:  # nobody reads it yet
                 raise
         return name in opened
 

@@ -16,7 +16,7 @@ from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.vote import Verdict, clip_verdict
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.payload import result_fields, verdict_fields
-from genrewatch.inference.pipeline import Listener, SegmentResult, classify_stream, open_listener
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline
 from genrewatch.sinks.printer import describe
 
 
@@ -67,32 +67,32 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 def classify_files(paths: Sequence[Path], config: ListenConfig, *, jobs: int) -> Iterator[Classified]:
     """Classifies files in order, in this process or in `jobs` others."""
-    listener = open_listener(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
     if jobs == 1 or len(paths) == 1:
-        yield from (classify_file(path, listener) for path in paths)
+        yield from (classify_file(path, pipeline) for path in paths)
         return
     with ProcessPoolExecutor(min(jobs, len(paths)), initializer=_start_worker, initargs=(config,)) as pool:
         yield from pool.map(_work, paths)
 
 
-def classify_file(path: Path, listener: Listener) -> Classified:
+def classify_file(path: Path, pipeline: Pipeline) -> Classified:
     """Classifies one file; a file that cannot be read is an answer too."""
     try:
-        timeline = tuple(classify_stream(decode_file(path), listener))
-    except SourceError as wrong:
-        return Classified(path=path, verdict=None, error=str(wrong))
+        timeline = tuple(classify_stream(decode_file(path), pipeline))
+    except SourceError as exc:
+        return Classified(path=path, verdict=None, error=str(exc))
     ballots = [result.ballot for result in timeline]
-    vote = listener.vote
-    verdict = clip_verdict(ballots, listener.manifest.labels, vote.min_share, vote.sharpness)
+    vote = pipeline.vote
+    verdict = clip_verdict(ballots, pipeline.manifest.labels, vote.min_share, vote.sharpness)
     return Classified(path=path, verdict=verdict, timeline=timeline)
 
 
-_listener: Listener | None = None  # of a worker process
+_listener: Pipeline | None = None  # of a worker process
 
 
 def _start_worker(config: ListenConfig) -> None:
     global _listener
-    _listener = open_listener(config.bundle_path, config.vote.apply, config.level)
+    _listener = open_pipeline(config.bundle_path, config.vote.apply, config.level)
 
 
 def _work(path: Path) -> Classified:

@@ -14,8 +14,8 @@ def devices(*, as_json: bool) -> int:
     """Prints a line for each input device; returns 1 when there is none or the sound system does not answer."""
     try:
         found = microphones(with_rates=True)
-    except SourceError as wrong:
-        print(wrong, file=sys.stderr)
+    except SourceError as exc:
+        print(exc, file=sys.stderr)
         return 1
     if not found and not as_json:
         print("no microphone on this machine; --source file:PATH, stdin:, cmd:COMMAND and demo: work without one")

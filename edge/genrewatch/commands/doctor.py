@@ -57,8 +57,8 @@ def doctor(*, bundle: str | None, mqtt: str, as_json: bool) -> int:
 def _try(name: str, otherwise: Literal["absent", "wrong"], ask: Callable[[], str]) -> Check:
     try:
         return Check(name=name, result="ok", detail=ask())
-    except (GenrewatchError, OSError, ImportError) as wrong:
-        return Check(name=name, result=otherwise, detail=str(wrong))
+    except (GenrewatchError, OSError, ImportError) as exc:
+        return Check(name=name, result=otherwise, detail=str(exc))
 
 
 def _machine() -> str:
@@ -106,8 +106,8 @@ def _history() -> str:
             continue
         try:
             db = open_for_reading(path)
-        except (Unavailable, Damaged) as why:
-            raise OSError(f"{path}: {why}") from None
+        except (Unavailable, Damaged) as exc:
+            raise OSError(f"{path}: {exc}") from None
         with closing(db), judged():
             stored, waiting = (
                 db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")

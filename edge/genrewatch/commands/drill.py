@@ -7,12 +7,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from genrewatch_drill.campaigns.soak import Reading, soak
-from genrewatch_drill.faults.runner import ROWS, drill
-
 from genrewatch.commands.drill_history import run_history_drills, wants_history
 from genrewatch.commands.drill_table import line, markdown
 from genrewatch.contract.errors import ConfigError
+from genrewatch_drill.campaigns.soak import Reading, soak
+from genrewatch_drill.faults.runner import ROWS, drill
 
 __all__ = ["markdown", "run_drill", "run_soak"]
 

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from genrewatch.commands.drill_table import line, markdown
+from genrewatch.contract.errors import require
 from genrewatch_drill.campaigns.finding import Finding
 from genrewatch_drill.campaigns.fleet import fleet_drill
 from genrewatch_drill.campaigns.kills import kill_drill
 from genrewatch_drill.campaigns.outages import outage_drill
 from genrewatch_drill.faults.disk import disk_drill
 from genrewatch_drill.faults.runner import Result
-
-from genrewatch.commands.drill_table import line, markdown
-from genrewatch.contract.errors import require
 
 Tell = Callable[[str], None]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.follow import follow
-from genrewatch.history.moment import from_rfc3339, now
 from genrewatch.history.reading import Record, Selection, find_history, opened
+from genrewatch.history.timestamps import from_rfc3339, now
 from genrewatch.history.when import clock_words, local, local_words, parse_when
 
 LATEST = 10

@@ -13,12 +13,13 @@ from pathlib import Path
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.daemon.config import ListenConfig, load_config
-from genrewatch.daemon.daemon import Daemon, Input
+from genrewatch.daemon.daemon import Daemon
+from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
-from genrewatch.host.memory import Memory
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.paths import expand_home
-from genrewatch.inference.pipeline import Listener, open_listener
+from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
@@ -34,14 +35,14 @@ def listen(parsed: argparse.Namespace) -> int:
     """Listens until stopped or until every source has ended."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
     config = effective_config(parsed)
-    listener = _open_listener(config, parsed.config)
-    inputs = _open_inputs(config, listener, parsed.config)
-    manifest, directory = listener.manifest, state_directory()
+    pipeline = _open_pipeline(config, parsed.config)
+    inputs = _open_inputs(config, pipeline, parsed.config)
+    manifest, directory = pipeline.manifest, state_directory()
     with ExitStack() as opened:
         node = opened.enter_context(held_node_id(directory, config.node))
-        memory = Memory(directory / f"memory-{node}.json")
-        opened.callback(memory.close)
-        mqtt = _open_mqtt(config, opened, node, inputs, memory)
+        persistent_state = PersistentState(directory / f"memory-{node}.json")
+        opened.callback(persistent_state.close)
+        mqtt = _open_mqtt(config, opened, node, inputs, persistent_state)
         sinks = _open_sinks(config, parsed, node, inputs, mqtt)
         _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
         daemon = Daemon(
@@ -49,7 +50,7 @@ def listen(parsed: argparse.Namespace) -> int:
             sinks,
             health_s=config.health_s,
             heartbeat_s=config.mqtt.heartbeat_s,
-            memory=memory,
+            persistent_state=persistent_state,
             open_bundle=partial(_open_another, config, inputs),
         )
         if mqtt:
@@ -60,7 +61,7 @@ def listen(parsed: argparse.Namespace) -> int:
 
 
 def _open_mqtt(
-    config: ListenConfig, opened: ExitStack, node: str, inputs: Sequence[Input], memory: Memory
+    config: ListenConfig, opened: ExitStack, node: str, inputs: Sequence[SourceSetup], persistent_state: PersistentState
 ) -> MqttSink | None:
     """The sink for the broker that the configuration names, which is found or made first; not yet started."""
     if config.mqtt.url == "none":
@@ -71,15 +72,15 @@ def _open_mqtt(
     return MqttSink(
         broker.apply(settings),
         node,
-        inputs[0].listener.manifest,
+        inputs[0].pipeline.manifest,
         names=_names(inputs),
-        memory=memory,
+        persistent_state=persistent_state,
         health_s=config.health_s,
     )
 
 
 def _open_sinks(
-    config: ListenConfig, parsed: argparse.Namespace, node: str, inputs: Sequence[Input], mqtt: MqttSink | None
+    config: ListenConfig, parsed: argparse.Namespace, node: str, inputs: Sequence[SourceSetup], mqtt: MqttSink | None
 ) -> list[Sink]:
     """All sinks, in the order in which they are told and closed: the history delivers its last while MQTT stands."""
     sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
@@ -88,52 +89,52 @@ def _open_sinks(
         courier = mqtt if config.mqtt.history else None
         history = HistorySink(path, node, config.history, names=_names(inputs), courier=courier)
         if mqtt:
-            mqtt.when_there_is_news(history.wake)
+            mqtt.on_wake(history.wake)
         history.start()
         _say(f"history in {path}; look at it: genrewatch history --node {node}")
         sinks.append(history)
     if config.hook:
         try:
             sinks.append(HookSink(config.hook, node=node, names=_names(inputs)))
-        except ConfigError as wrong:
-            where = f"{parsed.config}: {wrong.where}" if parsed.config else wrong.where
-            raise ConfigError(where, wrong.found, wrong.expected) from None
+        except ConfigError as exc:
+            where = f"{parsed.config}: {exc.where}" if parsed.config else exc.where
+            raise ConfigError(where, exc.found, exc.expected) from None
     return [*sinks, mqtt] if mqtt else sinks
 
 
-def _names(inputs: Sequence[Input]) -> dict[str, str]:
+def _names(inputs: Sequence[SourceSetup]) -> dict[str, str]:
     return {heard.source.id: heard.name for heard in inputs}
 
 
-def _open_another(config: ListenConfig, inputs: Sequence[Input], name: str) -> dict[str, Listener]:
+def _open_another(config: ListenConfig, inputs: Sequence[SourceSetup], name: str) -> dict[str, Pipeline]:
     """How each source is listened to with a bundle of the configured directory; GenrewatchError if it cannot be."""
     require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
-    another = open_listener(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
-    listeners = {}
+    another = open_pipeline(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
+    pipelines = {}
     for heard, wanted in zip(inputs, config.source, strict=True):
-        listeners[heard.source.id] = replace(another, vote=wanted.vote.apply(another.vote))
-    return listeners
+        pipelines[heard.source.id] = replace(another, vote=wanted.vote.apply(another.vote))
+    return pipelines
 
 
-def _open_listener(config: ListenConfig, file: Path | None) -> Listener:
+def _open_pipeline(config: ListenConfig, file: Path | None) -> Pipeline:
     try:
-        return open_listener(config.bundle_path, config.vote.apply, config.level)
-    except ConfigError as wrong:  # only the bundle shows whether the file's [vote] is possible
-        raise ConfigError(f"{file}: {wrong.where}" if file else wrong.where, wrong.found, wrong.expected) from None
+        return open_pipeline(config.bundle_path, config.vote.apply, config.level)
+    except ConfigError as exc:  # only the bundle shows whether the file's [vote] is possible
+        raise ConfigError(f"{file}: {exc.where}" if file else exc.where, exc.found, exc.expected) from None
 
 
-def _open_inputs(config: ListenConfig, listener: Listener, file: Path | None) -> list[Input]:
+def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) -> list[SourceSetup]:
     """Each source with the vote that it is to hold; those of a file, or of several, may be absent at first."""
     sources = open_sources(config.source, patient=file is not None or len(config.source) > 1)
     inputs = []
     for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
         try:
-            adjusted = replace(listener, vote=wanted.vote.apply(listener.vote))
+            adjusted = replace(pipeline, vote=wanted.vote.apply(pipeline.vote))
             name, again = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
-            inputs.append(Input(source=source, listener=adjusted, name=name, reopen=again))
-        except ConfigError as wrong:
-            where = f"source[{number}].{wrong.where}"
-            raise ConfigError(f"{file}: {where}" if file else where, wrong.found, wrong.expected) from None
+            inputs.append(SourceSetup(source=source, pipeline=adjusted, name=name, reopen=again))
+        except ConfigError as exc:
+            where = f"source[{number}].{exc.where}"
+            raise ConfigError(f"{file}: {where}" if file else where, exc.found, exc.expected) from None
     return inputs
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from genrewatch.contract.errors import ConfigError
-from genrewatch.history.moment import from_rfc3339
 from genrewatch.history.reading import find_history, opened
 from genrewatch.history.replay import Disagreement, Outcome, recorded_streams, replay
+from genrewatch.history.timestamps import from_rfc3339
 from genrewatch.history.when import local_words
 
 

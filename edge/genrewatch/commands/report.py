@@ -60,13 +60,13 @@ def _records(log: Log, selection: Selection) -> Iterator[Record]:
 def _draw(found: Report, node: str, path: Path) -> None:
     try:
         from genrewatch.history.reports.picture import draw
-    except ModuleNotFoundError as missing:
-        raise not_installed(missing, "plot") from None
+    except ModuleNotFoundError as exc:
+        raise not_installed(exc, "plot") from None
     picture = draw(found, title=f"{node}: airtime by {found.by}")
     try:
         picture.save(path, format="PNG", optimize=True)
-    except OSError as wrong:
-        raise ConfigError(str(path), (wrong.strerror or str(wrong)).lower(), "a file that can be written") from None
+    except OSError as exc:
+        raise ConfigError(str(path), (exc.strerror or str(exc)).lower(), "a file that can be written") from None
     print(f"{path}: {picture.width} x {picture.height}")
 
 

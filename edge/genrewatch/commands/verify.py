@@ -46,8 +46,8 @@ def _verify_database(path: Path) -> Verification:
     with said_to_user(path):
         try:
             log = Log(path)
-        except Damaged as why:
-            return Verification(node=path.stem.removeprefix("history-"), wrong=f"the file is damaged: {why}")
+        except Damaged as exc:
+            return Verification(node=path.stem.removeprefix("history-"), wrong=f"the file is damaged: {exc}")
         try:
             return verify_log(log)
         finally:
@@ -61,8 +61,8 @@ def _read(path: str) -> _Lines:
         else:
             with open(path, encoding="utf-8") as file:
                 lines = _sorted_out(file)
-    except OSError as wrong:
-        raise ConfigError(path, (wrong.strerror or str(wrong)).lower()) from None
+    except OSError as exc:
+        raise ConfigError(path, (exc.strerror or str(exc)).lower()) from None
     except UnicodeDecodeError:
         raise ConfigError(path, "is not UTF-8 text", "JSON lines, as `genrewatch history --json` prints them") from None
     if not lines.records:

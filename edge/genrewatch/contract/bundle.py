@@ -182,8 +182,8 @@ def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVec
         if path.exists():
             path.rename(old)
         beside.rename(path)
-    except OSError as wrong:
-        raise BundleError(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    except OSError as exc:
+        raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
     finally:
         for left in (beside, old):
             shutil.rmtree(left, ignore_errors=True)
@@ -200,8 +200,8 @@ def _read(path: Path, digest: str) -> bytes:
         raise BundleError(str(path), "not a file", "a file")
     try:
         content = path.read_bytes()
-    except OSError as wrong:
-        raise BundleError(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    except OSError as exc:
+        raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
     if sha256(content) != digest:
         raise BundleError(
             str(path),
@@ -221,8 +221,8 @@ def _golden(content: bytes, path: Path, manifest: Manifest) -> GoldenVectors:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in expected}
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as wrong:
-        raise BundleError(str(path), f"cannot be read ({wrong})", f"an npz with {', '.join(expected)}") from None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as exc:
+        raise BundleError(str(path), f"cannot be read ({exc})", f"an npz with {', '.join(expected)}") from None
     for name, (shape, dtype) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             found = f"{arrays[name].dtype} {list(arrays[name].shape)}"

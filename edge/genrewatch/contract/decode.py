@@ -42,8 +42,8 @@ def decode(cls: type[T], data: object, *, where: str, path: str = "", error: typ
             raise error(f"{where}: {_join(path, name)}", "missing key")
     try:
         return cls(**values)
-    except GenrewatchError as wrong:  # a dataclass checks its own values in __post_init__; here we know the file
-        raise error(f"{where}: {_join(path, wrong.where)}", wrong.found, wrong.expected) from None
+    except GenrewatchError as exc:  # a dataclass checks its own values in __post_init__; here we know the file
+        raise error(f"{where}: {_join(path, exc.where)}", exc.found, exc.expected) from None
 
 
 def encode(value: object) -> Any:
@@ -65,23 +65,23 @@ def read_json(path: Path, *, error: type[GenrewatchError] = ConfigError) -> Any:
 
     try:
         return json.loads(_read_text(path, error), parse_constant=not_json)
-    except (ValueError, RecursionError) as wrong:
-        raise error(str(path), f"is not JSON ({wrong})") from None
+    except (ValueError, RecursionError) as exc:
+        raise error(str(path), f"is not JSON ({exc})") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The TOML document in `path`."""
     try:
         return tomllib.loads(_read_text(path, ConfigError))
-    except (ValueError, RecursionError) as wrong:
-        raise ConfigError(str(path), f"is not TOML ({wrong})") from None
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(str(path), f"is not TOML ({exc})") from None
 
 
 def _read_text(path: Path, error: type[GenrewatchError]) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as wrong:
-        raise error(str(path), (wrong.strerror or str(wrong)).lower()) from None
+    except OSError as exc:
+        raise error(str(path), (exc.strerror or str(exc)).lower()) from None
     except UnicodeDecodeError:
         raise error(str(path), "is not UTF-8 text") from None
 

@@ -90,8 +90,8 @@ class VoteOverrides:
         """The vote to hold; ConfigError on an impossible one."""
         try:
             return replace(defaults, **{key: value for key, value in vars(self).items() if value is not None})
-        except ConfigError as wrong:
-            raise ConfigError(f"vote.{wrong.where}", wrong.found, wrong.expected) from None
+        except ConfigError as exc:
+            raise ConfigError(f"vote.{exc.where}", exc.found, exc.expected) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,16 +14,14 @@ from typing import Any
 from genrewatch import __version__
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.errors import GenrewatchError
-from genrewatch.daemon.heard import Heard, Input
+from genrewatch.daemon.source_state import Heard, SourceSetup
 from genrewatch.host.machine import cpu_temperature_c
-from genrewatch.host.memory import Memory
+from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.payload import rounded
-from genrewatch.inference.pipeline import Listener, SegmentResult, classify_stream
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
-
-__all__ = ["Daemon", "Input"]
 
 CLOSE_S = 4.0
 MOST_ORDERS = 100
@@ -38,22 +36,23 @@ class Daemon:
 
     def __init__(
         self,
-        inputs: Sequence[Input],
+        inputs: Sequence[SourceSetup],
         sinks: Sequence[Sink],
         *,
         health_s: float,
         heartbeat_s: float,
-        memory: Memory | None = None,
-        open_bundle: Callable[[str], Mapping[str, Listener]] | None = None,
+        persistent_state: PersistentState | None = None,
+        open_bundle: Callable[[str], Mapping[str, Pipeline]] | None = None,
     ) -> None:
-        """`memory` knows which sources are switched off; `open_bundle` says how each source is listened to with
+        """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
         another bundle, and raises GenrewatchError for one that cannot be used."""
-        self._sinks, self._memory, self._open_bundle = list(sinks), memory or Memory(None), open_bundle
+        self._sinks, self._open_bundle = list(sinks), open_bundle
+        self._persistent_state = persistent_state or PersistentState(None)
         self._health_s, self._heartbeat_s = health_s, heartbeat_s
         self._stop = threading.Event()
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._heard = {
-            heard.source.id: Heard(source=heard.source, listener=heard.listener, reopen=heard.reopen)
+            heard.source.id: Heard(source=heard.source, pipeline=heard.pipeline, reopen=heard.reopen)
             for heard in inputs
         }
         self._started = time.monotonic()
@@ -67,11 +66,11 @@ class Daemon:
         while not self._stop.is_set():
             if time.monotonic() >= next_health:
                 next_health += self._health_s
-                self._tell(lambda sink: sink.publish_health(self.health()))
+                self._tell(lambda sink: sink.on_health(self.health()))
             self._remind()
             self._obey_within(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
         self._close_sources()
-        self._tell(lambda sink: sink.publish_health(self.health()))
+        self._tell(lambda sink: sink.on_health(self.health()))
         _all_at_once([sink.finish for sink in self._sinks])
         _all_at_once([sink.close for sink in self._sinks])
         if self._crash:
@@ -99,7 +98,7 @@ class Daemon:
         used, heard = resource.getrusage(resource.RUSAGE_SELF), list(self._heard.values())
         cpu_s = used.ru_utime + used.ru_stime
         heard_s = sum(one.heard_s for one in heard)
-        model = heard[0].listener.manifest if heard else None
+        model = heard[0].pipeline.manifest if heard else None
         return {
             "version": __version__,
             "model": {"name": model.name, "version": model.version} if model else None,
@@ -111,7 +110,7 @@ class Daemon:
             "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
             "segments": sum(one.segments for one in heard),
             "lost_s": round(sum(one.lost_s for one in heard), 3),
-            "degraded": self._troubles(),
+            "degraded": self._problems(),
             **{key: value for sink in self._sinks for key, value in sink.diagnostics().items()},
             "sources": {source_id: one.health() for source_id, one in self._heard.items()},
         }
@@ -124,30 +123,30 @@ class Daemon:
         """See `Commands`."""
         self._order(lambda: self._change_bundle(name))
 
-    def tell_health(self) -> None:
+    def publish_health(self) -> None:
         """See `Commands`."""
-        self._order(lambda: self._tell(lambda sink: sink.publish_health(self.health())))
+        self._order(lambda: self._tell(lambda sink: sink.on_health(self.health())))
 
-    def source_online(self, source_id: str, why: str) -> None:
+    def on_source_online(self, source_id: str, why: str) -> None:
         """See `SourceEvents`."""
         self._heard[source_id].online, self._heard[source_id].offline_why = True, None
-        self._tell(lambda sink: sink.publish_online(source_id, True, why))
+        self._tell(lambda sink: sink.on_availability(source_id, True, why))
 
-    def source_offline(self, source_id: str, why: str) -> None:
+    def on_source_offline(self, source_id: str, why: str) -> None:
         """See `SourceEvents`; a reason is said once, however often a source fails to come back with it."""
         heard = self._heard[source_id]
         self._tell_heard(source_id, ended=False)
         if heard.offline_why != why:
             heard.online, heard.offline_why = False, why
-            self._tell(lambda sink: sink.publish_online(source_id, False, why))
-        self._tell(lambda sink: sink.publish_stalled(source_id))
+            self._tell(lambda sink: sink.on_availability(source_id, False, why))
+        self._tell(lambda sink: sink.on_stalled(source_id))
 
-    def source_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_source_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `SourceEvents`."""
-        self._tell(lambda sink: sink.publish_playing(source_id, playing))
+        self._tell(lambda sink: sink.on_now_playing(source_id, playing))
 
     def _start_sources(self) -> None:
-        switched_off: list[str] = self._memory.get(OFF, [])
+        switched_off: list[str] = self._persistent_state.get(OFF, [])
         for source_id, heard in self._heard.items():
             heard.off = source_id in switched_off
             self._tell_off(source_id, heard.off)
@@ -167,30 +166,30 @@ class Daemon:
             blocks = heard.counted(source.blocks(self))
             while not self._one_stream(heard, blocks):
                 pass
-        except GenrewatchError as wrong:
+        except GenrewatchError as exc:
             heard.failed, why = True, ""
-            log.error("%s", wrong)
-        except BaseException as crash:  # a defect: the whole daemon ends loudly, and the service restarts it
-            self._crash = crash
+            log.error("%s", exc)
+        except BaseException as exc:  # a defect: the whole daemon ends loudly, and the service restarts it
+            self._crash = exc
             self.stop()
         heard.ended, heard.online = not heard.off, False
         if heard.off:
             why = heard.offline_why = SWITCHED_OFF
         why = "stopped" if why and self._stop.is_set() else why
         self._tell_heard(source.id, ended=True)
-        self._tell(lambda sink: sink.publish_online(source.id, False, why))
+        self._tell(lambda sink: sink.on_availability(source.id, False, why))
         if all(other.ended for other in self._heard.values()):
             self.stop()
 
     def _one_stream(self, heard: Heard, blocks: Iterator[Block]) -> bool:
         """Classifies until the sound ends, which is True, or something else is to listen to it."""
-        source, listener = heard.source, heard.begin_stream()
-        self._tell(lambda sink: sink.publish_stream(source.id, listener))
-        for result in classify_stream(blocks, listener, WidenWhenLate(source.waiting_s)):
+        source, pipeline = heard.source, heard.begin_stream()
+        self._tell(lambda sink: sink.on_stream(source.id, pipeline))
+        for result in classify_stream(blocks, pipeline, WidenWhenLate(source.waiting_s)):
             self._note_load(heard, result)
             heard.newest, heard.segments = result, heard.segments + 1
-            self._tell(lambda sink, result=result: sink.publish_result(source.id, result))  # type: ignore[misc]
-            if heard.listener is not listener:
+            self._tell(lambda sink, result=result: sink.on_result(source.id, result))  # type: ignore[misc]
+            if heard.pipeline is not pipeline:
                 self._tell_heard(source.id, ended=True)
                 return False
         return True
@@ -215,7 +214,7 @@ class Daemon:
             return
         log.info("%s is switched %s", source_id, "on" if on else "off")
         heard.off = not on
-        self._memory.put(OFF, [name for name, other in self._heard.items() if other.off])
+        self._persistent_state.put(OFF, [name for name, other in self._heard.items() if other.off])
         if on and heard.reopen:
             heard.source, heard.ended, heard.offline_why = heard.reopen(), False, None
             self._tell_off(source_id, False)
@@ -229,14 +228,14 @@ class Daemon:
     def _change_bundle(self, name: str) -> None:
         """Listens with another model from the next segment on; one that cannot be used changes nothing."""
         try:
-            listeners = self._open_bundle(name) if self._open_bundle else {}
-        except GenrewatchError as wrong:
-            self._bundle_refused = str(wrong)
-            log.error("the bundle %s is refused, the old one stays: %s", name, wrong)
+            pipelines = self._open_bundle(name) if self._open_bundle else {}
+        except GenrewatchError as exc:
+            self._bundle_refused = str(exc)
+            log.error("the bundle %s is refused, the old one stays: %s", name, exc)
             return
         self._bundle_refused = None
-        for source_id, listener in listeners.items():
-            self._heard[source_id].listener = listener
+        for source_id, pipeline in pipelines.items():
+            self._heard[source_id].pipeline = pipeline
         log.info("bundle %s from now on", name)
 
     def _note_load(self, heard: Heard, result: SegmentResult) -> None:
@@ -255,38 +254,38 @@ class Daemon:
             if heard.thread:
                 heard.thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _troubles(self) -> list[str]:
+    def _problems(self) -> list[str]:
         """What does not work as it should, a line each."""
         slow = [
             f"{source_id}: this machine looks at every {heard.newest.hop_factor}th segment alone"
             for source_id, heard in self._heard.items()
             if heard.newest and heard.newest.hop_factor > 1
         ]
-        return slow + [trouble for sink in list(self._sinks) for trouble in sink.troubles()]
+        return slow + [trouble for sink in list(self._sinks) for trouble in sink.problems()]
 
     def _tell_heard(self, source_id: str, *, ended: bool) -> None:
         heard_s, lost_s = self._heard[source_id].of_stream_s
-        self._tell(lambda sink: sink.publish_heard(source_id, heard_s, lost_s, ended=ended))
+        self._tell(lambda sink: sink.on_duration(source_id, heard_s, lost_s, ended=ended))
 
     def _tell_off(self, source_id: str, off: bool) -> None:
-        self._tell(lambda sink: sink.publish_off(source_id, off))
+        self._tell(lambda sink: sink.on_disabled(source_id, off))
 
     def _remind(self) -> None:
         """Says again which sources are still missing."""
         for source_id, heard in self._heard.items():
             if heard.offline_why and not heard.ended and not heard.off:
-                self._tell(lambda sink, source_id=source_id: sink.publish_stalled(source_id))  # type: ignore[misc]
+                self._tell(lambda sink, source_id=source_id: sink.on_stalled(source_id))  # type: ignore[misc]
 
     def _tell(self, say: Callable[[Sink], None]) -> None:
         for sink in list(self._sinks):
             try:
                 say(sink)
-            except OSError as gone:
+            except OSError as exc:
                 with suppress(ValueError):  # another source's thread found out first
                     self._sinks.remove(sink)
-                    log.error("%s is given up: %s", type(sink).__name__, gone.strerror or gone)
-                if isinstance(gone, BrokenPipeError):  # whoever read our lines has left: end, as `| head` expects
-                    self._crash = self._crash or gone
+                    log.error("%s is given up: %s", type(sink).__name__, exc.strerror or exc)
+                if isinstance(exc, BrokenPipeError):  # whoever read our lines has left: end, as `| head` expects
+                    self._crash = self._crash or exc
                     self.stop()
 
 

@@ -63,16 +63,16 @@ def judged() -> Iterator[None]:
     """Turns SQLite's errors into `Damaged` or `Unavailable`."""
     try:
         yield
-    except sqlite3.DatabaseError as wrong:
-        code = getattr(wrong, "sqlite_errorcode", None)
-        undecodable = code is None and "decode" in str(wrong)
+    except sqlite3.DatabaseError as exc:
+        code = getattr(exc, "sqlite_errorcode", None)
+        undecodable = code is None and "decode" in str(exc)
         if undecodable or (code is not None and code & 0xFF in SPOILT):
-            raise Damaged(str(wrong)) from None
-        raise Unavailable(str(wrong)) from None
-    except FileNotFoundError as wrong:
-        raise Gone((wrong.strerror or str(wrong)).lower()) from None
-    except OSError as wrong:
-        raise Unavailable((wrong.strerror or str(wrong)).lower()) from None
+            raise Damaged(str(exc)) from None
+        raise Unavailable(str(exc)) from None
+    except FileNotFoundError as exc:
+        raise Gone((exc.strerror or str(exc)).lower()) from None
+    except OSError as exc:
+        raise Unavailable((exc.strerror or str(exc)).lower()) from None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -116,8 +116,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         uri = f"file:{quote(str(path.resolve()))}"
         try:
             db = _open_uri(f"{uri}?mode=ro")
-        except sqlite3.OperationalError as wrong:
-            if wrong.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
             db = _open_uri(f"{uri}?immutable=1")  # a place where not even a reader's lock can be written
         found = db.execute("PRAGMA user_version").fetchone()[0]

@@ -10,7 +10,7 @@ import math
 import time
 from typing import Protocol
 
-from genrewatch.history.store import HistoryStore, Parcel
+from genrewatch.history.store import HistoryStore, OutboxRecord
 
 MOST_UNDER_WAY = 10
 """Records sent and not yet acknowledged: fewer than paho's 20, so that states never wait behind them."""
@@ -22,7 +22,7 @@ UNTAKEN_S = 1.0
 log = logging.getLogger("genrewatch")
 
 
-class Courier(Protocol):
+class HistoryTransport(Protocol):
     """Who takes records to the broker."""
 
     @property
@@ -39,7 +39,7 @@ class Courier(Protocol):
 class Delivery:
     """Works off the outbox, a turn at a time."""
 
-    def __init__(self, courier: Courier, *, per_s: float) -> None:
+    def __init__(self, courier: HistoryTransport, *, per_s: float) -> None:
         """`per_s`: records a second, of those that an outage has left."""
         self._courier, self._per_s = courier, per_s
         self._link = 0
@@ -79,7 +79,7 @@ class Delivery:
             elif seq is not None:
                 self._step_back(seq)
         if self._delivered:
-            store.strike(self._delivered)
+            store.remove_delivered(self._delivered)
             self._delivered.clear()
 
     def _step_back(self, seq: int) -> None:
@@ -96,15 +96,15 @@ class Delivery:
         room = MOST_UNDER_WAY - len(self._under_way)
         if room <= 0:
             return
-        for parcel in store.parcels(self._sent, room):
-            late = parcel.seq <= self._late
+        for outbox_record in store.outbox_records(self._sent, room):
+            late = outbox_record.seq <= self._late
             if late and not self._allowed():
                 return
-            ticket = self._courier.post(parcel.source, _payload(parcel, backfilled=late))
+            ticket = self._courier.post(outbox_record.source, _payload(outbox_record, backfilled=late))
             if ticket is None:
                 self._hold_until(time.monotonic() + UNTAKEN_S)
                 return
-            self._under_way[ticket], self._sent = parcel.seq, parcel.seq
+            self._under_way[ticket], self._sent = outbox_record.seq, outbox_record.seq
 
     def _hold_until(self, at_s: float) -> None:
         self._not_before, self._held = at_s, True
@@ -121,6 +121,6 @@ class Delivery:
         return True
 
 
-def _payload(parcel: Parcel, *, backfilled: bool) -> bytes:
-    record = {**parcel.record, "backfilled": backfilled}
+def _payload(outbox_record: OutboxRecord, *, backfilled: bool) -> bytes:
+    record = {**outbox_record.record, "backfilled": backfilled}
     return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -31,9 +31,9 @@ def follow(path: Path, selection: Selection, after_seq: int, trouble: Callable[[
                         yield page
                         seen = page[-1]["seq"]
                     time.sleep(0 if replaced else POLL_S)
-        except (Damaged, Unavailable) as why:
+        except (Damaged, Unavailable) as exc:
             if not quiet:
-                trouble(str(why))
+                trouble(str(exc))
             quiet = True
             time.sleep(POLL_S)
 

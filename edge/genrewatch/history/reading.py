@@ -149,8 +149,8 @@ def _nodes(directory: Path) -> list[str]:
     """Whose histories there are; those that were set aside are no node's."""
     try:
         names = [path.name for path in directory.glob("history-*.db")]
-    except OSError as wrong:
-        raise ConfigError(str(directory), (wrong.strerror or str(wrong)).lower(), "a directory") from None
+    except OSError as exc:
+        raise ConfigError(str(directory), (exc.strerror or str(exc)).lower(), "a directory") from None
     return sorted(node for name in names if is_id(node := name.removeprefix("history-").removesuffix(".db")))
 
 
@@ -163,10 +163,10 @@ def said_to_user(path: Path) -> Iterator[None]:
     """Turns what is wrong with the file into an error of one line."""
     try:
         yield
-    except Unavailable as why:
-        raise ConfigError(str(path), f"cannot be read ({why})") from None
-    except Damaged as why:
-        raise DataError(str(path), f"is damaged ({why})", "a history; `genrewatch listen` begins a new one") from None
+    except Unavailable as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc})") from None
+    except Damaged as exc:
+        raise DataError(str(path), f"is damaged ({exc})", "a history; `genrewatch listen` begins a new one") from None
 
 
 @contextmanager

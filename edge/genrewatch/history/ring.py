@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrewatch.contract.decode import encode
-from genrewatch.history.moment import Moment, rfc3339
+from genrewatch.history.timestamps import Timestamp, rfc3339
 from genrewatch.inference.payload import verdict_fields
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
 POSTERIOR_TYPE = np.dtype("<f4")
 """How posteriors lie in the database."""
@@ -21,8 +21,8 @@ class Stream:
     """A source's stream, from its beginning on: how its segments become verdicts."""
 
     source: str
-    listener: Listener
-    begun: Moment
+    pipeline: Pipeline
+    begun: Timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Ring:
     def _number(self, stream: Stream) -> int:
         """The number of a stream, which is written down with its first segment."""
         if stream not in self.numbers:
-            manifest, vote = stream.listener.manifest, stream.listener.vote
+            manifest, vote = stream.pipeline.manifest, stream.pipeline.vote
             names = (stream.source, rfc3339(stream.begun.utc_ms), manifest.name, manifest.version)
             settings = (json.dumps(manifest.labels), json.dumps(encode(vote)), manifest.front_end.segment_samples)
             cursor = self._db.execute(

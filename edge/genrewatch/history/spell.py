@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from genrewatch.history.moment import Moment, rfc3339
+from genrewatch.history.timestamps import Timestamp, rfc3339
 from genrewatch.inference.payload import SCHEMA_VERSION, rounded
 from genrewatch.inference.pipeline import SegmentResult
 
@@ -59,8 +59,8 @@ class Spell:
 
     setting: Setting
     subject: Subject
-    start: Moment
-    end: Moment
+    start: Timestamp
+    end: Timestamp
     start_ms: int
     """Where in the stream it begins, milliseconds."""
     hour: int = 0
@@ -80,7 +80,7 @@ class Spell:
     clock_step_s: float = 0.0
     """How far the wall clock was set during it."""
 
-    def touch(self, at: Moment) -> None:
+    def touch(self, at: Timestamp) -> None:
         """It still lasts; notes when the wall clock was set meanwhile."""
         step_s = at.offset_s - self.end.offset_s
         if abs(step_s) > STEP_S:

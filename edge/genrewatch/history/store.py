@@ -27,7 +27,7 @@ DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class OutboxRecord:
     """A record that waits to be delivered."""
 
     seq: int
@@ -100,13 +100,13 @@ class HistoryStore:
         """How many of them are in the outbox."""
         return self._waiting
 
-    def parcels(self, after_seq: int, limit: int) -> list[Parcel]:
+    def outbox_records(self, after_seq: int, limit: int) -> list[OutboxRecord]:
         """The oldest records of the outbox beyond a `seq`, in order."""
         query = "SELECT seq, source, record, prev, hash FROM outbox JOIN spells USING (seq) WHERE seq > ?"
         with judged():
             rows = self._db.execute(f"{query} ORDER BY seq LIMIT ?", (after_seq, limit)).fetchall()
         return [
-            Parcel(seq=seq, source=source, record={**loaded(record), "prev": prev, "hash": hash_})
+            OutboxRecord(seq=seq, source=source, record={**loaded(record), "prev": prev, "hash": hash_})
             for seq, source, record, prev, hash_ in rows
         ]
 
@@ -117,7 +117,7 @@ class HistoryStore:
             newest: int = self._db.execute("SELECT max(seq) FROM outbox").fetchone()[0] or 0
             return newest
 
-    def strike(self, delivered: Sequence[int]) -> None:
+    def remove_delivered(self, delivered: Sequence[int]) -> None:
         """Takes records out of the outbox."""
         with judged(), transaction(self._db):
             struck = self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in delivered]).rowcount

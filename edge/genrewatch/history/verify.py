@@ -11,8 +11,8 @@ from typing import Any
 
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, judged
-from genrewatch.history.moment import from_rfc3339
 from genrewatch.history.reading import Log
+from genrewatch.history.timestamps import from_rfc3339
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +85,8 @@ def verify_log(log: Log) -> Verification:
             finally:
                 if log.db.in_transaction:
                     log.db.execute("ROLLBACK")
-    except Damaged as why:
-        found.wrong = f"the file is damaged: {why}"
+    except Damaged as exc:
+        found.wrong = f"the file is damaged: {exc}"
     return found
 
 

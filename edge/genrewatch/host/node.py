@@ -56,8 +56,8 @@ def node_id(directory: Path) -> str:
             kept = f"gw-{secrets.token_hex(4)}"
             write_durably(path, kept + "\n")
         return kept
-    except OSError as wrong:
-        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, wrong.strerror)
+    except OSError as exc:
+        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, exc.strerror)
         return _machine_node_id()
 
 

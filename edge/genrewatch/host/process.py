@@ -78,8 +78,8 @@ class Child:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as wrong:
-            why = (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
+        except (OSError, ValueError) as exc:
+            why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
             raise SourceError(command[0], why.lower(), "a program that can run") from None
         assert self._process.stdout
         assert self._process.stderr

@@ -22,8 +22,8 @@ class Classifier:
     def __init__(self, model: bytes, *, temperature: float = 1.0, where: str = "model.tflite") -> None:
         try:
             self._interpreter = interpreter(model)
-        except ValueError as wrong:
-            raise BundleError(where, f"the runtime cannot read it ({str(wrong).splitlines()[0]})") from None
+        except ValueError as exc:
+            raise BundleError(where, f"the runtime cannot read it ({str(exc).splitlines()[0]})") from None
         self.temperature = temperature
         self._turn = threading.Lock()
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -21,7 +21,7 @@ from genrewatch.inference.hop_control import EveryHop, HopControl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listener:
+class Pipeline:
     """What it takes to listen: the network, its front end and how its answers are counted. Shared by all sources."""
 
     manifest: Manifest
@@ -35,10 +35,10 @@ class Listener:
         self.vote.check_geometry(hop_length=config.hop_length, segment_samples=config.segment_samples)
 
 
-def open_listener(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Listener:
+def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
     """Loads a bundle, checks it against its network and adjusts the vote that it proposes."""
     bundle = load_bundle(bundle_path)
-    return Listener(
+    return Pipeline(
         manifest=bundle.manifest,
         front_end=FrontEnd(bundle.manifest.front_end),
         classifier=Classifier.of(bundle),
@@ -87,15 +87,15 @@ class SegmentResult:
 
 
 def classify_stream(
-    blocks: Iterable[Block], listener: Listener, hop_control: HopControl | None = None
+    blocks: Iterable[Block], pipeline: Pipeline, hop_control: HopControl | None = None
 ) -> Iterator[SegmentResult]:
     """Blocks of one source -> a result for each segment, as soon as its last sample is there."""
     hop_control = hop_control or EveryHop()
-    config = listener.manifest.front_end
-    buffer = SegmentBuffer(listener.front_end, listener.vote.segment_hop)
-    hop_s = listener.vote.segment_hop / config.sample_rate
-    gate = LevelGate(listener.level, hops_per_segment=buffer.hops_per_segment, hop_s=hop_s)
-    vote = MajorityVote(listener.vote, listener.manifest.labels)
+    config = pipeline.manifest.front_end
+    buffer = SegmentBuffer(pipeline.front_end, pipeline.vote.segment_hop)
+    hop_s = pipeline.vote.segment_hop / config.sample_rate
+    gate = LevelGate(pipeline.level, hops_per_segment=buffer.hops_per_segment, hop_s=hop_s)
+    vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
     lost = 0
     for samples, missing in resampled(blocks, config.sample_rate):
         if missing:
@@ -108,7 +108,7 @@ def classify_stream(
             for hop_level in segment.levels:
                 gate.add(hop_level.dbfs)
             buffer.hop_factor = hop_control.hop_factor(hop_s)
-            ballot = cast_ballot(segment, listener, silent=gate.silent)
+            ballot = cast_ballot(segment, pipeline, silent=gate.silent)
             yield SegmentResult(
                 start=segment.start,
                 end=segment.end,
@@ -122,12 +122,12 @@ def classify_stream(
             )
 
 
-def cast_ballot(segment: Segment, listener: Listener, *, silent: bool) -> Ballot:
+def cast_ballot(segment: Segment, pipeline: Pipeline, *, silent: bool) -> Ballot:
     """Silence does not vote for a genre; anything else votes for the network's first choice."""
     if silent:
         return Ballot(label=SILENCE, posterior=None)
-    posterior: Posterior = listener.classifier.posterior(listener.front_end.scale(segment.power_db))
-    return Ballot(label=listener.manifest.labels[int(posterior.argmax())], posterior=posterior)
+    posterior: Posterior = pipeline.classifier.posterior(pipeline.front_end.scale(segment.power_db))
+    return Ballot(label=pipeline.manifest.labels[int(posterior.argmax())], posterior=posterior)
 
 
 def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Samples, int]]:

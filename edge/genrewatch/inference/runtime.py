@@ -15,8 +15,8 @@ def interpreter(model: bytes) -> Any:
         try:
             made = _interpreter_class()(model_content=model, num_threads=1)
             made.allocate_tensors()
-        except RuntimeError as wrong:
-            raise ValueError(str(wrong)) from None
+        except RuntimeError as exc:
+            raise ValueError(str(exc)) from None
     return made
 
 

@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from genrewatch.history.book import SpellBook
 from genrewatch.history.config import HistoryConfig
-from genrewatch.history.delivery import Courier
-from genrewatch.history.keeper import MOST_WAITING, Keeper, News
-from genrewatch.history.moment import Moment, now
+from genrewatch.history.delivery import HistoryTransport
 from genrewatch.history.ring import Judged, Stream
 from genrewatch.history.spell import Setting
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.history.spell_builder import SpellBuilder
+from genrewatch.history.timestamps import Timestamp, now
+from genrewatch.history.writer import MOST_WAITING, HistoryWriter, News
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.sink import Sink
 
 
@@ -32,60 +32,60 @@ class HistorySink(Sink):
         config: HistoryConfig,
         *,
         names: Mapping[str, str],
-        courier: Courier | None = None,
-        moment: Callable[[], Moment] = now,
+        courier: HistoryTransport | None = None,
+        moment: Callable[[], Timestamp] = now,
     ) -> None:
         """`path` is the database, `names` are those of the sources for people; without a `courier` nothing is sent."""
         self._node, self._config, self._names, self._moment = node, config, names, moment
         self._run = secrets.token_hex(4)
-        self._book, self._streams = SpellBook(), dict[str, Stream]()
+        self._book, self._streams = SpellBuilder(), dict[str, Stream]()
         self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))
         self._dropped = 0  # while the keeper hangs
         self._lock = threading.Lock()
-        self._keeper = Keeper(path, node, config, courier, self._collect)
+        self._writer = HistoryWriter(path, node, config, courier, self._collect)
 
     def start(self) -> None:
         """Begins to write; a disk that cannot be written is no error."""
-        self._keeper.start()
+        self._writer.start()
 
     def wake(self) -> None:
         """The courier has news."""
-        self._keeper.wake()
+        self._writer.wake()
 
     def diagnostics(self) -> dict[str, Any]:
         """See `Sink`."""
-        facts = self._keeper.facts()
+        facts = self._writer.facts()
         with self._lock:
             facts["unsaved"] += len(self._book.ended)
             facts["dropped"] += self._dropped
         return {"history": facts}
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """See `Sink`."""
-        trouble = self._keeper.trouble
+        trouble = self._writer.trouble
         return [f"history: {trouble}"] if trouble else []
 
-    def publish_stream(self, source_id: str, listener: Listener) -> None:
+    def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`."""
         with self._lock:
             at = self._moment()
-            self._streams[source_id] = Stream(source=source_id, listener=listener, begun=at)
-            self._book.begin(self._setting(source_id, listener), at)
+            self._streams[source_id] = Stream(source=source_id, pipeline=pipeline, begun=at)
+            self._book.begin(self._setting(source_id, pipeline), at)
             self._wake_if_ended()
 
-    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+    def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
         if online:
             with self._lock:
                 self._book.resumed(source_id, self._moment())
 
-    def publish_stalled(self, source_id: str) -> None:
+    def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         with self._lock:
             self._book.stalled(source_id, self._moment())
             self._wake_if_ended()
 
-    def publish_heard(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
+    def on_duration(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
         """See `Sink`."""
         with self._lock:
             at = self._moment()
@@ -94,7 +94,7 @@ class HistorySink(Sink):
                 self._book.finish(source_id, at)
             self._wake_if_ended()
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         with self._lock:
             self._book.result(source_id, result, self._moment())
@@ -106,10 +106,10 @@ class HistorySink(Sink):
         """Ends what is open, and waits a moment for it to be written and delivered."""
         with self._lock:
             self._book.finish_all(self._moment())
-        self._keeper.close()
+        self._writer.close()
 
-    def _setting(self, source_id: str, listener: Listener) -> Setting:
-        manifest, name = listener.manifest, self._names.get(source_id, source_id)
+    def _setting(self, source_id: str, pipeline: Pipeline) -> Setting:
+        manifest, name = pipeline.manifest, self._names.get(source_id, source_id)
         names = {"node": self._node, "source": source_id, "name": name, "run": self._run}
         return Setting(**names, model=manifest.name, version=manifest.version)
 
@@ -119,7 +119,7 @@ class HistorySink(Sink):
             del self._book.ended[:surplus]
             self._dropped += surplus
         if self._book.ended:
-            self._keeper.wake()
+            self._writer.wake()
 
     def _collect(self) -> News:
         """What the keeper has not yet got, all of one moment."""

@@ -23,22 +23,22 @@ class ChangePrinter(Sink):
         self._last: dict[str, tuple[object, ...]] = {}
         self._lock = threading.Lock()
 
-    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+    def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
         word = "online" if online else "offline"
         if why:
             self._change(source_id, (None, word), f"{word}: {why}")
 
-    def publish_stalled(self, source_id: str) -> None:
+    def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         if self._last.get(source_id) != (None, "offline"):  # which says it, and why
             self._change(source_id, (None, "stalled"), "(stalled)       no sound arrives, which is not silence")
 
-    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         self._line(f"{self._time()}  {source_id:8}  playing: {playing.title or '-'}  ({playing.station or '-'})")
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         verdict = result.verdict
         dead_air = "  DEAD AIR" if result.dead_air else ""
@@ -64,19 +64,19 @@ class JsonPrinter(Sink):
         self._out, self._clock = out or sys.stdout, clock
         self._lock = threading.Lock()
 
-    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+    def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
         self._line({"source": source_id, "availability": "online" if online else "offline", "why": why})
 
-    def publish_stalled(self, source_id: str) -> None:
+    def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         self._line({"source": source_id, "genre": None, "reason": "stalled"})
 
-    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         self._line({"source": source_id, "station": playing.station, "title": playing.title})
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         self._line({"source": source_id, **result_fields(result)})
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import NowPlaying
 
 
@@ -13,35 +13,35 @@ class Sink:
     Of a source it hears, in this order: a stream begins; online, results and offline in turn; how much there was.
     """
 
-    def publish_stream(self, source_id: str, listener: Listener) -> None:
+    def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """A source's stream begins, at position 0, and this is what listens to it."""
 
-    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+    def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """A source has come or gone; `why` is for people, empty when they have been told elsewhere."""
 
-    def publish_stalled(self, source_id: str) -> None:
+    def on_stalled(self, source_id: str) -> None:
         """A source that should give sound gives none, which is not silence; said again as long as it lasts."""
 
-    def publish_off(self, source_id: str, off: bool) -> None:
+    def on_disabled(self, source_id: str, off: bool) -> None:
         """Somebody has switched a source off, or on again; said of each source at the start, too."""
 
-    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """A station has said what it is or what it plays."""
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """A segment has been classified."""
 
-    def publish_heard(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
+    def on_duration(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
         """How much sound of this stream has arrived and is missing, seconds: when it falters and when it has ended."""
 
-    def publish_health(self, health: Mapping[str, Any]) -> None:
+    def on_health(self, health: Mapping[str, Any]) -> None:
         """The node's diagnostics."""
 
     def diagnostics(self) -> dict[str, Any]:
         """What of this sink belongs into the node's diagnostics, by names of its own."""
         return {}
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What does not work as it should at present, a line each, for people."""
         return []
 

@@ -77,8 +77,8 @@ class ChildSource:
             try:
                 yield from self._one_life(events)
                 why = "ended"
-            except _Ended as ended:
-                why = ended.why
+            except _Ended as exc:
+                why = exc.why
             if not self._will_return():
                 if self._last_sound is None and not self._closed.is_set():
                     raise SourceError(self._where, why)
@@ -108,16 +108,16 @@ class ChildSource:
                 child.end()
                 child.close()
                 raise _Ended("closed")
-        except SourceError as wrong:
+        except SourceError as exc:
             if self._will_return():
-                events.source_offline(self.id, str(wrong))
-            raise _Ended(str(wrong)) from None
+                events.on_source_offline(self.id, str(exc))
+            raise _Ended(str(exc)) from None
         heard = self._heard = _Drained(child, self._pcm, self._watch, self.counts, words, name=self._command[0])
         why = None
         try:
             for number, block in enumerate(until_break(heard.blocks())):
                 if number == 0:
-                    events.source_online(self.id, "sound arrives")
+                    events.on_source_online(self.id, "sound arrives")
                     block = replace(block, lost=block.lost + self._missed(block.sample_rate))
                 if not block.last:
                     self._last_sound = time.monotonic()
@@ -126,19 +126,19 @@ class ChildSource:
                 yield block
         except _Stalled:
             why = f"no sound for {self._watch.stall_s:g} s"
-        except SourceError as wrong:
-            why = str(wrong)
+        except SourceError as exc:
+            why = str(exc)
         finally:
             why = heard.own_words() or why or "ended"
             if self._will_return():
-                events.source_offline(self.id, why)  # before the child is ended, which can take a while
+                events.on_source_offline(self.id, why)  # before the child is ended, which can take a while
             heard.end()
         raise _Ended(why)
 
     def _tell_playing(self, playing: NowPlaying | None, events: SourceEvents) -> None:
         if playing and playing != self._playing:
             self._playing = playing
-            events.source_playing(self.id, playing)
+            events.on_source_now_playing(self.id, playing)
 
     def _will_return(self) -> bool:
         """Whether a child that ends now is started again."""
@@ -228,8 +228,8 @@ class _Drained:
                     self._counts.lose("overflow", lost / block.sample_rate)
                 self._queue.put(replace(block, lost=lost))
             self._queue.put(None)
-        except SourceError as wrong:
-            self._queue.put(wrong)
+        except SourceError as exc:
+            self._queue.put(exc)
 
     def _gather(self, n: int) -> bytes:
         """Reads; sound that trickles is left to gather, since each waking costs more than the sound it brings."""
@@ -288,8 +288,8 @@ def split_command(text: str) -> list[str]:
     """The words of a `cmd:` command; it runs without a shell."""
     try:
         words = shlex.split(text)
-    except ValueError as wrong:
-        raise SourceError(f"cmd:{text}", f"cannot be split into words ({wrong})") from None
+    except ValueError as exc:
+        raise SourceError(f"cmd:{text}", f"cannot be split into words ({exc})") from None
     if not words:
         raise SourceError("cmd:", "no command", "cmd:PROGRAM ARGUMENTS")
     return words

@@ -25,7 +25,7 @@ class PacedSource:
         start, sounded_s = time.monotonic(), 0.0
         for number, block in enumerate(self._open_blocks()):
             if number == 0:
-                events.source_online(self.id, "opened")
+                events.on_source_online(self.id, "opened")
             sounded_s += len(block.samples) / block.sample_rate
             ahead_s = start + sounded_s - time.monotonic() if self._pace == "real" else 0.0
             if self._closed.wait(ahead_s) if ahead_s > 0 else self._closed.is_set():

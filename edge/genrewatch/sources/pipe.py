@@ -33,11 +33,11 @@ class _Pipe:
         """1 to n bytes, however long it takes; none at the end or after `reader.stop`."""
         while not self.reader.wait(self._stall_s):
             self._online = False
-            self._events.source_offline(self._id, f"no sound for {self._stall_s:g} s")
+            self._events.on_source_offline(self._id, f"no sound for {self._stall_s:g} s")
         data = self.reader.read(n)
         if data and not self._online:
             self._online = True
-            self._events.source_online(self._id, "sound arrives")
+            self._events.on_source_online(self._id, "sound arrives")
         return data
 
 
@@ -91,11 +91,11 @@ class FifoSource:
                 self._check()
                 yield from self._one_writer(events)
                 why = NO_WRITER
-            except SourceError as wrong:
-                why = str(wrong)
+            except SourceError as exc:
+                why = str(exc)
                 self._closed.wait(LOOK_AGAIN_S)
             if not self._closed.is_set():
-                events.source_offline(self.id, why)
+                events.on_source_offline(self.id, why)
                 self.counts.restarts += 1
 
     def waiting_s(self) -> float:
@@ -111,8 +111,8 @@ class FifoSource:
     def _check(self) -> None:
         try:
             found = None if stat.S_ISFIFO(self._path.stat().st_mode) else "not a FIFO"
-        except OSError as wrong:
-            found = (wrong.strerror or str(wrong)).lower()
+        except OSError as exc:
+            found = (exc.strerror or str(exc)).lower()
         if found:
             raise SourceError(f"fifo:{self._path}", found, "a FIFO (mkfifo makes one)")
 
@@ -120,8 +120,8 @@ class FifoSource:
         """Blocks until every writer has gone; opening does not wait for one."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as wrong:
-            raise SourceError(f"fifo:{self._path}", (wrong.strerror or str(wrong)).lower()) from None
+        except OSError as exc:
+            raise SourceError(f"fifo:{self._path}", (exc.strerror or str(exc)).lower()) from None
         pipe = self._pipe = _Pipe(self.id, self._stall_s, events, descriptor)
         first = True
         try:

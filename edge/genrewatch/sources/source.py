@@ -35,13 +35,13 @@ class NowPlaying:
 class SourceEvents(Protocol):
     """Who is told when a source comes and goes."""
 
-    def source_online(self, source_id: str, why: str) -> None:
+    def on_source_online(self, source_id: str, why: str) -> None:
         """Sound arrives (again)."""
 
-    def source_offline(self, source_id: str, why: str) -> None:
+    def on_source_offline(self, source_id: str, why: str) -> None:
         """Sound has ceased to arrive, which is not silence; the source tries to come back."""
 
-    def source_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_source_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """A station has said what it is or what it plays."""
 
 

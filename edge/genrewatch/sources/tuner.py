@@ -35,10 +35,10 @@ def main() -> None:
             raise ValueError("ffmpeg is not installed")
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores, and ffmpeg would inherit
         os.execv(program, command(program, url, paced=paced or told["paced"], told=told))
-    except (OSError, ValueError) as wrong:
-        reason = getattr(wrong, "reason", None)
-        why = f"{wrong.code} {reason}" if hasattr(wrong, "code") else getattr(reason, "strerror", None) or str(wrong)
-        sys.exit(f"[error] tuner: {why.splitlines()[0] if why else type(wrong).__name__}")
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "reason", None)
+        why = f"{exc.code} {reason}" if hasattr(exc, "code") else getattr(reason, "strerror", None) or str(exc)
+        sys.exit(f"[error] tuner: {why.splitlines()[0] if why else type(exc).__name__}")
 
 
 def resolve(url: str, lives: int, timeout_s: float, agent: str) -> tuple[str, bool]:

@@ -54,8 +54,8 @@ class BrokerKiller:
                     self._await_daemons(self._rng.randint(*DAEMONS_WHILE_AWAY))
                 self._pause(self._rng.uniform(*AWAY_S))
                 self._exchange.start()
-        except Exception as wrong:  # a defect of the drill itself, which the drill then tells
-            self.wrong = repr(wrong)
+        except Exception as exc:  # a defect of the drill itself, which the drill then tells
+            self.wrong = repr(exc)
 
     def _await_daemons(self, count: int) -> bool:
         """Waits until so many more daemons have been killed; False when it is over."""

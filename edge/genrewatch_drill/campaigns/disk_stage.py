@@ -150,8 +150,8 @@ def mount(words: list[str]) -> None:
         subprocess.run(["mount", *words], check=True, capture_output=True, text=True)
     except FileNotFoundError:
         raise NoMount("there is no mount here") from None
-    except subprocess.CalledProcessError as wrong:
-        raise NoMount(wrong.stderr.strip() or "mount is not allowed") from None
+    except subprocess.CalledProcessError as exc:
+        raise NoMount(exc.stderr.strip() or "mount is not allowed") from None
 
 
 def says_history(health: Mapping[str, Any]) -> bool:

@@ -20,19 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.decode import decode
 from genrewatch.contract.front_end import Samples
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.daemon.daemon import Daemon, Input
+from genrewatch.daemon.daemon import Daemon
+from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import database_path
-from genrewatch.host.memory import Memory
-from genrewatch.inference.pipeline import Listener, open_listener
+from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from genrewatch.sources.pacing import PacedSource
-
 from genrewatch_drill.rig.sounds import RATE
 
 SOURCE = "radio"
@@ -59,28 +60,33 @@ class FleetSetting:
 class FleetNode:
     """One node."""
 
-    def __init__(self, name: str, setting: FleetSetting, listener: Listener, sound: Samples, offset: int) -> None:
+    def __init__(self, name: str, setting: FleetSetting, pipeline: Pipeline, sound: Samples, offset: int) -> None:
         self.name = name
         directory = Path(setting.state) / name
         directory.mkdir(parents=True, exist_ok=True)
-        self._memory = Memory(directory / f"memory-{name}.json")
+        self._persistent_state = PersistentState(directory / f"memory-{name}.json")
         source = PacedSource(SOURCE, lambda: _blocks(sound, offset), pace="real")
         names = {SOURCE: SOURCE}
         config = MqttConfig(
             url=setting.url, votes=False, heartbeat_s=setting.heartbeat_s, expire_after_s=4 * setting.heartbeat_s
         )
         self._mqtt = MqttSink(
-            config, name, listener.manifest, names=names, memory=self._memory, health_s=setting.health_s
+            config,
+            name,
+            pipeline.manifest,
+            names=names,
+            persistent_state=self._persistent_state,
+            health_s=setting.health_s,
         )
         history = HistorySink(database_path(directory, name), name, HistoryConfig(), names=names, courier=self._mqtt)
-        self._mqtt.when_there_is_news(history.wake)
+        self._mqtt.on_wake(history.wake)
         history.start()
         self.daemon = Daemon(
-            [Input(source=source, listener=listener, name=SOURCE)],
+            [SourceSetup(source=source, pipeline=pipeline, name=SOURCE)],
             [history, self._mqtt],
             health_s=setting.health_s,
             heartbeat_s=setting.heartbeat_s,
-            memory=self._memory,
+            persistent_state=self._persistent_state,
         )
         self._thread = threading.Thread(target=self.daemon.run, name=name)
 
@@ -93,7 +99,7 @@ class FleetNode:
         """Ends as SIGTERM would end it; what it heard."""
         self.daemon.stop()
         self._thread.join()
-        self._memory.close()
+        self._persistent_state.close()
         heard = self.daemon.health()["sources"][SOURCE]
         return {"node": self.name, "heard_s": heard["heard_s"], "lost_s": heard["lost_s"]}
 
@@ -109,13 +115,13 @@ def main(path: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     setting = decode(FleetSetting, json.loads(Path(path).read_text()), where=path)
     config = ListenConfig()
-    listener = open_listener(config.bundle_path, config.vote.apply, config.level)
-    vote = {"segments": setting.vote_segments, "segment_hop": listener.vote.segment_hop}
-    listener = Listener(**{**vars(listener), "vote": type(listener.vote)(**vote)})
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
+    vote = {"segments": setting.vote_segments, "segment_hop": pipeline.vote.segment_hop}
+    pipeline = Pipeline(**{**vars(pipeline), "vote": type(pipeline.vote)(**vote)})
     sound: Samples = np.fromfile(setting.sound, "<i2").astype(np.float32) / np.float32(32768)
     rng = np.random.default_rng(sum(map(ord, setting.nodes[0])))
     nodes = [
-        FleetNode(name, setting, listener, sound, BLOCK * int(rng.integers(len(sound) // BLOCK)))
+        FleetNode(name, setting, pipeline, sound, BLOCK * int(rng.integers(len(sound) // BLOCK)))
         for name in setting.nodes
     ]
     for node in nodes:

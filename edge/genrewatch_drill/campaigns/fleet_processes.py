@@ -12,7 +12,6 @@ from typing import Any
 
 from genrewatch.contract.decode import encode
 from genrewatch.contract.errors import SourceError
-
 from genrewatch_drill.campaigns.fleet_node import FleetSetting
 from genrewatch_drill.rig.exchange import Exchange
 from genrewatch_drill.rig.proc import cpu_s, footprint

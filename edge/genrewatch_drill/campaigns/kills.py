@@ -14,7 +14,6 @@ from statistics import mean
 from genrewatch.contract.errors import SourceError
 from genrewatch.history.database import database_path
 from genrewatch.history.reading import Log
-
 from genrewatch_drill.campaigns.broker_killer import BrokerKiller
 from genrewatch_drill.campaigns.finding import Figures, Finding
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s

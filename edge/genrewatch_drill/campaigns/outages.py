@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from genrewatch.audio.decoding import read_samples
-
 from genrewatch_drill.campaigns.finding import Figures, Finding
 from genrewatch_drill.campaigns.outage_checks import health_s, kept_s, stale_states, too_fast, wrongly_marked
 from genrewatch_drill.fakes import PLAYER

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from genrewatch import programme
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import open_listener
-
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch_drill.fakes import SOAKER
 from genrewatch_drill.rig.proc import Footprint, footprint
 from genrewatch_drill.rig.record import Record, Said
@@ -80,8 +80,8 @@ class _Credited(Record):
 def soak(directory: Path, hours: float, *, tell: Callable[[Reading], None] = lambda reading: None) -> SoakResult:
     """Runs until so many hours of sound were classified; memory is judged from the end of the first hour on."""
     config = ListenConfig()
-    listener = open_listener(config.bundle_path, config.vote.apply, config.level)
-    hop_s = listener.vote.segment_hop / listener.manifest.front_end.sample_rate
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
+    hop_s = pipeline.vote.segment_hop / pipeline.manifest.front_end.sample_rate
     sound = directory / "programme.s16"
     sound.write_bytes(s16(np.concatenate(list(programme.programme_blocks()))))
     life_s = max(SHORTEST_LIFE_S, min(FAULT_EVERY_S, 3600 * hours / SOURCES / FEWEST_FAULTS))
@@ -91,7 +91,7 @@ def soak(directory: Path, hours: float, *, tell: Callable[[Reading], None] = lam
         os.mkfifo(path)
         credits[name] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         words = [sys.executable, "-I", "-S", str(SOAKER), str(path), str(directory / f"{name}.lives"), str(sound)]
-        words += [str(2 * RATE), f"{life_s}", f"{listener.manifest.front_end.segment_s}", f"{hop_s}"]
+        words += [str(2 * RATE), f"{life_s}", f"{pipeline.manifest.front_end.segment_s}", f"{hop_s}"]
         tables.append({"id": name, "uri": f"cmd:{shlex.join(words)}", "stall_s": STALL_S})
     record = _Credited(credits)
     try:

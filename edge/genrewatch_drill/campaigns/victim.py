@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genrewatch.history.database import database_path
-
 from genrewatch_drill.fakes import PLAYER
 from genrewatch_drill.rig.broker import NODE
 from genrewatch_drill.rig.collector import Collector
@@ -24,8 +23,8 @@ from genrewatch_drill.rig.proc import words_of
 from genrewatch_drill.rig.sounds import RATE, Sounds
 from genrewatch_drill.rig.subject import Setting, Subject
 
-Moment = Literal["start", "any", "save", "delivery", "late"]
-MOMENTS: tuple[Moment, ...] = ("start", "any", "save", "delivery", "late")
+Timestamp = Literal["start", "any", "save", "delivery", "late"]
+MOMENTS: tuple[Timestamp, ...] = ("start", "any", "save", "delivery", "late")
 WEIGHTS = (15, 33, 22, 22, 8)
 LONGEST_S = 2.5
 """How long a daemon listens before its kill, at most; then it waits for a save or a delivery."""
@@ -101,7 +100,7 @@ class Victim:
 
 
 def await_moment(
-    moment: Moment, subject: Subject, state: Path, collector: Collector, rng: random.Random, start_s: float
+    moment: Timestamp, subject: Subject, state: Path, collector: Collector, rng: random.Random, start_s: float
 ) -> None:
     """Returns when the daemon is to be killed; `start_s` is how long it takes to start."""
     if moment == "start":

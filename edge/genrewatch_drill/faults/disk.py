@@ -12,7 +12,6 @@ from pathlib import Path
 
 from genrewatch.contract.errors import SourceError
 from genrewatch.history.database import database_path
-
 from genrewatch_drill.campaigns.disk_stage import (
     DiskStage,
     NoMount,
@@ -62,10 +61,10 @@ def _played(row: DiskRow, directory: Path) -> Result:
     with Exchange(directory / "broker") as exchange:
         try:
             seen = row.play(DiskStage(directory, exchange))
-        except NoMount as why:
-            return _skipped(row, str(why))
-        except (Unmet, SourceError) as wrong:
-            return Result(name=row.name, fault=row.fault, verdict="fail", outcome=Outcome(seen=str(wrong)))
+        except NoMount as exc:
+            return _skipped(row, str(exc))
+        except (Unmet, SourceError) as exc:
+            return Result(name=row.name, fault=row.fault, verdict="fail", outcome=Outcome(seen=str(exc)))
     seen = f"{seen}; {time.monotonic() - began:.0f} s"
     return Result(name=row.name, fault=row.fault, verdict="pass", outcome=Outcome(seen=seen))
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sources.kinds import KINDS
-
 from genrewatch_drill.faults import child as child_faults
 from genrewatch_drill.faults import microphone as microphone_faults
 from genrewatch_drill.faults import sound as sound_faults
@@ -93,7 +92,7 @@ def _stage(directory: Path, resources: ExitStack, *, short: bool) -> Stage:
         directory=directory,
         sounds=Sounds(directory / "sounds"),
         short=short,
-        listener=open_listener(config.bundle_path, config.vote.apply, config.level),
+        pipeline=open_pipeline(config.bundle_path, config.vote.apply, config.level),
         resources=resources,
     )
 
@@ -102,10 +101,10 @@ def _play_all(rows: Sequence[Row], stage: Stage, note: Callable[[str, str, Verdi
     def play(row: Row) -> None:
         try:
             note(row.name, row.fault, "pass", row.play(stage))
-        except Unmet as unmet:
-            note(row.name, row.fault, "fail", Outcome(seen=str(unmet)))
-        except Exception as wrong:  # a defect of the drill itself: the row fails, the others go on
-            note(row.name, row.fault, "fail", Outcome(seen=f"the drill itself failed: {wrong!r}"))
+        except Unmet as exc:
+            note(row.name, row.fault, "fail", Outcome(seen=str(exc)))
+        except Exception as exc:  # a defect of the drill itself: the row fails, the others go on
+            note(row.name, row.fault, "fail", Outcome(seen=f"the drill itself failed: {exc!r}"))
 
     threads = [threading.Thread(target=play, args=(row,), daemon=True) for row in rows]
     for thread in threads:

@@ -12,7 +12,6 @@ from genrewatch.audio.decoding import decode_file
 from genrewatch.contract.vote import SILENCE
 from genrewatch.inference.payload import result_fields
 from genrewatch.inference.pipeline import classify_stream
-
 from genrewatch_drill.faults.row import Row, Table
 from genrewatch_drill.faults.stage import Outcome, Stage
 from genrewatch_drill.rig.record import Said, Unmet
@@ -96,7 +95,7 @@ def _some_bad() -> Row:
         ]
 
     def play(stage: Stage) -> Outcome:
-        alone = list(classify_stream(decode_file(stage.sounds.music_wav), stage.listener))
+        alone = list(classify_stream(decode_file(stage.sounds.music_wav), stage.pipeline))
         expected = [_place(result_fields(result)) for result in alone]
         for name in good:
             heard = [_place(said.body) for said in _segments(stage, name, len(expected))]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.front_end import FrontEndConfig
-from genrewatch.inference.pipeline import Listener
-
+from genrewatch.inference.pipeline import Pipeline
 from genrewatch_drill.fakes import PLAYER
 from genrewatch_drill.rig.icecast import Station
 from genrewatch_drill.rig.record import Said, Unmet
@@ -44,7 +43,7 @@ class Stage:
     directory: Path
     sounds: Sounds
     short: bool
-    listener: Listener
+    pipeline: Pipeline
     """What the daemon listens with, to say what it should say."""
     resources: ExitStack
     """Closed at the end: servers, writers."""
@@ -63,12 +62,12 @@ class Stage:
     @property
     def front_end(self) -> FrontEndConfig:
         """The geometry of a segment."""
-        return self.listener.manifest.front_end
+        return self.pipeline.manifest.front_end
 
     @property
     def segment_hop_s(self) -> float:
         """Seconds from segment to segment."""
-        return self.listener.vote.segment_hop / self.front_end.sample_rate
+        return self.pipeline.vote.segment_hop / self.front_end.sample_rate
 
     @property
     def daemon(self) -> Subject:

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genrewatch.contract.errors import SourceError
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from genrewatch.contract.errors import SourceError
 from genrewatch_drill.rig.record import Kind, Record, Said
 
 READY_S = 15.0

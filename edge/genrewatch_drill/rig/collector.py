@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from genrewatch.contract.errors import SourceError
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from genrewatch.contract.errors import SourceError
 from genrewatch_drill.rig.ledger import Receipt, plain
 
 TOPICS = ("genrewatch/#", "homeassistant/#")

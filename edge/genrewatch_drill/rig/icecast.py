@@ -12,7 +12,6 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from genrewatch.contract.errors import SourceError
-
 from genrewatch_drill.rig.broker import find_program, free_port, wait_for_port
 
 ENCODING = {

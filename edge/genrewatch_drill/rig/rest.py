@@ -6,8 +6,8 @@ from pathlib import Path
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import database_path
-from genrewatch.host.memory import Memory
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 
@@ -17,15 +17,17 @@ PER_S = 500.0
 def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) -> bool:
     """Whether the outbox of a node was empty in time."""
     config = ListenConfig()
-    manifest = open_listener(config.bundle_path, config.vote.apply, config.level).manifest
-    memory = Memory(state / f"memory-{node}.json")
-    sources: list[str] = memory.get("sources", [])  # else they would count as gone from the configuration
+    manifest = open_pipeline(config.bundle_path, config.vote.apply, config.level).manifest
+    persistent_state = PersistentState(state / f"memory-{node}.json")
+    sources: list[str] = persistent_state.get("sources", [])  # else they would count as gone from the configuration
     names = {source: source for source in sources}
-    mqtt = MqttSink(MqttConfig(url=url, discovery=False), node, manifest, names=names, memory=memory)
+    mqtt = MqttSink(
+        MqttConfig(url=url, discovery=False), node, manifest, names=names, persistent_state=persistent_state
+    )
     history = HistorySink(
         database_path(state, node), node, HistoryConfig(backfill_per_s=PER_S), names=names, courier=mqtt
     )
-    mqtt.when_there_is_news(history.wake)
+    mqtt.on_wake(history.wake)
     history.start()
     mqtt.start()
     deadline, empty = time.monotonic() + within_s, False
@@ -36,5 +38,5 @@ def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) ->
     history.finish()
     history.close()
     mqtt.close()
-    memory.close()
+    persistent_state.close()
     return empty

@@ -12,7 +12,6 @@ from pathlib import Path
 from genrewatch.history.database import Damaged, Unavailable, database_path
 from genrewatch.history.reading import Log, Selection
 from genrewatch.history.verify import verify_log
-
 from genrewatch_drill.rig.ledger import plain
 
 
@@ -52,8 +51,8 @@ def snapshot(state: Path, node: str) -> Snapshot:
             shutil.copyfile(wal, copy.with_name(wal.name))
         try:
             log = Log(copy)
-        except (Damaged, Unavailable) as why:
-            return Snapshot(wrong=f"cannot be opened: {why}")
+        except (Damaged, Unavailable) as exc:
+            return Snapshot(wrong=f"cannot be opened: {exc}")
         try:
             return _read(log)
         finally:
@@ -64,8 +63,8 @@ def _read(log: Log) -> Snapshot:
     try:
         texts = {record["seq"]: plain(record) for page in log.pages(Selection()) for record in page}
         outbox = {seq for (seq,) in log.db.execute("SELECT seq FROM outbox")}
-    except (Damaged, Unavailable) as why:
-        return Snapshot(wrong=f"cannot be read: {why}")
+    except (Damaged, Unavailable) as exc:
+        return Snapshot(wrong=f"cannot be read: {exc}")
     found = verify_log(log)
     wrong = f"seq {found.wrong_seq}: {found.wrong}" if found.wrong else None
     return Snapshot(texts=texts, outbox=outbox, wrong=wrong)

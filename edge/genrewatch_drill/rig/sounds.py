@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+
 from genrewatch import programme
 from genrewatch.audio.decoding import ffmpeg_path
 from genrewatch.contract.front_end import Samples

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from genrewatch.contract.errors import SourceError
-
 from genrewatch_drill.rig.broker import NODE, Mosquitto, find_program, take_down_line
 from genrewatch_drill.rig.proc import descendants, runs
 from genrewatch_drill.rig.record import Record, Unmet

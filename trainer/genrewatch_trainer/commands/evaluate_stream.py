@@ -35,7 +35,6 @@ def add_evaluate_stream(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _evaluate_stream(arguments: argparse.Namespace) -> None:
     from genrewatch.contract.bundle import load_bundle
     from genrewatch.contract.vote import VoteOverrides
-
     from genrewatch_trainer.evaluation import stream, stream_report
     from genrewatch_trainer.evaluation.programme import broadcast
     from genrewatch_trainer.evaluation.vote_values import parse_values, parse_vote

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
-
 from genrewatch_trainer.data.splits import RANDOM_VALID
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.front_end import COMPACT, PAPER
-
 from genrewatch_trainer.data.splits import RANDOM_VALID
 
 FRONT_ENDS = {"paper": PAPER, "compact": COMPACT}

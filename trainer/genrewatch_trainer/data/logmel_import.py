@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import COMPACT, LogMel
 from numpy.typing import NDArray
 
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import COMPACT, LogMel
 from genrewatch_trainer.data.splits import SplitTable, check_table, read_splits
 from genrewatch_trainer.data.store import Store, new_store
 
@@ -51,10 +51,10 @@ def _read(npz: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(npz, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in ARRAYS}
-    except KeyError as wrong:
-        raise DataError(str(npz), str(wrong).strip("'\""), "arrays " + " ".join(ARRAYS)) from None
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as wrong:
-        raise DataError(str(npz), f"cannot be read ({wrong})", "an .npz archive") from None
+    except KeyError as exc:
+        raise DataError(str(npz), str(exc).strip("'\""), "arrays " + " ".join(ARRAYS)) from None
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as exc:
+        raise DataError(str(npz), f"cannot be read ({exc})", "an .npz archive") from None
     codes = arrays["codes"]
     if codes.dtype != np.uint8 or codes.ndim != 3 or codes.shape[1] != COMPACT.n_mels:
         raise DataError(f"{npz}: codes", f"found {codes.dtype} {codes.shape}", f"uint8 (clip, {COMPACT.n_mels}, time)")

@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
+
 from genrewatch import programme
 from genrewatch.audio.decoding import SUFFIXES, read_samples
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
 from genrewatch.contract.vote import NOT_MUSIC
-from numpy.random import Generator
-
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.distillation.crops import at_level
 from genrewatch_trainer.progress import progress

@@ -1,6 +1,7 @@
 """librosa's log-mel, the independent word on what ours must be."""
 
 import numpy as np
+
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel, Samples
 
 AGREEMENT_DB = 1e-3

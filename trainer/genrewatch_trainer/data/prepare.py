@@ -1,7 +1,7 @@
 """A corpus of labelled sound files becomes a feature store: a folder per genre, as GTZAN is laid out.
 
-Decoding and front end are the device's own (`genrewatch.audio.decoding`, `genrewatch.contract`), so what the network is trained
-on is what it will hear, bit for bit. Files are independent and are spread over cores, or over a cluster.
+Decoding and front end are the device's own (`genrewatch.audio.decoding`, `genrewatch.contract`), so the network is
+trained on what the device computes, bit for bit. Files are independent and are spread over cores, or over a cluster.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from joblib import delayed
+
 from genrewatch.audio.decoding import ffmpeg_path, read_samples
 from genrewatch.contract.errors import DataError, GenrewatchError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel
-from joblib import delayed
-
 from genrewatch_trainer.cluster import parallel
 from genrewatch_trainer.data.oracle import AGREEMENT_DB, difference_db
 from genrewatch_trainer.data.splits import SplitTable, check_table, read_splits
@@ -103,8 +103,8 @@ def hear(path: Path, front_end: FrontEndConfig) -> Heard:
     """Decodes one file and computes its log-mel; an unreadable or too short one says so."""
     try:
         samples = read_samples(path, front_end.sample_rate)
-    except GenrewatchError as wrong:
-        return Heard(path=path, wrong=str(wrong))
+    except GenrewatchError as exc:
+        return Heard(path=path, wrong=str(exc))
     power_db = FrontEnd(front_end).power_db(samples)
     if len(power_db) < front_end.segment_frames:
         return Heard(path=path, wrong=f"{path}: {len(power_db)} frames, a segment has {front_end.segment_frames}")

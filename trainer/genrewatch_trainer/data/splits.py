@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from genrewatch.contract.errors import ConfigError, DataError
 
+from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch_trainer.data.store import Clip, StoreIndex
 
 RANDOM = "random_70_30"
@@ -38,10 +38,10 @@ def read_splits(path: Path) -> SplitTable:
         with open(path, encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines, delimiter="\t", strict=True)
             header, rows = list(reader.fieldnames or ()), list(reader)
-    except OSError as wrong:
-        raise DataError(str(path), (wrong.strerror or str(wrong)).lower()) from None
-    except (csv.Error, UnicodeDecodeError) as wrong:
-        raise DataError(str(path), f"is not a table ({wrong})") from None
+    except OSError as exc:
+        raise DataError(str(path), (exc.strerror or str(exc)).lower()) from None
+    except (csv.Error, UnicodeDecodeError) as exc:
+        raise DataError(str(path), f"is not a table ({exc})") from None
     if not rows or not {"name", "label"} <= rows[0].keys():
         raise DataError(str(path), "found no rows with columns name and label", "tab-separated columns")
     for number, row in enumerate(rows, start=2):

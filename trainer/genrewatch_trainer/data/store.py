@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
 from genrewatch.contract.bundle import RESERVED_LABELS
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEndConfig, LogMel
-from numpy.lib import format as npy
-from numpy.typing import NDArray
-
 from genrewatch_trainer.files import whole_folder, write_json
 
 VERSION = 1
@@ -79,8 +79,8 @@ class Store:
         _check(index, where)
         try:
             power_db = np.load(path / "power_db.npy", mmap_mode="r")
-        except (OSError, ValueError, EOFError) as wrong:
-            raise DataError(str(path / "power_db.npy"), f"cannot be read ({wrong})") from None
+        except (OSError, ValueError, EOFError) as exc:
+            raise DataError(str(path / "power_db.npy"), f"cannot be read ({exc})") from None
         shape = (sum(clip.n_frames for clip in index.clips), index.front_end.n_mels)
         if power_db.shape != shape or power_db.dtype != np.float32:
             raise DataError(str(path / "power_db.npy"), f"holds {power_db.shape} {power_db.dtype}", f"{shape} float32")

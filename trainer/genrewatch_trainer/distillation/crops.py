@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from genrewatch.audio.decoding import read_samples
-from genrewatch.audio.resample import Resampler
-from genrewatch.contract.front_end import Samples
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
+from genrewatch.audio.decoding import read_samples
+from genrewatch.audio.resample import Resampler
+from genrewatch.contract.front_end import Samples
 
 LEVEL = 0.1  # root mean square of a crop; networks and teachers here do not depend on it
 QUIETEST_MIX_DB = -15.0

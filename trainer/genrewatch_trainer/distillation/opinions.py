@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEndConfig
 from numpy.typing import NDArray
 
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import FrontEndConfig
 from genrewatch_trainer.distillation.targets import Half, Targets
 from genrewatch_trainer.training.feed import Feed
 
@@ -118,8 +118,8 @@ def read_table(path: Path, targets: tuple[Targets, ...] = ()) -> Table:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as wrong:
-        raise DataError(str(path), f"cannot be read ({wrong})", "an .npz archive") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as exc:
+        raise DataError(str(path), f"cannot be read ({exc})", "an .npz archive") from None
     names = arrays.pop("name", np.empty(0))
     rows = next(iter(arrays.values()), np.empty(0))
     numbers = len(arrays) == 1 and rows.dtype.kind in "fiu" and rows.ndim == 2 and bool(np.isfinite(rows).all())

@@ -17,11 +17,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.inference.classifier import softmax
-from numpy.typing import NDArray
-
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.opinions import Opinions

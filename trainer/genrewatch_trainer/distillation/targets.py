@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEndConfig
-from numpy.typing import NDArray
-
 from genrewatch_trainer.distillation.crops import CropChanges
 from genrewatch_trainer.files import readable
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.audio.decoding import SUFFIXES
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
-from numpy.typing import NDArray
-
 from genrewatch_trainer.data.splits import read_splits
 from genrewatch_trainer.distillation.crops import CropChanges, random_crop
 from genrewatch_trainer.distillation.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path, read_index
@@ -108,8 +108,8 @@ def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]
         assert process.stdin
         assert process.stdout
         heard: list[bytes] = []
-        listener = threading.Thread(target=_listen, args=(process.stdout, heard))
-        listener.start()
+        pipeline = threading.Thread(target=_listen, args=(process.stdout, heard))
+        pipeline.start()
         n_crops = 0
         try:
             for crop in crops:
@@ -122,7 +122,7 @@ def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]
             process.kill()
             raise
         finally:
-            listener.join()
+            pipeline.join()
         code = process.wait()
     answer = np.frombuffer(b"".join(heard)[: sum(map(len, heard)) // 4 * 4], "<f4")
     if code != 0:
@@ -138,8 +138,8 @@ def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]
 def _running(command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    except (OSError, ValueError) as wrong:
-        why = (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
+    except (OSError, ValueError) as exc:
+        why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
         raise ConfigError("--teacher", f"{command[0]}: {why.lower()}", "a program that can run") from None
     try:
         yield process

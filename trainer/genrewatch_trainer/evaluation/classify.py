@@ -8,17 +8,17 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from genrewatch.commands.classify import Classified, classify_file
-from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import Listener, open_listener
 from joblib import delayed
 
+from genrewatch.commands.classify import Classified, classify_file
+from genrewatch.daemon.config import ListenConfig
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch_trainer.cluster import parallel
 
 
 def classify_on(cluster: str, paths: Sequence[Path], config: ListenConfig) -> Iterator[Classified]:
     """Classifies files in order on a Dask cluster; see `genrewatch_trainer.cluster.parallel`."""
-    open_listener(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    open_pipeline(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
     with parallel(jobs=-1, cluster=cluster) as run:
         for path, classified in zip(paths, run(delayed(_work)(path.absolute(), config) for path in paths), strict=True):
             yield replace(classified, path=path)
@@ -29,6 +29,6 @@ def _work(path: Path, config: ListenConfig) -> Classified:
 
 
 @cache
-def _listener(config: ListenConfig) -> Listener:
+def _listener(config: ListenConfig) -> Pipeline:
     """Of a worker; opened once, threads take turns in its network."""
-    return open_listener(config.bundle_path, config.vote.apply, config.level)
+    return open_pipeline(config.bundle_path, config.vote.apply, config.level)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.bundle import MANIFEST, load_bundle
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel
 from genrewatch.inference.classifier import Classifier, softmax
-from numpy.typing import NDArray
-
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.metrics import clip_metrics, confusion, genre_report, mean_top1, vote_top1

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract import vote
 from genrewatch.contract.bundle import Threshold
 from genrewatch.contract.vote import majority
-from numpy.typing import NDArray
 
 REFUSED = "refused"
 CALIBRATION_BINS = 15

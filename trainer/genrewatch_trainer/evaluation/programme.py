@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
+
 from genrewatch.audio.decoding import read_samples
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.decode import decode, read_json, read_toml
 from genrewatch.contract.errors import DataError, require
 from genrewatch.contract.front_end import Samples
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE
-from numpy.random import Generator
-
 from genrewatch_trainer.data.prepare import SUFFIXES
 
 BLOCK = 4096

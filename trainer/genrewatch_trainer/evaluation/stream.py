@@ -14,8 +14,7 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.contract.bundle import Manifest
 from genrewatch.contract.decode import encode
 from genrewatch.contract.vote import Verdict, VoteConfig
-from genrewatch.inference.pipeline import Listener, classify_stream, open_listener
-
+from genrewatch.inference.pipeline import Pipeline, classify_stream, open_pipeline
 from genrewatch_trainer.evaluation.programme import BLOCK, Broadcast
 from genrewatch_trainer.evaluation.stream_figures import Heard, StreamFigures, figures, revote
 from genrewatch_trainer.evaluation.vote_values import Values, changed
@@ -54,11 +53,11 @@ class Trial:
 
 def evaluate_stream(bundle: Path, played: Broadcast, adjust: Callable[[VoteConfig], VoteConfig]) -> StreamEvaluation:
     """Plays the programme to the bundle, with its own vote as `adjust` changes it."""
-    listener = open_listener(bundle, adjust, LevelConfig())
-    heard, verdicts = _listen(played, listener)
+    pipeline = open_pipeline(bundle, adjust, LevelConfig())
+    heard, verdicts = _listen(played, pipeline)
     return StreamEvaluation(
-        bundle=f"{listener.manifest.name} {listener.manifest.version}",
-        vote=listener.vote,
+        bundle=f"{pipeline.manifest.name} {pipeline.manifest.version}",
+        vote=pipeline.vote,
         figures=figures(heard, verdicts, played.stretches, played.sample_rate),
         heard=heard,
         verdicts=verdicts,
@@ -67,15 +66,15 @@ def evaluate_stream(bundle: Path, played: Broadcast, adjust: Callable[[VoteConfi
 
 def grid(bundle: Path, played: Broadcast, adjust: Callable[[VoteConfig], VoteConfig], values: Values) -> list[Trial]:
     """Every combination of the values, the other keys as `adjust` leaves the bundle's own vote; best score first."""
-    own = open_listener(bundle, adjust, LevelConfig())
+    own = open_pipeline(bundle, adjust, LevelConfig())
     hops = values.get("segment_hop", (own.vote.segment_hop,))
     rest = {key: found for key, found in values.items() if key != "segment_hop"}
     trials: list[Trial] = []
     for hop in hops:
-        listener = replace(own, vote=changed(own.vote, {"segment_hop": hop}))
-        heard, _ = _listen(played, listener)
+        pipeline = replace(own, vote=changed(own.vote, {"segment_hop": hop}))
+        heard, _ = _listen(played, pipeline)
         for combination in product(*rest.values()):
-            vote = changed(listener.vote, dict(zip(rest, combination, strict=True)))
+            vote = changed(pipeline.vote, dict(zip(rest, combination, strict=True)))
             verdicts = revote(heard, vote, own.manifest.labels)
             trials.append(Trial(vote=vote, figures=figures(heard, verdicts, played.stretches, played.sample_rate)))
     return sorted(trials, key=lambda trial: -trial.figures.score)
@@ -99,8 +98,8 @@ def trial_rows(trials: Sequence[Trial]) -> list[dict[str, object]]:
     return [encode(trial.vote) | row_of(trial.figures) for trial in trials]
 
 
-def _listen(played: Broadcast, listener: Listener) -> tuple[tuple[Heard, ...], tuple[Verdict, ...]]:
+def _listen(played: Broadcast, pipeline: Pipeline) -> tuple[tuple[Heard, ...], tuple[Verdict, ...]]:
     blocks = progress(played.blocks(), total=-(-len(played.samples) // BLOCK), unit="block", name="listen")
-    results = list(classify_stream(blocks, listener))
+    results = list(classify_stream(blocks, pipeline))
     heard = tuple(Heard(start=result.start, end=result.end, ballot=result.ballot) for result in results)
     return heard, tuple(result.verdict for result in results)

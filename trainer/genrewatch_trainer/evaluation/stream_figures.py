@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from genrewatch.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig
 
+from genrewatch.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig
 from genrewatch_trainer.evaluation.programme import Stretch
 
 FALSE_CHANGE_COSTS_S = 10.0

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.decode import encode
-
 from genrewatch_trainer.evaluation.programme import Programme, Stretch
 from genrewatch_trainer.evaluation.stream import StreamEvaluation, Trial, trial_rows
 from genrewatch_trainer.evaluation.stream_figures import StreamFigures, moments

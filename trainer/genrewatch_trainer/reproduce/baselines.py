@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from genrewatch.contract.decode import read_json
-from genrewatch.contract.errors import DataError
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from genrewatch.contract.decode import read_json
+from genrewatch.contract.errors import DataError
 from genrewatch_trainer.data.store import Clip, Store
 from genrewatch_trainer.files import write_json
 from genrewatch_trainer.progress import progress

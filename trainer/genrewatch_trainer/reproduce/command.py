@@ -86,7 +86,6 @@ def reproduce(
 def _audio_store(audio: Path, report: Path, store: "Store") -> "Store":
     """The sound files through the paper's front end, made once."""
     from genrewatch.contract.front_end import PAPER
-
     from genrewatch_trainer.data.prepare import prepare
     from genrewatch_trainer.data.store import Store
 

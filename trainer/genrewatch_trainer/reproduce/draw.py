@@ -6,7 +6,6 @@ from pathlib import Path
 from genrewatch.audio.decoding import read_samples
 from genrewatch.contract.front_end import PAPER, LogMel, Samples
 from genrewatch.programme import SAMPLE_RATE, item
-
 from genrewatch_trainer.data.prepare import clip_names
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.metrics import confusion, vote_top1

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples, mel_edges
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples, mel_edges
 from genrewatch_trainer.files import whole_file
 from genrewatch_trainer.reproduce.measures import Heard, Reliability, Roc
 from genrewatch_trainer.training.epoch_log import Row

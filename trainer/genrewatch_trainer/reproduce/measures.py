@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from genrewatch.contract.front_end import FrontEndConfig
 from numpy.typing import NDArray
 
+from genrewatch.contract.front_end import FrontEndConfig
 from genrewatch_trainer.evaluation.metrics import CALIBRATION_BINS, mean_top1, vote_top1
 
 Curve = NDArray[np.float64]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from genrewatch.contract.front_end import FrontEndConfig, LogMel
 from numpy.typing import NDArray
 
+from genrewatch.contract.front_end import FrontEndConfig, LogMel
 from genrewatch_trainer.data.store import Store, new_store
 
 PICTURE_COEFFICIENTS = 40

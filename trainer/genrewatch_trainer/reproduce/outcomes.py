@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from genrewatch.contract.front_end import FrontEnd
-from genrewatch.inference.classifier import softmax
 from numpy.typing import NDArray
 
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch.inference.classifier import softmax
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.evaluate import PREDICT_BATCH, PosteriorPerClip
 from genrewatch_trainer.evaluation.metrics import clip_metrics

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import PAPER, FrontEndConfig
-
 from genrewatch_trainer.data.splits import RANDOM, parts_of
 from genrewatch_trainer.data.store import StoreIndex
 from genrewatch_trainer.reproduce.mfcc import picture_front_end

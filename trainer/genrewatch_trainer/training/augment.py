@@ -4,10 +4,10 @@ clip (n_frames, n_mels) dB -> cut -> equalise, shift, noise -> front end's scale
 """
 
 import numpy as np
-from genrewatch.contract.front_end import FrontEnd, LogMel
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from genrewatch.contract.front_end import FrontEnd, LogMel
 from genrewatch_trainer.training.recipes import Augmentation
 
 EQUALISER_KNOTS = 6

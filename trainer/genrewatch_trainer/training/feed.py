@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEnd, LogMel
 from numpy.typing import NDArray
 
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import FrontEnd, LogMel
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Targets
 from genrewatch_trainer.training.augment import mixup, random_segment

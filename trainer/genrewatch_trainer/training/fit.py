@@ -12,12 +12,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.contract.bundle import sha256
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.inference.classifier import softmax
-from numpy.typing import NDArray
-
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Targets

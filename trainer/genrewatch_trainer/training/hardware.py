@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from genrewatch.contract.errors import ConfigError
 from numpy.typing import NDArray
+
+from genrewatch.contract.errors import ConfigError
 
 POLICIES = {"float32": "float32", "mixed": "mixed_bfloat16"}
 

@@ -22,7 +22,6 @@ from typing import Any
 
 from genrewatch.contract.decode import decode, read_toml
 from genrewatch.contract.errors import require
-
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Targets
 from genrewatch_trainer.files import whole_file, write_csv

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal
 
-from genrewatch.history.moment import from_rfc3339
 from genrewatch.history.reports.bins import bins, share_out
+from genrewatch.history.timestamps import from_rfc3339
 
 By = Literal["hour", "day", "source"]
 

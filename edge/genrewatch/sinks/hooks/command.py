@@ -36,8 +36,8 @@ class Command:
             return Outcome(why=STOPPED, again=True)
         try:
             process = self._start(event, body)
-        except (OSError, ValueError) as wrong:
-            why = (wrong.strerror if isinstance(wrong, OSError) else None) or str(wrong)
+        except (OSError, ValueError) as exc:
+            why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
             return Outcome(why=f"{self._words[0]}: {why.lower()}")
         assert process.stdout
         with process.stdout:

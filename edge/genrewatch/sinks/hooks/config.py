@@ -56,8 +56,8 @@ def split_command(command: str) -> list[str]:
     """`say "it is quiet"` -> its words; ConfigError, in which no argument is repeated, when there are none."""
     try:
         words = shlex.split(command)
-    except ValueError as wrong:
-        raise ConfigError("command", str(wrong).lower(), "a program and its arguments, quoted as in a shell") from None
+    except ValueError as exc:
+        raise ConfigError("command", str(exc).lower(), "a program and its arguments, quoted as in a shell") from None
     require(bool(words) and bool(words[0]), "command", "no program", "a program and its arguments")
     require("\0" not in command, "command", "a NUL character", "a program and its arguments")
     return words

@@ -15,7 +15,7 @@ from typing import Any
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.inference.payload import rfc3339
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Changes, Event, event_body
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.worker import HookWorker, Patience
@@ -51,27 +51,27 @@ class HookSink(Sink):
         self._lock = threading.Lock()  # the events of a source come to every hook in one order
         self._hooks = [HookWorker(number, hook, patience or Patience()) for number, hook in enumerate(hooks)]
 
-    def publish_stream(self, source_id: str, listener: Listener) -> None:
+    def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`."""
         with self._lock:
-            self._models[source_id] = (listener.manifest.name, listener.manifest.version)
+            self._models[source_id] = (pipeline.manifest.name, pipeline.manifest.version)
             self._changes.stream(source_id)
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         with self._lock:
             self._say(self._changes.result(source_id, result))
 
-    def publish_stalled(self, source_id: str) -> None:
+    def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         with self._lock:
             self._say(self._changes.stalled(source_id))
 
-    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         self._changes.playing(source_id, playing)
 
-    def publish_off(self, source_id: str, off: bool) -> None:
+    def on_disabled(self, source_id: str, off: bool) -> None:
         """See `Sink`."""
         if off:
             self._changes.off(source_id)
@@ -84,7 +84,7 @@ class HookSink(Sink):
         """See `Sink`."""
         return {"hooks": self.health()}
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """See `Sink`; the hooks that failed when they ran last."""
         return [trouble for hook in self._hooks if (trouble := hook.trouble())]
 

@@ -46,13 +46,13 @@ class Webhook:
         deadline = time.monotonic() + self._timeout_s
         try:
             connection = self._connect(deadline)
-        except OSError as wrong:  # a name that nobody knows and a certificate that nobody trusts are
-            return Outcome(why=self._why(wrong), again=True)
+        except OSError as exc:  # a name that nobody knows and a certificate that nobody trusts are
+            return Outcome(why=self._why(exc), again=True)
         try:
             connection.request("POST", self._path, body, self._headers)
             return Outcome(why=_refusal(self._answer(connection.sock, deadline)))
-        except OSError as wrong:
-            return Outcome(why=self._why(wrong))
+        except OSError as exc:
+            return Outcome(why=self._why(exc))
         finally:
             connection.close()
 
@@ -74,9 +74,9 @@ class Webhook:
                 sock.settimeout(_left_s(deadline))
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # head and body are sent one by one
                 return self._speaking(sock)
-            except OSError as failed:
+            except OSError as exc:
                 sock.close()
-                wrong = failed
+                wrong = exc
         raise wrong
 
     def _speaking(self, sock: socket.socket) -> HTTPConnection:

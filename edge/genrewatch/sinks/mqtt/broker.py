@@ -151,11 +151,11 @@ async def _serve(port: int) -> None:
     from amqtt.broker import Broker
 
     anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-    listeners = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
+    pipelines = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
     try:
-        await Broker({"listeners": listeners, "plugins": anonymous}).start()
-    except Exception as wrong:  # whatever it is, the parent says it in one line
-        print(" ".join(str(wrong).split()), flush=True)
+        await Broker({"listeners": pipelines, "plugins": anonymous}).start()
+    except Exception as exc:  # whatever it is, the parent says it in one line
+        print(" ".join(str(exc).split()), flush=True)
         return
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.buffer.read)

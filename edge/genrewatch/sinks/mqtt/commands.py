@@ -23,7 +23,7 @@ class Commands(Protocol):
     def set_bundle(self, name: str) -> None:
         """Use another model."""
 
-    def tell_health(self) -> None:
+    def publish_health(self) -> None:
         """Say how the node is: somebody has come who does not know."""
 
 

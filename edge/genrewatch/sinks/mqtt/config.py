@@ -128,8 +128,8 @@ def _credentials(directory: str | None) -> dict[str, str]:
             found[name] = path.read_text(encoding="utf-8").removesuffix("\n")
         except FileNotFoundError:
             continue
-        except (OSError, UnicodeDecodeError) as wrong:
-            raise ConfigError(str(path), f"cannot be read ({wrong})", "text") from None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(str(path), f"cannot be read ({exc})", "text") from None
     return found
 
 
@@ -145,8 +145,8 @@ def parse_url(url: str) -> Endpoint:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host.encode("idna")
-    except ValueError as wrong:  # UnicodeError is one
-        raise ConfigError("url", f"found {url} ({wrong})", URL_FORMS) from None
+    except ValueError as exc:  # UnicodeError is one
+        raise ConfigError("url", f"found {url} ({exc})", URL_FORMS) from None
     if parts.scheme not in ("mqtt", "mqtts") or not host or port == 0 or parts.path not in ("", "/") or "?" in url:
         raise ConfigError("url", f"found {url}", URL_FORMS)
     tls = parts.scheme == "mqtts"
@@ -169,6 +169,6 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
         if config.cert_file is not None:
             key, path = "mqtt.cert_file", config.cert_file
             context.load_cert_chain(config.cert_file, config.key_file)
-    except OSError as wrong:  # ssl.SSLError is one
-        raise ConfigError(key, f"{path} cannot be used ({wrong.strerror or wrong})", "a PEM file") from None
+    except OSError as exc:  # ssl.SSLError is one
+        raise ConfigError(key, f"{path} cannot be used ({exc.strerror or exc})", "a PEM file") from None
     return context

@@ -125,8 +125,8 @@ class Link:
                 )
             else:
                 self._client.connect(host, port, self._config.keepalive_s, clean_start=MQTT_CLEAN_START_FIRST_ONLY)
-        except OSError as wrong:
-            self.why = wrong.strerror or str(wrong)
+        except OSError as exc:
+            self.why = exc.strerror or str(exc)
             return Outcome.UNREACHABLE
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):

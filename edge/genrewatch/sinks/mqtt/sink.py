@@ -26,8 +26,8 @@ from typing import Any
 from paho.mqtt.client import MQTTMessageInfo
 
 from genrewatch.contract.bundle import Manifest
-from genrewatch.host.memory import Memory
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Changes, Event
 from genrewatch.sinks.mqtt.commands import Commands, Inbox
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
@@ -75,7 +75,7 @@ class MqttSink(Sink):
         manifest: Manifest,
         *,
         names: Mapping[str, str] | None = None,
-        memory: Memory | None = None,
+        persistent_state: PersistentState | None = None,
         health_s: float = 30.0,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
@@ -88,10 +88,14 @@ class MqttSink(Sink):
         """
         root = f"{config.base}/{check_id(node, 'node')}"
         self._config, self._monotonic, self._after_birth_s = config, monotonic, after_birth_s
-        self._manifest, self._names, self._memory = manifest, dict(names or {}), memory or Memory(None)
+        self._manifest, self._names, self._persistent_state = (
+            manifest,
+            dict(names or {}),
+            persistent_state or PersistentState(None),
+        )
         self._topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._writer = Writer(node=node, top_k=config.top_k, names=self._names, clock=clock)
-        self._discovery = Discovery(config, self._topics, self._names, self._memory, health_s=health_s)
+        self._discovery = Discovery(config, self._topics, self._names, self._persistent_state, health_s=health_s)
         self._inbox = Inbox(self._topics, self._names)
         self._changes = Changes()
         self._sources: dict[str, _Source] = {}
@@ -125,7 +129,7 @@ class MqttSink(Sink):
 
     @property
     def link(self) -> int:
-        """See `Courier`."""
+        """See `HistoryTransport`."""
         return self._connection.number
 
     def post(self, source: str, payload: bytes) -> int | None:
@@ -133,10 +137,10 @@ class MqttSink(Sink):
         return self._connection.ticket(self._topics.history(source, payload))
 
     def receipts(self) -> list[tuple[int, bool]]:
-        """See `Courier`."""
+        """See `HistoryTransport`."""
         return self._connection.receipts()
 
-    def when_there_is_news(self, wake: Callable[[], None]) -> None:
+    def on_wake(self, wake: Callable[[], None]) -> None:
         """`wake` is called on a new link and when `receipts` has something; it must not wait."""
         self._on_link = wake
 
@@ -148,17 +152,17 @@ class MqttSink(Sink):
         """Begins to connect, and returns at once; an absent broker is no error."""
         self._connection.start()
 
-    def publish_stream(self, source_id: str, listener: Listener) -> None:
+    def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`; a new model brings new labels, of which Home Assistant is told."""
         with self._lock:
             self._changes.stream(source_id)
-            self._source(source_id).model = listener.manifest
-            if listener.manifest.labels != self._manifest.labels:
-                self._manifest = listener.manifest
+            self._source(source_id).model = pipeline.manifest
+            if pipeline.manifest.labels != self._manifest.labels:
+                self._manifest = pipeline.manifest
                 self._discover()
-            self._manifest = listener.manifest
+            self._manifest = pipeline.manifest
 
-    def publish_online(self, source_id: str, online: bool, why: str) -> None:
+    def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`; `why` is for people and stays here. Raises ConfigError for an id that cannot be in a topic."""
         with self._lock:
             known = self._source(source_id)
@@ -166,7 +170,7 @@ class MqttSink(Sink):
                 known.online = online
                 self._send(self._topics.availability(source_id, online))
 
-    def publish_off(self, source_id: str, off: bool) -> None:
+    def on_disabled(self, source_id: str, off: bool) -> None:
         """See `Sink`."""
         with self._lock:
             known = self._source(source_id)
@@ -177,7 +181,7 @@ class MqttSink(Sink):
                 known.playing = NowPlaying()
                 self._tell(source_id, silent_fields("off", known.heard))
 
-    def publish_result(self, source_id: str, result: SegmentResult) -> None:
+    def on_result(self, source_id: str, result: SegmentResult) -> None:
         """Says what a segment changed: its votes, and the state if that is new or a heartbeat is due."""
         with self._lock:
             self._tell(source_id, heard_fields(result))
@@ -186,7 +190,7 @@ class MqttSink(Sink):
                 payload = self._writer.votes(source_id, result, self._source(source_id).model.labels)
                 self._send(self._topics.votes(source_id, payload))
 
-    def publish_playing(self, source_id: str, playing: NowPlaying) -> None:
+    def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """Says with the next state, and at once if there is one, what the station says of itself."""
         with self._lock:
             known = self._source(source_id)
@@ -195,15 +199,15 @@ class MqttSink(Sink):
             if known.heard is not None:
                 self._tell(source_id, known.heard)
 
-    def publish_stalled(self, source_id: str) -> None:
-        """Says that a source gives no sound: call it as often as you like, it speaks like `publish_result`."""
+    def on_stalled(self, source_id: str) -> None:
+        """Says that a source gives no sound: call it as often as you like, it speaks like `on_result`."""
         with self._lock:
             known = self._source(source_id)
             known.playing = NowPlaying()
             self._tell(source_id, silent_fields("stalled", known.heard))
             self._happen(self._changes.stalled(source_id))
 
-    def publish_health(self, health: Mapping[str, Any]) -> None:
+    def on_health(self, health: Mapping[str, Any]) -> None:
         """Says how the node and this connection are; `health` must be what JSON can hold."""
         with self._lock:
             links = {"protocol": self.protocol, "connections": self._connection.links, "dropped": self._dropped}
@@ -227,7 +231,7 @@ class MqttSink(Sink):
         known.heard = heard
         if key == known.key and now - known.made < self._config.heartbeat_s:
             return
-        ts, seq = self._writer.stamp(), self._memory.number("state_seq")
+        ts, seq = self._writer.stamp(), self._persistent_state.number("state_seq")
         if known.key is None or _subject(key) != _subject(known.key):
             known.since = ts
         known.key, known.made = key, now
@@ -278,7 +282,7 @@ class MqttSink(Sink):
             for name, known in self._sources.items():
                 self._send_state(name, known)
         if self._inbox.commands:
-            self._inbox.commands.tell_health()
+            self._inbox.commands.publish_health()
 
     def _later(self, say: Callable[[], None]) -> None:
         """After a while, drawn at random so that not all boxes speak at once, instead of what was to be said then."""

@@ -72,9 +72,9 @@ def _opened(sounddevice: Any, device: InputDevice, channels: int) -> tuple[Recor
                 callback=recorder.callback,
                 finished_callback=recorder.finished,
             )
-        except sounddevice.PortAudioError as wrong:
-            refusal = refusal or wrong
-            if BUSY in wrong.args:
+        except sounddevice.PortAudioError as exc:
+            refusal = refusal or exc
+            if BUSY in exc.args:
                 break
         else:
             return recorder, stream, rate
@@ -116,11 +116,11 @@ def main(arguments: list[str]) -> int:
             record(sounddevice, choose(found, parsed.name), _write_all, root=root, silent_s=parsed.silent_s)
     except BrokenPipeError:
         return 0
-    except (OSError, ValueError) as wrong:
-        print(_first_line(wrong), file=sys.stderr, flush=True)
+    except (OSError, ValueError) as exc:
+        print(_first_line(exc), file=sys.stderr, flush=True)
         return 2
-    except Exception as wrong:  # PortAudioError, whose class exists only where the library does
-        print(f"PortAudio: {_first_line(wrong)}", file=sys.stderr, flush=True)
+    except Exception as exc:  # PortAudioError, whose class exists only where the library does
+        print(f"PortAudio: {_first_line(exc)}", file=sys.stderr, flush=True)
         return 2
     return 0
 

@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import ConfigError, GenrewatchError
-from numpy.typing import NDArray
 
 RATE, N_FFT, HOP, BANDS, WINDOW = 16_000, 512, 256, 96, 187
 WINDOW_STEP = 130
@@ -153,8 +154,8 @@ def main(arguments: Sequence[str]) -> int:
         while crop := sys.stdin.buffer.read(4 * n_samples):
             values = answer(network, np.frombuffer(crop, "<f4"), rate)
             sys.stdout.buffer.write(values.astype("<f4").tobytes())
-    except GenrewatchError as wrong:
-        print(wrong, file=sys.stderr)
+    except GenrewatchError as exc:
+        print(exc, file=sys.stderr)
         return 2
     return 0
 

@@ -8,7 +8,7 @@ from genrewatch.inference import payload
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class Timestamp:
     """Both clocks, read together."""
 
     utc_ms: int
@@ -22,9 +22,9 @@ class Moment:
         return self.utc_ms / 1000 - self.mono_s
 
 
-def now() -> Moment:
+def now() -> Timestamp:
     """The moment at which it is called."""
-    return Moment(utc_ms=time.time_ns() // 1_000_000, mono_s=time.monotonic())
+    return Timestamp(utc_ms=time.time_ns() // 1_000_000, mono_s=time.monotonic())
 
 
 def rfc3339(utc_ms: int) -> str:

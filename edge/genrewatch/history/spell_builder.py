@@ -7,8 +7,8 @@ that was open then; what an outage cost goes to the `stalled` spell.
 
 from dataclasses import dataclass
 
-from genrewatch.history.moment import Moment
 from genrewatch.history.spell import HOUR_MS, STALLED, WARMING_UP, Setting, Spell, Subject
+from genrewatch.history.timestamps import Timestamp
 from genrewatch.inference.pipeline import SegmentResult
 
 
@@ -17,12 +17,12 @@ class _Stream:
     """How far one source has been accounted for."""
 
     setting: Setting
-    last: Moment
+    last: Timestamp
     """When the newest spell that has ended did so; at first, when the stream began."""
     heard_ms: int = 0
     lost_ms: int = 0
     open: Spell | None = None
-    back: Moment | None = None
+    back: Timestamp | None = None
     """When sound came back after the outage that is the open spell."""
     stalled_ms: int = 0
     """What of this outage has gone into spells that have ended."""
@@ -35,7 +35,7 @@ class _Stream:
         return new
 
 
-class SpellBook:
+class SpellBuilder:
     """The spells of one node, by source; what has ended is left in `ended`, in order.
 
     What is said of a source that has no stream (it is about to begin, or has just ended) is of no account.
@@ -46,12 +46,12 @@ class SpellBook:
         self.ended: list[Spell] = []
         """Whoever takes them empties the list."""
 
-    def begin(self, setting: Setting, at: Moment) -> None:
+    def begin(self, setting: Setting, at: Timestamp) -> None:
         """A source's stream begins, at position 0; one that was going on ends."""
         self.finish(setting.source, at)
         self._streams[setting.source] = _Stream(setting=setting, last=at)
 
-    def result(self, source: str, result: SegmentResult, at: Moment) -> None:
+    def result(self, source: str, result: SegmentResult, at: Timestamp) -> None:
         """A segment has been judged."""
         stream = self._streams.get(source)
         if stream is None:
@@ -63,7 +63,7 @@ class SpellBook:
         spell.hear(heard_ms, lost_ms)
         spell.count(result)
 
-    def heard(self, source: str, heard_s: float, lost_s: float, at: Moment) -> None:
+    def heard(self, source: str, heard_s: float, lost_s: float, at: Timestamp) -> None:
         """So much has arrived and is missing by now: what has filled no segment is accounted for too."""
         stream = self._streams.get(source)
         if stream is None:
@@ -74,19 +74,19 @@ class SpellBook:
             subject = stream.open.subject if stream.open else WARMING_UP
             _open(stream, subject, at, self.ended, new_ms=heard_ms + lost_ms).hear(heard_ms, lost_ms)
 
-    def stalled(self, source: str, at: Moment) -> None:
+    def stalled(self, source: str, at: Timestamp) -> None:
         """No sound arrives; say it as often as you like."""
         if stream := self._streams.get(source):
             stream.back = None
             spell = _open(stream, STALLED, at, self.ended)
             spell.lost_ms = _lasted_ms(spell)
 
-    def resumed(self, source: str, at: Moment) -> None:
+    def resumed(self, source: str, at: Timestamp) -> None:
         """Sound arrives again."""
         if stream := self._streams.get(source):
             stream.back = at
 
-    def finish(self, source: str, at: Moment) -> None:
+    def finish(self, source: str, at: Timestamp) -> None:
         """A source's stream has ended."""
         stream = self._streams.pop(source, None)
         if stream and stream.open:
@@ -94,7 +94,7 @@ class SpellBook:
         if stream and stream.open:
             _end(stream, self.ended)
 
-    def finish_all(self, at: Moment) -> None:
+    def finish_all(self, at: Timestamp) -> None:
         """The node stops."""
         for source in list(self._streams):
             self.finish(source, at)
@@ -104,7 +104,7 @@ class SpellBook:
         return [stream.open for stream in self._streams.values() if stream.open]
 
 
-def _open(stream: _Stream, subject: Subject, at: Moment, ended: list[Spell], *, new_ms: int = 0) -> Spell:
+def _open(stream: _Stream, subject: Subject, at: Timestamp, ended: list[Spell], *, new_ms: int = 0) -> Spell:
     """The open spell if it has this subject and was opened in this hour, else a new one.
 
     `new_ms` of the stream, which the caller will add to it, lie before the stream's position.
@@ -138,7 +138,7 @@ def _end(stream: _Stream, ended: list[Spell]) -> None:
     stream.last, stream.open = stream.open.end, None
 
 
-def _end_outage(stream: _Stream, lost_ms: int, at: Moment, ended: list[Spell]) -> int:
+def _end_outage(stream: _Stream, lost_ms: int, at: Timestamp, ended: list[Spell]) -> int:
     """If an outage is open, it ends with what the source says that it cost; returns the loss that is still to place.
 
     A source counts nothing before its first sound, nor after its last: then it lasted by the clock.

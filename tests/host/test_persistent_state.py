@@ -1,52 +1,52 @@
 """What a node remembers is there after a kill, and a disk that takes nothing is no reason to stop."""
 
-from genrewatch.host.memory import Memory
+from genrewatch.host.persistent_state import PersistentState
 
 
 def test_what_was_put_is_there_for_the_next_one(tmp_path):
     path = tmp_path / "state" / "memory.json"
-    Memory(path).put("off", ["mic"])
-    assert Memory(path).get("off", []) == ["mic"]
-    assert Memory(path).get("other", 7) == 7
+    PersistentState(path).put("off", ["mic"])
+    assert PersistentState(path).get("off", []) == ["mic"]
+    assert PersistentState(path).get("other", 7) == 7
 
 
 def test_a_value_of_another_type_or_a_broken_file_is_as_good_as_none(tmp_path, caplog):
     path = tmp_path / "memory.json"
     path.write_text('{"off": "mic"}')
-    assert Memory(path).get("off", []) == []
+    assert PersistentState(path).get("off", []) == []
     for contents in ("{", "[1]", "\0\0\0"):
         path.write_text(contents)
-        assert Memory(path).get("off", ["x"]) == ["x"]
+        assert PersistentState(path).get("off", ["x"]) == ["x"]
     path.write_bytes(b"\xff\xfe")
-    assert Memory(path).get("off", []) == []
+    assert PersistentState(path).get("off", []) == []
 
 
 def test_a_number_is_never_given_twice_even_after_a_kill(tmp_path):
     path = tmp_path / "memory.json"
-    first = Memory(path)
+    first = PersistentState(path)
     assert [first.number("seq") for _ in range(3)] == [1, 2, 3]
-    killed_before = Memory(path)
+    killed_before = PersistentState(path)
     assert killed_before.number("seq") > 3
-    closed = Memory(tmp_path / "other.json")
+    closed = PersistentState(tmp_path / "other.json")
     assert [closed.number("seq") for _ in range(3)] == [1, 2, 3]
     closed.close()
-    assert Memory(tmp_path / "other.json").number("seq") == 4
+    assert PersistentState(tmp_path / "other.json").number("seq") == 4
 
 
 def test_where_nothing_can_be_written_it_is_said_once_and_numbers_go_on(tmp_path, caplog):
     (tmp_path / "file").mkdir()
-    memory = Memory(tmp_path / "file" / "memory.json")
+    persistent_state = PersistentState(tmp_path / "file" / "memory.json")
     (tmp_path / "file").rmdir()
     (tmp_path / "file").write_text("")
-    memory.put("off", ["mic"])
-    memory.put("off", [])
-    assert [memory.number("seq"), memory.number("seq")] == [1, 2]
-    assert memory.get("off", ["x"]) == []
+    persistent_state.put("off", ["mic"])
+    persistent_state.put("off", [])
+    assert [persistent_state.number("seq"), persistent_state.number("seq")] == [1, 2]
+    assert persistent_state.get("off", ["x"]) == []
     assert len(caplog.records) == 1
 
 
 def test_without_a_file_it_remembers_until_the_end():
-    memory = Memory(None)
-    memory.put("off", ["mic"])
-    assert memory.get("off", []) == ["mic"]
-    assert memory.number("seq") == 1
+    persistent_state = PersistentState(None)
+    persistent_state.put("off", ["mic"])
+    assert persistent_state.get("off", []) == ["mic"]
+    assert persistent_state.number("seq") == 1

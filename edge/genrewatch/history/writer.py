@@ -15,11 +15,11 @@ from typing import Any
 
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import Damaged, Gone, Unavailable
-from genrewatch.history.delivery import Courier, Delivery
-from genrewatch.history.moment import now, rfc3339
+from genrewatch.history.delivery import Delivery, HistoryTransport
 from genrewatch.history.ring import Judged
 from genrewatch.history.spell import Spell
 from genrewatch.history.store import HistoryStore
+from genrewatch.history.timestamps import now, rfc3339
 
 MOST_WAITING = 10_000
 """Spells that may wait in memory for a disk that takes none."""
@@ -46,7 +46,7 @@ class News:
     judged: list[Judged] = field(default_factory=list)
 
 
-class Keeper:
+class HistoryWriter:
     """Keeps the spells of one node in `path`, and has them delivered by `courier`, if there is one."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Keeper:
         path: Path,
         node: str,
         config: HistoryConfig,
-        courier: Courier | None,
+        courier: HistoryTransport | None,
         collect: Callable[[], News],
     ) -> None:
         self._path, self._node, self._config = path, node, config
@@ -135,17 +135,17 @@ class Keeper:
                 self._delivery.turn(self._store)
             self._prune(self._store)
             self._note(self._store)
-        except Unavailable as why:
-            if isinstance(why, Gone):
+        except Unavailable as exc:
+            if isinstance(exc, Gone):
                 self._release()
-            self._fail(str(why))
-        except Damaged as why:
-            self._set_aside(str(why))
-        except Exception as defect:  # of ours; the thread must not die of it, unseen, for months
+            self._fail(str(exc))
+        except Damaged as exc:
+            self._set_aside(str(exc))
+        except Exception as exc:  # of ours; the thread must not die of it, unseen, for months
             if self.degraded is None:
                 log.exception("a defect of the history")
             self._release()
-            self._fail(f"a defect, {defect!r}")
+            self._fail(f"a defect, {exc!r}")
 
     def _opened(self) -> HistoryStore:
         self._opened_s = time.monotonic()
@@ -209,8 +209,8 @@ class Keeper:
                 part = self._path.with_name(self._path.name + suffix)
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
-        except OSError as wrong:
-            self._fail(f"damaged ({why}), and cannot be set aside: {wrong.strerror}")
+        except OSError as exc:
+            self._fail(f"damaged ({why}), and cannot be set aside: {exc.strerror}")
             return
         log.error("the history %s is damaged (%s): set aside as %s, a new one is begun", self._path, why, aside.name)
         self._facts["set_aside"] = aside.name

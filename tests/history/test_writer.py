@@ -7,25 +7,25 @@ import time
 from dataclasses import replace
 
 import pytest
+from tests.history.rig import PlayedCourier
+from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
+
 from genrewatch.audio.level import LevelConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
-from genrewatch.history import keeper
+from genrewatch.history import writer
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import Damaged, Unavailable, database_path, open_for_reading
 from genrewatch.history.store import HistoryStore
-from genrewatch.inference.pipeline import open_listener
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.history import HistorySink
-
-from tests.history.rig import PlayedCourier
-from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
 QUICK = HistoryConfig(save_s=0.1)
 LONGEST_S = 20.0
 
 
 @pytest.fixture(scope="module")
-def listener():
-    return open_listener(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+def pipeline():
+    return open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def path(tmp_path):
     return database_path(tmp_path / "state", "box")
 
 
-def started(path, listener, *, config=QUICK, courier=None):
+def started(path, pipeline, *, config=QUICK, courier=None):
     sink = HistorySink(path, "box", config, names={"mic": "Mic"}, courier=courier)
     sink.start()
-    sink.publish_stream("mic", listener)
-    sink.publish_online("mic", True, "")
+    sink.on_stream("mic", pipeline)
+    sink.on_availability("mic", True, "")
     return sink
 
 
@@ -45,7 +45,7 @@ def play(sink, *results, from_s=7):
     """One result every second."""
     for second, result in enumerate(results, start=from_s):
         end = second * SAMPLE_RATE
-        sink.publish_result("mic", replace(result, start=max(0, end - 7 * SAMPLE_RATE), end=end))
+        sink.on_result("mic", replace(result, start=max(0, end - 7 * SAMPLE_RATE), end=end))
 
 
 def until(condition):
@@ -70,13 +70,13 @@ def facts(sink):
     return sink.diagnostics()["history"]
 
 
-def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, listener):
-    sink = started(path, listener)
+def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, pipeline):
+    sink = started(path, pipeline)
     play(sink, ROCK, ROCK, JAZZ)
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
     until(lambda: [r["genre"] for r in records(path, "open")] == ["jazz"])
-    assert (facts(sink)["stored"], facts(sink)["waiting"], sink.troubles()) == (1, 0, [])
-    sink.publish_heard("mic", 10.5, 0.0, ended=True)
+    assert (facts(sink)["stored"], facts(sink)["waiting"], sink.problems()) == (1, 0, [])
+    sink.on_duration("mic", 10.5, 0.0, ended=True)
     sink.finish()
     assert [(r["genre"], r["heard_s"], r["name"]) for r in records(path)] == [
         ("rock", 8.0, "Mic"),
@@ -85,11 +85,11 @@ def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, listene
     assert records(path, "open") == []
 
 
-def test_an_idle_history_does_not_wear_out_the_card(path, listener, monkeypatch):
+def test_an_idle_history_does_not_wear_out_the_card(path, pipeline, monkeypatch):
     written = []
     append = HistoryStore.append
     monkeypatch.setattr(HistoryStore, "append", lambda *a: (written.append(1), append(*a))[1])
-    sink = started(path, listener)
+    sink = started(path, pipeline)
     play(sink, ROCK)
     until(lambda: records(path, "open"))
     count = len(written)
@@ -98,14 +98,14 @@ def test_an_idle_history_does_not_wear_out_the_card(path, listener, monkeypatch)
     sink.finish()
 
 
-def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, listener):
-    sink = started(path, listener)
-    sink.publish_stream("line", listener)
+def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, pipeline):
+    sink = started(path, pipeline)
+    sink.on_stream("line", pipeline)
     play(sink, ROCK, ROCK)
-    sink.publish_result("line", ROCK)
-    another = replace(listener, manifest=replace(listener.manifest, name="other"))
-    sink.publish_heard("mic", 8.0, 0.0, ended=True)
-    sink.publish_stream("mic", another)
+    sink.on_result("line", ROCK)
+    another = replace(pipeline, manifest=replace(pipeline.manifest, name="other"))
+    sink.on_duration("mic", 8.0, 0.0, ended=True)
+    sink.on_stream("mic", another)
     play(sink, ROCK)
     sink.finish()
     assert sorted((r["source"], r["model"], r["heard_s"]) for r in records(path)) == [
@@ -115,47 +115,47 @@ def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, listener)
     ]
 
 
-def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, listener, monkeypatch, caplog):
-    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, pipeline, monkeypatch, caplog):
+    monkeypatch.setattr(writer, "RETRY_S", 0.1)
     path.parent.parent.mkdir(exist_ok=True)
     path.parent.write_text("where the state directory should be")
-    sink = started(path, listener)
+    sink = started(path, pipeline)
     play(sink, ROCK, JAZZ, ROCK)
-    until(lambda: sink.troubles())
-    assert sink.troubles()[0].startswith("history: ")
+    until(lambda: sink.problems())
+    assert sink.problems()[0].startswith("history: ")
     until(lambda: facts(sink)["unsaved"] == 2)
     path.parent.unlink()
-    until(lambda: not sink.troubles())
+    until(lambda: not sink.problems())
     assert [r["genre"] for r in records(path)] == ["rock", "jazz"]
     sink.finish()
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
 
 
-def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, listener, monkeypatch):
-    monkeypatch.setattr(keeper, "MOST_WAITING", 10)
-    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, pipeline, monkeypatch):
+    monkeypatch.setattr(writer, "MOST_WAITING", 10)
+    monkeypatch.setattr(writer, "RETRY_S", 0.1)
 
     def full(*_):
         raise Unavailable("database or disk is full")
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(HistoryStore, "append", full)
-        sink = started(path, listener)
+        sink = started(path, pipeline)
         play(sink, ROCK, JAZZ)
-        until(lambda: sink.troubles())
+        until(lambda: sink.problems())
         play(sink, *[ROCK, JAZZ] * 20, from_s=100)
         until(lambda: facts(sink)["dropped"] >= 30)
         assert facts(sink)["unsaved"] == 10
-        assert sink.troubles() == ["history: database or disk is full"]
+        assert sink.problems() == ["history: database or disk is full"]
     until(lambda: facts(sink)["unsaved"] == 0)
-    assert not sink.troubles()
+    assert not sink.problems()
     sink.finish()
 
 
-def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, monkeypatch):
+def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
-    sink = started(path, listener)
+    sink = started(path, pipeline)
     began = time.monotonic()
     play(sink, *[ROCK, JAZZ] * 200)
     sink.finish()
@@ -163,13 +163,13 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, listener, 
     released.set()
 
 
-def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, listener, caplog):
-    sink = started(path, listener)
+def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, pipeline, caplog):
+    sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
     sink.finish()
     newest = records(path)[-1]["seq"]
     path.write_bytes(b"rubbish " * 5000)
-    again = started(path, listener)
+    again = started(path, pipeline)
     play(again, ROCK, SILENCE)
     until(lambda: records(path))
     assert records(path)[0]["seq"] > newest
@@ -179,9 +179,9 @@ def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, listen
     again.finish()
 
 
-def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, listener, monkeypatch):
-    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
-    sink = started(path, listener)
+def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipeline, monkeypatch):
+    monkeypatch.setattr(writer, "RETRY_S", 0.1)
+    sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
     until(lambda: records(path))
     path.unlink()
@@ -190,9 +190,9 @@ def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, liste
     sink.finish()
 
 
-def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, listener):
+def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, pipeline):
     courier = PlayedCourier()
-    sink = started(path, listener, courier=courier)
+    sink = started(path, pipeline, courier=courier)
     play(sink, ROCK, JAZZ)
     until(lambda: courier.seqs == [1])
     courier.acknowledge(1)
@@ -211,8 +211,8 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
     assert HistoryStore(path, "box", deliver=True).waiting == 0
 
 
-def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, listener):
-    sink = started(path, listener, config=replace(QUICK, posteriors=5))
+def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, pipeline):
+    sink = started(path, pipeline, config=replace(QUICK, posteriors=5))
     play(sink, *[ROCK] * 8, SILENCE)
     sink.finish()
     db = open_for_reading(path)
@@ -222,14 +222,14 @@ def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, listener):
     db.close()
 
 
-def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(path, listener, monkeypatch):
-    sink = started(path, listener)
+def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(path, pipeline, monkeypatch):
+    sink = started(path, pipeline)
     play(sink, ROCK, JAZZ, ROCK)
     sink.finish()
-    ahead = keeper.now
-    monkeypatch.setattr(keeper, "now", lambda: replace(ahead(), utc_ms=ahead().utc_ms + 5 * 365 * 86_400_000))
-    monkeypatch.setattr(keeper, "PRUNE_S", 0.05)
-    again = started(path, listener)
+    ahead = writer.now
+    monkeypatch.setattr(writer, "now", lambda: replace(ahead(), utc_ms=ahead().utc_ms + 5 * 365 * 86_400_000))
+    monkeypatch.setattr(writer, "PRUNE_S", 0.05)
+    again = started(path, pipeline)
     play(again, ROCK, JAZZ)
     until(lambda: facts(again)["stored"] == 4)
     time.sleep(0.5)
@@ -237,30 +237,30 @@ def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(
     assert len(records(path)) == 5
 
 
-def test_a_defect_does_not_end_the_thread_and_is_said(path, listener, monkeypatch, caplog):
-    monkeypatch.setattr(keeper, "RETRY_S", 0.1)
+def test_a_defect_does_not_end_the_thread_and_is_said(path, pipeline, monkeypatch, caplog):
+    monkeypatch.setattr(writer, "RETRY_S", 0.1)
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(HistoryStore, "append", lambda *_: 1 / 0)
-        sink = started(path, listener)
+        sink = started(path, pipeline)
         play(sink, ROCK, JAZZ)
-        until(lambda: sink.troubles())
-        assert "ZeroDivisionError" in sink.troubles()[0]
+        until(lambda: sink.problems())
+        assert "ZeroDivisionError" in sink.problems()[0]
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
     sink.finish()
     assert sum("a defect of the history" in r.message for r in caplog.records) == 1
 
 
-def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, listener):
+def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
     courier = PlayedCourier()
     courier.link = 0
-    sink = started(path, listener, courier=courier)
+    sink = started(path, pipeline, courier=courier)
     play(sink, ROCK, JAZZ)
     sink.finish()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE spells SET record = '{\"v\":1,' WHERE seq = 1")
     db.close()
     courier.link = 1
-    again = started(path, listener, courier=courier)
+    again = started(path, pipeline, courier=courier)
     until(lambda: facts(again)["set_aside"])
     play(again, ROCK, JAZZ)
     until(lambda: courier.posted)
@@ -268,15 +268,15 @@ def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, listener):
     again.finish()
 
 
-def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(path, listener, monkeypatch):
+def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(path, pipeline, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
-    monkeypatch.setattr(keeper, "HANGS_S", 0.1)
+    monkeypatch.setattr(writer, "HANGS_S", 0.1)
     monkeypatch.setattr("genrewatch.sinks.history.MOST_WAITING", 10)
-    sink = started(path, listener)
+    sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
-    until(lambda: sink.troubles())
-    assert "has not answered" in sink.troubles()[0]
+    until(lambda: sink.problems())
+    assert "has not answered" in sink.problems()[0]
     play(sink, *[ROCK, JAZZ] * 20, from_s=100)
     assert facts(sink)["dropped"] >= 28
     assert facts(sink)["unsaved"] <= 12

@@ -19,7 +19,7 @@ T = TypeVar("T")
 log = logging.getLogger("genrewatch")
 
 
-class Memory:
+class PersistentState:
     """Named values of one node; any thread may call any method."""
 
     def __init__(self, path: Path | None) -> None:
@@ -62,9 +62,9 @@ class Memory:
         try:
             write_durably(path, json.dumps(self._values, indent=1, ensure_ascii=False) + "\n")
             self._complained = False
-        except OSError as wrong:
+        except OSError as exc:
             if not self._complained:
-                log.warning("%s cannot be kept (%s): what it holds is forgotten at the end", path, wrong.strerror)
+                log.warning("%s cannot be kept (%s): what it holds is forgotten at the end", path, exc.strerror)
             self._complained = True
 
 
@@ -73,7 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as wrong:
-        log.warning("%s cannot be read (%s): begun anew", path, wrong)
+    except (OSError, ValueError) as exc:
+        log.warning("%s cannot be read (%s): begun anew", path, exc)
         return {}
     return values if isinstance(values, dict) else {}

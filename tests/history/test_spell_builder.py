@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 
-from genrewatch.history.book import SpellBook
-from genrewatch.history.moment import Moment, from_rfc3339, rfc3339
-from genrewatch.history.spell import Setting
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
+
+from genrewatch.history.spell import Setting
+from genrewatch.history.spell_builder import SpellBuilder
+from genrewatch.history.timestamps import Timestamp, from_rfc3339, rfc3339
 
 SETTING = Setting(node="box", source="mic", name="Mic", model="net", version="1", run="r")
 NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
 
 
 def at(seconds, utc_ms=NOON):
-    return Moment(utc_ms=utc_ms + round(1000 * seconds), mono_s=100 + seconds)
+    return Timestamp(utc_ms=utc_ms + round(1000 * seconds), mono_s=100 + seconds)
 
 
 def heard(result, end_s, lost_s=0.0):
@@ -30,7 +30,7 @@ def told(book):
 
 
 def test_segments_of_one_verdict_are_one_spell_and_a_new_verdict_begins_another():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     for second, result in ((7, ROCK), (9, ROCK), (11, JAZZ), (13, JAZZ)):
         book.result("mic", heard(result, second), at(second + 0.25))
@@ -45,7 +45,7 @@ def test_segments_of_one_verdict_are_one_spell_and_a_new_verdict_begins_another(
 
 
 def test_a_held_genre_and_a_won_one_are_the_same_spell_but_dead_air_is_not_silence():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     held = replace(ROCK, verdict=replace(ROCK.verdict, reason="held"))
     for second, result in ((7, ROCK), (9, held), (11, SILENCE), (13, replace(SILENCE, dead_air=True))):
@@ -57,7 +57,7 @@ def test_a_held_genre_and_a_won_one_are_the_same_spell_but_dead_air_is_not_silen
 
 
 def test_an_outage_is_a_spell_that_costs_what_the_source_says_when_it_is_back():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     book.result("mic", heard(ROCK, 7), at(7))
     book.heard("mic", 8.0, 0.0, at(16))  # 8 s after the last sound it is found to have stalled
@@ -74,7 +74,7 @@ def test_an_outage_is_a_spell_that_costs_what_the_source_says_when_it_is_back():
 
 
 def test_sound_too_short_for_a_segment_between_two_outages_is_warming_up():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     book.result("mic", heard(ROCK, 7), at(7))
     book.stalled("mic", at(15))
@@ -86,7 +86,7 @@ def test_sound_too_short_for_a_segment_between_two_outages_is_warming_up():
 
 
 def test_a_source_that_is_absent_at_first_is_stalled_by_the_clock():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     book.stalled("mic", at(2))
     book.resumed("mic", at(60))
@@ -96,7 +96,7 @@ def test_a_source_that_is_absent_at_first_is_stalled_by_the_clock():
 
 
 def test_loss_without_an_outage_belongs_to_the_spell_in_which_it_happened():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     book.result("mic", heard(ROCK, 7), at(7))
     book.result("mic", heard(ROCK, 17, lost_s=1.5), at(17))
@@ -105,7 +105,7 @@ def test_loss_without_an_outage_belongs_to_the_spell_in_which_it_happened():
 
 
 def test_a_spell_is_cut_at_the_full_hour_and_goes_on():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(3590))
     book.result("mic", heard(ROCK, 7), at(3597))
     book.result("mic", heard(ROCK, 15), at(3605))
@@ -125,7 +125,7 @@ def test_a_spell_is_cut_at_the_full_hour_and_goes_on():
 
 
 def test_a_full_hour_between_two_segments_cuts_once():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(3580))
     for number in range(10):
         seconds = 7 + 1.86 * number
@@ -135,7 +135,7 @@ def test_a_full_hour_between_two_segments_cuts_once():
 
 
 def test_a_clock_that_is_set_is_noted_and_changes_no_duration():
-    book = SpellBook()
+    book = SpellBuilder()
     book.begin(SETTING, at(0))
     book.result("mic", heard(ROCK, 7), at(7))
     book.result("mic", heard(ROCK, 9), at(9, utc_ms=NOON + 600_000))
@@ -147,7 +147,7 @@ def test_a_clock_that_is_set_is_noted_and_changes_no_duration():
 
 
 def test_what_is_said_of_a_source_without_a_stream_is_of_no_account():
-    book = SpellBook()
+    book = SpellBuilder()
     book.stalled("mic", at(0))
     book.resumed("mic", at(0))
     book.heard("mic", 5.0, 1.0, at(1))
@@ -169,7 +169,7 @@ steps = st.lists(
 
 @given(steps)
 def test_spells_add_up_to_what_was_heard_and_lost_whatever_happens(steps):
-    book, now_s, heard_ms, lost_ms = SpellBook(), 0.0, 0, 0
+    book, now_s, heard_ms, lost_ms = SpellBuilder(), 0.0, 0, 0
     book.begin(SETTING, at(0))
     for what, ms, result in steps:
         now_s += ms / 1000

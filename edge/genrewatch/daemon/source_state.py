@@ -7,16 +7,16 @@ from typing import Any
 
 from genrewatch.audio.pcm import Block
 from genrewatch.inference.payload import level_fields
-from genrewatch.inference.pipeline import Listener, SegmentResult
+from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class SourceSetup:
     """A source and what listens to it."""
 
     source: Source
-    listener: Listener
+    pipeline: Pipeline
     name: str
     """For people."""
     reopen: Callable[[], Source] | None = None
@@ -28,7 +28,7 @@ class Heard:
     """One source, while the daemon runs."""
 
     source: Source
-    listener: Listener
+    pipeline: Pipeline
     """Of the next stream; the present one ends when it is exchanged."""
     reopen: Callable[[], Source] | None
     thread: threading.Thread | None = None
@@ -52,10 +52,10 @@ class Heard:
             self.lost_s += block.lost / block.sample_rate
             yield block
 
-    def begin_stream(self) -> Listener:
+    def begin_stream(self) -> Pipeline:
         """Counts from zero again; what listens to the stream that begins."""
         self._before_s = self.heard_s, self.lost_s
-        return self.listener
+        return self.pipeline
 
     @property
     def of_stream_s(self) -> tuple[float, float]:
