@@ -1,4 +1,4 @@
-"""Spells to keep, and a courier whose broker a test plays."""
+"""Spells to keep, and a transport whose broker a test plays."""
 
 import json
 
@@ -21,25 +21,25 @@ def spell(genre="rock", *, source="mic", start_s=0.0, seconds=10.0):
     )
 
 
-class PlayedCourier:
+class FakeTransport:
     """Takes what it is given; a test says which link there is and which receipts come."""
 
     def __init__(self):
-        self.link, self.posted, self.full, self._receipts = 1, [], False, []
+        self.connection_number, self.posted, self.full, self._receipts = 1, [], False, []
 
-    def post(self, source, payload):
+    def publish(self, source, payload):
         if self.full:
             return None
         self.posted.append((source, json.loads(payload)))
-        return self.link << 16 | len(self.posted)
+        return self.connection_number << 16 | len(self.posted)
 
-    def receipts(self):
+    def acknowledgements(self):
         come, self._receipts = self._receipts, []
         return come
 
     def acknowledge(self, first, last=None, *, accepted=True):
         """Receipts for the n-th (to m-th) record that was posted, counted from 1."""
-        self._receipts += [(self.link << 16 | n, accepted) for n in range(first, (last or first) + 1)]
+        self._receipts += [(self.connection_number << 16 | n, accepted) for n in range(first, (last or first) + 1)]
 
     @property
     def seqs(self):

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from tests.history.rig import PlayedCourier
+from tests.history.rig import FakeTransport
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
 from genrewatch.audio.level import LevelConfig
@@ -33,8 +33,8 @@ def path(tmp_path):
     return database_path(tmp_path / "state", "box")
 
 
-def started(path, pipeline, *, config=QUICK, courier=None):
-    sink = HistorySink(path, "box", config, names={"mic": "Mic"}, courier=courier)
+def started(path, pipeline, *, config=QUICK, transport=None):
+    sink = HistorySink(path, "box", config, names={"mic": "Mic"}, transport=transport)
     sink.start()
     sink.on_stream("mic", pipeline)
     sink.on_availability("mic", True, "")
@@ -191,23 +191,23 @@ def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipel
 
 
 def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, pipeline):
-    courier = PlayedCourier()
-    sink = started(path, pipeline, courier=courier)
+    transport = FakeTransport()
+    sink = started(path, pipeline, transport=transport)
     play(sink, ROCK, JAZZ)
-    until(lambda: courier.seqs == [1])
-    courier.acknowledge(1)
+    until(lambda: transport.seqs == [1])
+    transport.acknowledge(1)
     sink.wake()
     until(lambda: facts(sink)["waiting"] == 0)
-    post = courier.post
+    publish = transport.publish
 
-    def post_and_acknowledge(source, payload):
-        ticket = post(source, payload)
-        courier.acknowledge(len(courier.posted))
-        return ticket
+    def publish_and_acknowledge(source, payload):
+        packet_id = publish(source, payload)
+        transport.acknowledge(len(transport.posted))
+        return packet_id
 
-    courier.post = post_and_acknowledge
+    transport.publish = publish_and_acknowledge
     sink.finish()
-    assert courier.seqs == [1, 2]
+    assert transport.seqs == [1, 2]
     assert HistoryStore(path, "box", deliver=True).waiting == 0
 
 
@@ -251,20 +251,20 @@ def test_a_defect_does_not_end_the_thread_and_is_said(path, pipeline, monkeypatc
 
 
 def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
-    courier = PlayedCourier()
-    courier.link = 0
-    sink = started(path, pipeline, courier=courier)
+    transport = FakeTransport()
+    transport.connection_number = 0
+    sink = started(path, pipeline, transport=transport)
     play(sink, ROCK, JAZZ)
     sink.finish()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE spells SET record = '{\"v\":1,' WHERE seq = 1")
     db.close()
-    courier.link = 1
-    again = started(path, pipeline, courier=courier)
+    transport.connection_number = 1
+    again = started(path, pipeline, transport=transport)
     until(lambda: facts(again)["set_aside"])
     play(again, ROCK, JAZZ)
-    until(lambda: courier.posted)
-    assert courier.seqs[0] > 2
+    until(lambda: transport.posted)
+    assert transport.seqs[0] > 2
     again.finish()
 
 

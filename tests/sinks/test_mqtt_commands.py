@@ -151,7 +151,7 @@ def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_
     assert first["line.genre"] == {"platform": "sensor"}
     assert not any(key.startswith("line.") for key in second)
     assert not any("/line/" in topic for topic in retained(broker.port))
-    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "memory": PersistentState(path)}
+    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "persistent_state": PersistentState(path)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
         seen = [watcher.until(lambda message: not message.retain).topic]
         while not seen[-1].endswith("availability"):
@@ -228,7 +228,11 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_
     persistent_state, obedient = PersistentState(tmp_path / "memory.json"), Told()
     persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
-        arguments = {"settings": {**DISCOVERY, "protocol": "5"}, "names": {"mic": "Mic"}, "memory": persistent_state}
+        arguments = {
+            "settings": {**DISCOVERY, "protocol": "5"},
+            "names": {"mic": "Mic"},
+            "persistent_state": persistent_state,
+        }
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         with running_sink(url, **arguments, after_birth_s=(0.01, 0.02)) as sink:
             sink.obey(obedient)

@@ -20,7 +20,7 @@ from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from tests.sinks.mqtt_rig import MODEL
 sink = MqttSink(MqttConfig(url=sys.argv[1], will_delay_s=int(sys.argv[2])), "box", MODEL)
 sink.start()
-sink.publish_online("mic", True, "opened")
+sink.on_availability("mic", True, "opened")
 sys.stdin.read()
 """
 

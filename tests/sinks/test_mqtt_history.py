@@ -27,7 +27,7 @@ def keeping(tmp_path: Path, url: str, **more: Any) -> Iterator[tuple[HistorySink
     """A history of `box` that the sink for the broker at `url` delivers."""
     with running_sink(url, names={"mic": "Mic"}, **more) as mqtt:
         path = database_path(tmp_path, "box")
-        history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={"mic": "Mic"}, courier=mqtt)
+        history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={"mic": "Mic"}, transport=mqtt)
         mqtt.on_wake(history.wake)
         history.start()
         history.on_stream("mic", open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))

@@ -86,8 +86,8 @@ def _open_sinks(
     sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
     if config.history.enabled:
         path = database_path(state_directory(), node)
-        courier = mqtt if config.mqtt.history else None
-        history = HistorySink(path, node, config.history, names=_names(inputs), courier=courier)
+        transport = mqtt if config.mqtt.history else None
+        history = HistorySink(path, node, config.history, names=_names(inputs), transport=transport)
         if mqtt:
             mqtt.on_wake(history.wake)
         history.start()

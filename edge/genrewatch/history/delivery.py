@@ -23,27 +23,27 @@ log = logging.getLogger("genrewatch")
 
 
 class HistoryTransport(Protocol):
-    """Who takes records to the broker."""
+    """A publisher of history records whose acknowledgements can be read."""
 
     @property
-    def link(self) -> int:
-        """The number of the present connection; 0 while there is none."""
+    def connection_number(self) -> int:
+        """The number of the current connection, from 1; 0 while disconnected."""
 
-    def post(self, source: str, payload: bytes) -> int | None:
-        """Sends a record of a source; a ticket for its receipt, None when it was not taken."""
+    def publish(self, source_id: str, payload: bytes) -> int | None:
+        """Publish a record of a source; return its packet id, or None when it was not queued."""
 
-    def receipts(self) -> list[tuple[int, bool]]:
-        """What has come since the last call: (ticket, whether it was accepted)."""
+    def acknowledgements(self) -> list[tuple[int, bool]]:
+        """Return the acknowledgements since the last call: (packet id, whether the broker accepted the record)."""
 
 
 class Delivery:
     """Works off the outbox, a turn at a time."""
 
-    def __init__(self, courier: HistoryTransport, *, per_s: float) -> None:
+    def __init__(self, transport: HistoryTransport, *, per_s: float) -> None:
         """`per_s`: records a second, of those that an outage has left."""
-        self._courier, self._per_s = courier, per_s
+        self._transport, self._per_s = transport, per_s
         self._link = 0
-        self._under_way: dict[int, int] = {}  # ticket -> seq
+        self._under_way: dict[int, int] = {}  # packet id -> seq
         self._sent = self._late = 0  # the newest seq sent over this link; the newest that had waited for it
         self._delivered: list[int] = []  # acknowledged, but not yet struck
         self._refused = False
@@ -53,7 +53,7 @@ class Delivery:
     @property
     def linked(self) -> bool:
         """Whether there is anybody to deliver to."""
-        return self._courier.link != 0
+        return self._transport.connection_number != 0
 
     @property
     def next_turn(self) -> float:
@@ -63,7 +63,7 @@ class Delivery:
     def turn(self, store: HistoryStore) -> None:
         """Strikes what has been acknowledged and sends what may be sent now."""
         self._settle(store)
-        link = self._courier.link
+        link = self._transport.connection_number
         if link != self._link:
             self._link, self._sent, self._under_way = link, 0, {}
             self._late = store.newest_waiting if link else 0
@@ -71,8 +71,8 @@ class Delivery:
             self._send(store)
 
     def _settle(self, store: HistoryStore) -> None:
-        for ticket, accepted in self._courier.receipts():
-            seq = self._under_way.pop(ticket, None)
+        for packet_id, accepted in self._transport.acknowledgements():
+            seq = self._under_way.pop(packet_id, None)
             if seq is not None and accepted:
                 self._delivered.append(seq)
                 self._refused = False
@@ -100,11 +100,11 @@ class Delivery:
             late = outbox_record.seq <= self._late
             if late and not self._allowed():
                 return
-            ticket = self._courier.post(outbox_record.source, _payload(outbox_record, backfilled=late))
-            if ticket is None:
+            packet_id = self._transport.publish(outbox_record.source, _payload(outbox_record, backfilled=late))
+            if packet_id is None:
                 self._hold_until(time.monotonic() + UNTAKEN_S)
                 return
-            self._under_way[ticket], self._sent = outbox_record.seq, outbox_record.seq
+            self._under_way[packet_id], self._sent = outbox_record.seq, outbox_record.seq
 
     def _hold_until(self, at_s: float) -> None:
         self._not_before, self._held = at_s, True

@@ -47,19 +47,19 @@ class News:
 
 
 class HistoryWriter:
-    """Keeps the spells of one node in `path`, and has them delivered by `courier`, if there is one."""
+    """Keeps the spells of one node in `path`, and has them delivered by `transport`, if there is one."""
 
     def __init__(
         self,
         path: Path,
         node: str,
         config: HistoryConfig,
-        courier: HistoryTransport | None,
+        transport: HistoryTransport | None,
         collect: Callable[[], News],
     ) -> None:
         self._path, self._node, self._config = path, node, config
         self._collect = collect
-        self._delivery = Delivery(courier, per_s=config.backfill_per_s) if courier else None
+        self._delivery = Delivery(transport, per_s=config.backfill_per_s) if transport else None
         self._store: HistoryStore | None = None
         self._ended: deque[Spell] = deque()
         self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))

@@ -32,17 +32,17 @@ class HistorySink(Sink):
         config: HistoryConfig,
         *,
         names: Mapping[str, str],
-        courier: HistoryTransport | None = None,
+        transport: HistoryTransport | None = None,
         moment: Callable[[], Timestamp] = now,
     ) -> None:
-        """`path` is the database, `names` are those of the sources for people; without a `courier` nothing is sent."""
+        """`path` is the database, `names` maps source ids to display names; without `transport` nothing is sent."""
         self._node, self._config, self._names, self._moment = node, config, names, moment
         self._run = secrets.token_hex(4)
         self._book, self._streams = SpellBuilder(), dict[str, Stream]()
         self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))
         self._dropped = 0  # while the keeper hangs
         self._lock = threading.Lock()
-        self._writer = HistoryWriter(path, node, config, courier, self._collect)
+        self._writer = HistoryWriter(path, node, config, transport, self._collect)
 
     def start(self) -> None:
         """Begins to write; a disk that cannot be written is no error."""

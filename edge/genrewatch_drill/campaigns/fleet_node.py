@@ -78,7 +78,7 @@ class FleetNode:
             persistent_state=self._persistent_state,
             health_s=setting.health_s,
         )
-        history = HistorySink(database_path(directory, name), name, HistoryConfig(), names=names, courier=self._mqtt)
+        history = HistorySink(database_path(directory, name), name, HistoryConfig(), names=names, transport=self._mqtt)
         self._mqtt.on_wake(history.wake)
         history.start()
         self.daemon = Daemon(

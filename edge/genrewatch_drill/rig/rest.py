@@ -25,7 +25,7 @@ def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) ->
         MqttConfig(url=url, discovery=False), node, manifest, names=names, persistent_state=persistent_state
     )
     history = HistorySink(
-        database_path(state, node), node, HistoryConfig(backfill_per_s=PER_S), names=names, courier=mqtt
+        database_path(state, node), node, HistoryConfig(backfill_per_s=PER_S), names=names, transport=mqtt
     )
     mqtt.on_wake(history.wake)
     history.start()

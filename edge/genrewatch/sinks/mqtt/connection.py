@@ -93,16 +93,16 @@ class Connection:
         """Which messages of QoS 1 have been acknowledged since the last call, and whether the broker took them."""
         return self._receipts.take()
 
-    def ticket(self, message: Message) -> int | None:
+    def packet_id(self, message: Message) -> int | None:
         """Sends a message of QoS 1 as `publish` does; the number under which `receipts` will name it."""
         with self._link_lock:
             info = None if self._link is None else self._link.publish(message)
             if info is None:
                 return None
-            ticket = _ticket(self.links, info.mid)
-        if self._receipts.expect(ticket):
+            packet_id = _ticket(self.links, info.mid)
+        if self._receipts.expect(packet_id):
             self._on_receipt()
-        return ticket
+        return packet_id
 
     def close(self, farewell: Sequence[Message], *, timeout_s: float) -> None:
         """Publishes `farewell`, waits until the broker has it, and disconnects; gives up after `timeout_s`."""
@@ -177,21 +177,21 @@ class Receipts:
         self._come: list[tuple[int, bool]] = []
         self._lock = threading.Lock()
 
-    def expect(self, ticket: int) -> bool:
+    def expect(self, packet_id: int) -> bool:
         """This one is waited for; whether it has come already."""
         with self._lock:
-            early = [receipt for receipt in self._early if receipt[0] == ticket]
+            early = [receipt for receipt in self._early if receipt[0] == packet_id]
             self._come += early
             if not early:
-                self._expected.add(ticket)
+                self._expected.add(packet_id)
             return bool(early)
 
-    def add(self, ticket: int, accepted: bool) -> bool:
+    def add(self, packet_id: int, accepted: bool) -> bool:
         """One has come; whether somebody waits for it."""
         with self._lock:
-            expected = ticket in self._expected
-            self._expected.discard(ticket)
-            (self._come if expected else self._early).append((ticket, accepted))
+            expected = packet_id in self._expected
+            self._expected.discard(packet_id)
+            (self._come if expected else self._early).append((packet_id, accepted))
             return expected
 
     def take(self) -> list[tuple[int, bool]]:

@@ -128,15 +128,15 @@ class MqttSink(Sink):
         return self._dropped
 
     @property
-    def link(self) -> int:
+    def connection_number(self) -> int:
         """See `HistoryTransport`."""
         return self._connection.number
 
-    def post(self, source: str, payload: bytes) -> int | None:
-        """See `Courier`."""
-        return self._connection.ticket(self._topics.history(source, payload))
+    def publish(self, source_id: str, payload: bytes) -> int | None:
+        """See `HistoryTransport`."""
+        return self._connection.packet_id(self._topics.history(source_id, payload))
 
-    def receipts(self) -> list[tuple[int, bool]]:
+    def acknowledgements(self) -> list[tuple[int, bool]]:
         """See `HistoryTransport`."""
         return self._connection.receipts()
 
