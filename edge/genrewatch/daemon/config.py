@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import genrewatch
 from genrewatch.audio.level import LevelConfig
 from genrewatch.contract.decode import decode, read_toml
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.contract.vote import VoteOverrides
 from genrewatch.history.config import HistoryConfig
-from genrewatch.host.paths import expand_home
+from genrewatch.host.paths import SHIPPED_BUNDLE, expand_home
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.mqtt.config import PASSWORD_CREDENTIAL, PASSWORD_VARIABLE, MqttConfig
 from genrewatch.sources.uri import SourceConfig
-
-SHIPPED_BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
 
 
 @dataclass(frozen=True, kw_only=True)

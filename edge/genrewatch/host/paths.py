@@ -5,6 +5,9 @@ from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
 
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "gtzan-compact"
+"""Directory of the bundle that comes with genrewatch."""
+
 
 def expand_home(text: str) -> Path:
     """`~/x` -> the path it stands for; ConfigError for an unknown user."""
