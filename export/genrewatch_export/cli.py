@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrewatch.contract.errors import ConfigError, GenrewatchError, not_installed
+from genrewatch.contract.errors import ConfigError, GenrewatchError, not_installed, os_error_reason
 
 if TYPE_CHECKING:
     from genrewatch.contract.bundle import Bundle
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GenrewatchError as exc:
         print(f"genrewatch-export: {exc}", file=sys.stderr)
     except OSError as exc:
-        print(f"genrewatch-export: {exc.filename or 'disk'}: {exc.strerror or exc}", file=sys.stderr)
+        print(f"genrewatch-export: {exc.filename or 'disk'}: {os_error_reason(exc)}", file=sys.stderr)
     except ModuleNotFoundError as exc:
         print(f"genrewatch-export: {not_installed(exc, 'train')}", file=sys.stderr)
     return 2

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.bundle import Bundle, Manifest
-from genrewatch.contract.errors import BundleError, DataError
+from genrewatch.contract.errors import BundleError, DataError, os_error_reason
 from genrewatch.contract.front_end import FrontEndConfig, Samples, mel_filters
 from genrewatch.contract.vote import Posterior
 from genrewatch.inference.runtime import interpreter
@@ -36,7 +36,7 @@ class WaveformModel:
         try:
             self._interpreter = interpreter(path.read_bytes())
         except OSError as exc:
-            raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
+            raise BundleError(str(path), os_error_reason(exc)) from None
         except ValueError as exc:
             raise BundleError(str(path), f"the runtime cannot read it ({str(exc).splitlines()[0]})") from None
         self._in, self._out = (

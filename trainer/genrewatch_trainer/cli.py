@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrewatch.contract.errors import DataError, GenrewatchError, not_installed
+from genrewatch.contract.errors import DataError, GenrewatchError, not_installed, os_error_reason
 from genrewatch.contract.front_end import COMPACT, PAPER
 from genrewatch_trainer.commands.evaluate_stream import add_evaluate_stream
 from genrewatch_trainer.commands.readout import add_also, add_readout
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"genrewatch-train: {exc}", file=sys.stderr)
         return 2
     except OSError as exc:
-        print(f"genrewatch-train: {exc.filename or 'disk'}: {(exc.strerror or str(exc)).lower()}", file=sys.stderr)
+        print(f"genrewatch-train: {exc.filename or 'disk'}: {os_error_reason(exc)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as exc:
         print(f"genrewatch-train: {not_installed(exc, 'train')}", file=sys.stderr)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genrewatch.contract.decode import encode
-from genrewatch.contract.errors import DataError
+from genrewatch.contract.errors import DataError, os_error_reason
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except OSError as exc:
-        raise DataError(str(path), (exc.strerror or str(exc)).lower()) from None
+        raise DataError(str(path), os_error_reason(exc)) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from genrewatch.audio.pcm import Block, pcm_blocks
 from genrewatch.audio.resample import Resampler
-from genrewatch.contract.errors import SourceError
+from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.contract.front_end import Samples
 from genrewatch.host.process import Child
 
@@ -75,5 +75,5 @@ def _check_file(path: Path) -> None:
             return
         found = "not a file"
     except (OSError, ValueError) as exc:
-        found = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-    raise SourceError(str(path), found.lower(), "a sound file")
+        found = os_error_reason(exc)
+    raise SourceError(str(path), found, "a sound file")

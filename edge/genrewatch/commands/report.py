@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.commands.history import selected
-from genrewatch.contract.errors import ConfigError, not_installed
+from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.reading import Log, Record, Selection, find_history, opened
 from genrewatch.history.reports.bins import local_in
 from genrewatch.history.reports.report import NO_GENRE, Report, Row, report
@@ -66,7 +66,7 @@ def _draw(found: Report, node: str, path: Path) -> None:
     try:
         picture.save(path, format="PNG", optimize=True)
     except OSError as exc:
-        raise ConfigError(str(path), (exc.strerror or str(exc)).lower(), "a file that can be written") from None
+        raise ConfigError(str(path), os_error_reason(exc), "a file that can be written") from None
     print(f"{path}: {picture.width} x {picture.height}")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.history.database import Damaged
 from genrewatch.history.reading import Log, Record, find_history, said_to_user
 from genrewatch.history.verify import Verification, verify_log, verify_records
@@ -62,7 +62,7 @@ def _read(path: str) -> _Lines:
             with open(path, encoding="utf-8") as file:
                 lines = _sorted_out(file)
     except OSError as exc:
-        raise ConfigError(path, (exc.strerror or str(exc)).lower()) from None
+        raise ConfigError(path, os_error_reason(exc)) from None
     except UnicodeDecodeError:
         raise ConfigError(path, "is not UTF-8 text", "JSON lines, as `genrewatch history --json` prints them") from None
     if not lines.records:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.decode import decode, encode, read_json
-from genrewatch.contract.errors import BundleError, require
+from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
@@ -183,7 +183,7 @@ def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVec
             path.rename(old)
         beside.rename(path)
     except OSError as exc:
-        raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
+        raise BundleError(str(path), os_error_reason(exc)) from None
     finally:
         for left in (beside, old):
             shutil.rmtree(left, ignore_errors=True)
@@ -201,7 +201,7 @@ def _read(path: Path, digest: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as exc:
-        raise BundleError(str(path), (exc.strerror or str(exc)).lower()) from None
+        raise BundleError(str(path), os_error_reason(exc)) from None
     if sha256(content) != digest:
         raise BundleError(
             str(path),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from genrewatch.contract.errors import ConfigError, GenrewatchError
+from genrewatch.contract.errors import ConfigError, GenrewatchError, os_error_reason
 
 T = TypeVar("T")
 SCALARS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
@@ -81,7 +81,7 @@ def _read_text(path: Path, error: type[GenrewatchError]) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as exc:
-        raise error(str(path), (exc.strerror or str(exc)).lower()) from None
+        raise error(str(path), os_error_reason(exc)) from None
     except UnicodeDecodeError:
         raise error(str(path), "is not UTF-8 text") from None
 

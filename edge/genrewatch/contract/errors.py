@@ -29,6 +29,12 @@ class DataError(GenrewatchError):
     """A feature store, a run directory or a table that does not hold what it should."""
 
 
+def os_error_reason(exc: Exception) -> str:
+    """Return why the system refused, in lower case and without the path: `no such file or directory`."""
+    reason = exc.strerror if isinstance(exc, OSError) else None
+    return (reason or str(exc) or type(exc).__name__).lower()
+
+
 def not_installed(missing: ModuleNotFoundError, extra: str) -> GenrewatchError:
     """The error that says which extra of genrewatch brings a package; a module of our own that is missing is raised."""
     package = (missing.name or "").partition(".")[0]

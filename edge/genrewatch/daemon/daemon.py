@@ -13,7 +13,7 @@ from typing import Any
 
 from genrewatch import __version__
 from genrewatch.audio.pcm import Block
-from genrewatch.contract.errors import GenrewatchError
+from genrewatch.contract.errors import GenrewatchError, os_error_reason
 from genrewatch.daemon.source_state import Heard, SourceSetup
 from genrewatch.host.machine import cpu_temperature_c
 from genrewatch.host.persistent_state import PersistentState
@@ -283,7 +283,7 @@ class Daemon:
             except OSError as exc:
                 with suppress(ValueError):  # another source's thread found out first
                     self._sinks.remove(sink)
-                    log.error("%s is given up: %s", type(sink).__name__, exc.strerror or exc)
+                    log.error("%s is given up: %s", type(sink).__name__, os_error_reason(exc))
                 if isinstance(exc, BrokenPipeError):  # whoever read our lines has left: end, as `| head` expects
                     self._crash = self._crash or exc
                     self.stop()

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from genrewatch.contract.errors import os_error_reason
+
 FORMAT = 1
 BUSY_S = 5.0
 TABLES = """
@@ -70,9 +72,9 @@ def judged() -> Iterator[None]:
             raise Damaged(str(exc)) from None
         raise Unavailable(str(exc)) from None
     except FileNotFoundError as exc:
-        raise Gone((exc.strerror or str(exc)).lower()) from None
+        raise Gone(os_error_reason(exc)) from None
     except OSError as exc:
-        raise Unavailable((exc.strerror or str(exc)).lower()) from None
+        raise Unavailable(os_error_reason(exc)) from None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

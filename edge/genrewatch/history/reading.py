@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.errors import ConfigError, DataError, os_error_reason
 from genrewatch.contract.ids import is_id
 from genrewatch.history.database import Damaged, Unavailable, database_path, judged, open_for_reading
 from genrewatch.history.spell import Subject
@@ -150,7 +150,7 @@ def _nodes(directory: Path) -> list[str]:
     try:
         names = [path.name for path in directory.glob("history-*.db")]
     except OSError as exc:
-        raise ConfigError(str(directory), (exc.strerror or str(exc)).lower(), "a directory") from None
+        raise ConfigError(str(directory), os_error_reason(exc), "a directory") from None
     return sorted(node for name in names if is_id(node := name.removeprefix("history-").removesuffix(".db")))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genrewatch.contract.errors import os_error_reason
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import Damaged, Gone, Unavailable
 from genrewatch.history.delivery import Delivery, HistoryTransport
@@ -210,7 +211,7 @@ class HistoryWriter:
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
         except OSError as exc:
-            self._fail(f"damaged ({why}), and cannot be set aside: {exc.strerror}")
+            self._fail(f"damaged ({why}), and cannot be set aside: {os_error_reason(exc)}")
             return
         log.error("the history %s is damaged (%s): set aside as %s, a new one is begun", self._path, why, aside.name)
         self._facts["set_aside"] = aside.name

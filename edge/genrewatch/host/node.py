@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.contract.ids import is_id
 from genrewatch.host.paths import write_durably
 
@@ -57,7 +57,7 @@ def node_id(directory: Path) -> str:
             write_durably(path, kept + "\n")
         return kept
     except OSError as exc:
-        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, exc.strerror)
+        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, os_error_reason(exc))
         return _machine_node_id()
 
 

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, TypeVar
 
+from genrewatch.contract.errors import os_error_reason
 from genrewatch.host.paths import write_durably
 
 RESERVED = 100_000
@@ -64,7 +65,7 @@ class PersistentState:
             self._complained = False
         except OSError as exc:
             if not self._complained:
-                log.warning("%s cannot be kept (%s): what it holds is forgotten at the end", path, exc.strerror)
+                log.warning("%s cannot be kept (%s): what it holds is forgotten at the end", path, os_error_reason(exc))
             self._complained = True
 
 

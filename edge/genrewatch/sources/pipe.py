@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
-from genrewatch.contract.errors import SourceError
+from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.process import PipeReader
 from genrewatch.sources.source import SourceCounts, SourceEvents
 
@@ -112,7 +112,7 @@ class FifoSource:
         try:
             found = None if stat.S_ISFIFO(self._path.stat().st_mode) else "not a FIFO"
         except OSError as exc:
-            found = (exc.strerror or str(exc)).lower()
+            found = os_error_reason(exc)
         if found:
             raise SourceError(f"fifo:{self._path}", found, "a FIFO (mkfifo makes one)")
 
@@ -121,7 +121,7 @@ class FifoSource:
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as exc:
-            raise SourceError(f"fifo:{self._path}", (exc.strerror or str(exc)).lower()) from None
+            raise SourceError(f"fifo:{self._path}", os_error_reason(exc)) from None
         pipe = self._pipe = _Pipe(self.id, self._stall_s, events, descriptor)
         first = True
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.errors import ConfigError, DataError, os_error_reason
 from genrewatch_trainer.data.store import Clip, StoreIndex
 
 RANDOM = "random_70_30"
@@ -39,7 +39,7 @@ def read_splits(path: Path) -> SplitTable:
             reader = csv.DictReader(lines, delimiter="\t", strict=True)
             header, rows = list(reader.fieldnames or ()), list(reader)
     except OSError as exc:
-        raise DataError(str(path), (exc.strerror or str(exc)).lower()) from None
+        raise DataError(str(path), os_error_reason(exc)) from None
     except (csv.Error, UnicodeDecodeError) as exc:
         raise DataError(str(path), f"is not a table ({exc})") from None
     if not rows or not {"name", "label"} <= rows[0].keys():

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.audio.decoding import SUFFIXES
-from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.errors import ConfigError, DataError, os_error_reason
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
 from genrewatch_trainer.data.splits import read_splits
 from genrewatch_trainer.distillation.crops import CropChanges, random_crop
@@ -139,8 +139,8 @@ def _running(command: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except (OSError, ValueError) as exc:
-        why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-        raise ConfigError("--teacher", f"{command[0]}: {why.lower()}", "a program that can run") from None
+        why = os_error_reason(exc)
+        raise ConfigError("--teacher", f"{command[0]}: {why}", "a program that can run") from None
     try:
         yield process
     finally:

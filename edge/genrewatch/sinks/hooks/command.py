@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from genrewatch.contract.errors import os_error_reason
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome, without_secrets
 from genrewatch.sinks.mqtt.config import PASSWORD_VARIABLE
@@ -37,8 +38,8 @@ class Command:
         try:
             process = self._start(event, body)
         except (OSError, ValueError) as exc:
-            why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-            return Outcome(why=f"{self._words[0]}: {why.lower()}")
+            why = os_error_reason(exc)
+            return Outcome(why=f"{self._words[0]}: {why}")
         assert process.stdout
         with process.stdout:
             said = self._watch(process, process.stdout.fileno())

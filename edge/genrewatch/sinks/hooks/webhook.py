@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import unquote
 
 from genrewatch import __version__
+from genrewatch.contract.errors import os_error_reason
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome, without_secrets
 from genrewatch.sinks.hooks.config import split_url
@@ -109,7 +110,7 @@ class Webhook:
     def _why(self, wrong: OSError) -> str:
         if isinstance(wrong, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
-        return without_secrets((wrong.strerror or str(wrong)).lower())
+        return without_secrets(os_error_reason(wrong))
 
 
 def _left_s(deadline: float) -> float:

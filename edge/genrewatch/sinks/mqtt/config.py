@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from genrewatch.contract.errors import ConfigError, require
+from genrewatch.contract.errors import ConfigError, os_error_reason, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 
 Protocol = Literal["auto", "5", "3.1.1"]
@@ -170,5 +170,5 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
             key, path = "mqtt.cert_file", config.cert_file
             context.load_cert_chain(config.cert_file, config.key_file)
     except OSError as exc:  # ssl.SSLError is one
-        raise ConfigError(key, f"{path} cannot be used ({exc.strerror or exc})", "a PEM file") from None
+        raise ConfigError(key, f"{path} cannot be used ({os_error_reason(exc)})", "a PEM file") from None
     return context

@@ -23,6 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from genrewatch.contract.errors import os_error_reason
 from genrewatch.sinks.mqtt.config import MqttConfig
 
 CONNECT_TIMEOUT_S = 5.0
@@ -126,7 +127,7 @@ class Link:
             else:
                 self._client.connect(host, port, self._config.keepalive_s, clean_start=MQTT_CLEAN_START_FIRST_ONLY)
         except OSError as exc:
-            self.why = exc.strerror or str(exc)
+            self.why = os_error_reason(exc)
             return Outcome.UNREACHABLE
         self._client.loop_start()
         if not self._answered.wait(CONNACK_TIMEOUT_S):
