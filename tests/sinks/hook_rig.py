@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from genrewatch.host.backoff import Backoff
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, Patience
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 LONG_S = 20.0  # far longer than anything takes
 NAMES = {"mic": "Record player", "radio": "Radio X"}
-QUICK = Patience(first_s=0.05, longest_s=0.1)
+QUICK = Patience(backoff=Backoff(first_s=0.05, max_s=0.1))
 
 
 def python(program: str) -> str:

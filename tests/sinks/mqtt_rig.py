@@ -11,9 +11,10 @@ from genrewatch.audio.level import Level
 from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.vote import Ballot, Verdict
 from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.host.backoff import Backoff
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.mqtt.config import MqttConfig
-from genrewatch.sinks.mqtt.connection import Backoff
+from genrewatch.sinks.mqtt.connection import Reconnect
 from genrewatch.sinks.mqtt.sink import MqttSink
 
 LABELS = ("blues", "jazz", "rock", "neue Volksmusik é")
@@ -27,7 +28,7 @@ MODEL = replace(
     output=replace(SHIPPED.output, shape=(1, len(LABELS))),
 )
 """A model that says rock."""
-QUICK = Backoff(first_s=0.05, max_s=0.2, refused_max_s=0.2)
+QUICK = Reconnect(unreachable=Backoff(first_s=0.05, max_s=0.2), refused=Backoff(first_s=0.05, max_s=0.2))
 
 ROCK = SegmentResult(
     start=SAMPLE_RATE,
@@ -56,7 +57,7 @@ def running_sink(url: str, *, settings: dict[str, Any] | None = None, **argument
     """A started sink of node `box` for the broker at `url`, closed at the end; silent towards Home Assistant unless
     `settings` want it otherwise."""
     config = MqttConfig(url=url, **{"discovery": False, **(settings or {})})
-    sink = MqttSink(config, "box", MODEL, **{"backoff": QUICK, **arguments})
+    sink = MqttSink(config, "box", MODEL, **{"reconnect": QUICK, **arguments})
     sink.start()
     try:
         yield sink

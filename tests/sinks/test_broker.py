@@ -49,7 +49,7 @@ def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
     port = free_port()
     with open_broker("auto", port=port) as broker:
         assert broker.url == f"mqtt://127.0.0.1:{port}"
-        sink = MqttSink(broker.apply(MqttConfig(discovery=False)), "box", MODEL, backoff=QUICK)
+        sink = MqttSink(broker.apply(MqttConfig(discovery=False)), "box", MODEL, reconnect=QUICK)
         with Watcher(port, v5=False) as watcher:
             sink.start()
             sink.on_availability("mic", True, "opened")
@@ -78,7 +78,7 @@ def test_a_3_1_1_broker_found_on_localhost_is_served_though_it_says_nothing_to_m
     port = free_port()
     with open_broker("auto", port=port), open_broker("auto", port=port) as found:
         assert found.protocol == "auto"
-        sink = MqttSink(found.apply(MqttConfig(discovery=False)), "box", MODEL, backoff=QUICK)
+        sink = MqttSink(found.apply(MqttConfig(discovery=False)), "box", MODEL, reconnect=QUICK)
         with Watcher(port, v5=False) as watcher:
             sink.start()
             assert watcher.next("box/status", timeout_s=15).payload == "online"
@@ -122,7 +122,7 @@ def test_the_probe_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -
 
 def test_trying_a_broker_says_its_version_and_leaves_the_running_daemon_alone(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as mosquitto, Watcher(mosquitto.port) as watcher:
-        sink = MqttSink(MqttConfig(url=mosquitto.url, discovery=False), "box", MODEL, backoff=QUICK)
+        sink = MqttSink(MqttConfig(url=mosquitto.url, discovery=False), "box", MODEL, reconnect=QUICK)
         sink.start()
         assert watcher.next("box/status").payload == "online"
         assert try_broker(MqttConfig(url=mosquitto.url)) == f"{mosquitto.url} lets us in, MQTT 5"

@@ -9,7 +9,7 @@ import pytest
 from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.config import MqttConfig, parse_url, tls_context
-from genrewatch.sinks.mqtt.connection import Backoff
+from genrewatch.sinks.mqtt.connection import Reconnect
 from genrewatch.sinks.mqtt.link import Outcome
 
 
@@ -108,11 +108,11 @@ def test_a_certificate_file_that_is_absent_or_no_pem_is_named(tmp_path: object) 
 
 
 def test_attempts_grow_rarer_up_to_a_limit_and_are_never_all_at_once() -> None:
-    backoff, rng = Backoff(), random.Random(1)
-    delays = [backoff.delay_s(n, Outcome.UNREACHABLE, rng) for n in range(1, 8)]
+    reconnect, rng = Reconnect(), random.Random(1)
+    delays = [reconnect.delay_s(n, Outcome.UNREACHABLE, rng) for n in range(1, 8)]
     assert all(most / 2 <= delay <= most for delay, most in zip(delays, [1, 2, 4, 8, 15, 15, 15], strict=True))
-    assert 30 <= backoff.delay_s(1000, Outcome.REFUSED, rng) <= 60
-    assert len({backoff.delay_s(9, Outcome.REFUSED, rng) for _ in range(10)}) == 10
+    assert 30 <= reconnect.delay_s(1000, Outcome.REFUSED, rng) <= 60
+    assert len({reconnect.delay_s(9, Outcome.REFUSED, rng) for _ in range(10)}) == 10
 
 
 def test_systemd_credentials_bring_the_login_after_the_environment_and_before_the_file(tmp_path: Path) -> None:

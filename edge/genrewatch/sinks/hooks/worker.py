@@ -5,6 +5,7 @@ with it. What has been handed over is never handed over twice, however that went
 """
 
 import logging
+import random
 import shutil
 import threading
 import time
@@ -12,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from genrewatch.host.backoff import Backoff
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import Action, Outcome
 from genrewatch.sinks.hooks.command import Command
@@ -29,10 +31,8 @@ class Patience:
     """Events that may wait; of more the oldest are dropped."""
     keep_s: float = 900.0
     """An event that has waited so long is dropped: an alarm of yesterday alarms for nothing."""
-    first_s: float = 1.0
-    """Before a server that could not be reached is tried a second time; each pause is twice the last."""
-    longest_s: float = 60.0
-    """The longest pause."""
+    backoff: Backoff = Backoff()
+    """Pauses before a server that could not be reached is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +106,15 @@ class HookWorker:
         self._thread.join(longest_s)
 
     def _run(self) -> None:
-        pause_s = self._patience.first_s
+        failures, rng = 0, random.Random()
         while waiting := self._next():
             outcome = self._action.run(waiting.event, waiting.body)
             self._note(outcome)
             if outcome.again:
-                self._put_back(waiting, pause_s)
-                pause_s = min(2 * pause_s, self._patience.longest_s)
+                failures += 1
+                self._put_back(waiting, self._patience.backoff.delay_s(failures, rng))
             else:
-                pause_s = self._patience.first_s
+                failures = 0
 
     def _next(self) -> _Waiting | None:
         """The oldest event that is still worth it, as soon as there is one; None at the end."""

@@ -17,6 +17,7 @@ from functools import partial
 
 from paho.mqtt.client import MQTTMessageInfo
 
+from genrewatch.host.backoff import Backoff
 from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch.sinks.mqtt.link import Callbacks, Link, Message, Outcome, Received, connect
 
@@ -24,20 +25,17 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backoff:
-    """Seconds between attempts: doubling from `first_s`, each drawn from the upper half of its range."""
+class Reconnect:
+    """Pauses before the next attempt to connect."""
 
-    first_s: float = 1.0
-    """Before the second attempt."""
-    max_s: float = 15.0
-    """At most this long while nobody answers; a link that held this long starts the count afresh."""
-    refused_max_s: float = 60.0
-    """At most this long while the broker refuses us."""
+    unreachable: Backoff = Backoff(max_s=15.0)
+    """While no broker answers; a link that held for its `max_s` resets the count of failures."""
+    refused: Backoff = Backoff(max_s=60.0)
+    """While the broker refuses the login."""
 
     def delay_s(self, failures: int, outcome: Outcome, rng: random.Random) -> float:
-        """How long to wait after `failures` (at least 1) in a row, the last of which was `outcome`."""
-        most = self.refused_max_s if outcome is Outcome.REFUSED else self.max_s
-        return min(most, self.first_s * 2.0 ** min(failures - 1, 20)) * rng.uniform(0.5, 1.0)
+        """Return the pause after `failures` (at least 1) in a row, the last of which was `outcome`."""
+        return (self.refused if outcome is Outcome.REFUSED else self.unreachable).delay_s(failures, rng)
 
 
 class Connection:
@@ -51,7 +49,7 @@ class Connection:
         will: Message,
         on_birth: Callable[[], None],
         tls: ssl.SSLContext | None,
-        backoff: Backoff,
+        reconnect: Reconnect,
         subscriptions: Sequence[str] = (),
         on_message: Callable[[Received], None] = lambda received: None,
         on_receipt: Callable[[], None] = lambda: None,
@@ -60,7 +58,7 @@ class Connection:
         self._subscriptions, self._on_message, self._on_receipt = subscriptions, on_message, on_receipt
         self._receipts = Receipts()
         self._config, self._client_id, self._will, self._tls = config, client_id, will, tls
-        self._on_birth, self._backoff, self._rng = on_birth, backoff, random.Random()
+        self._on_birth, self._reconnect, self._rng = on_birth, reconnect, random.Random()
         self._link: Link | None = None
         self._link_lock = threading.Lock()
         self._closing = threading.Event()
@@ -126,12 +124,12 @@ class Connection:
             if outcome is Outcome.CONNECTED:
                 began = time.monotonic()
                 self._serve(link)
-                failures = 0 if time.monotonic() - began >= self._backoff.max_s else failures
+                failures = 0 if time.monotonic() - began >= self._reconnect.unreachable.max_s else failures
             if self._closing.is_set():
                 break
             self._say(Outcome.REFUSED if outcome is Outcome.REFUSED else Outcome.UNREACHABLE, link.why)
             failures += 1
-            self._closing.wait(self._backoff.delay_s(failures, outcome, self._rng))
+            self._closing.wait(self._reconnect.delay_s(failures, outcome, self._rng))
 
     def _serve(self, link: Link) -> None:
         """Hands the link to `publish` until it ends; a link that comes after `close` is hung up unused."""

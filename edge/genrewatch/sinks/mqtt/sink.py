@@ -31,7 +31,7 @@ from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Changes, Event
 from genrewatch.sinks.mqtt.commands import Commands, Inbox
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
-from genrewatch.sinks.mqtt.connection import Backoff, Connection
+from genrewatch.sinks.mqtt.connection import Connection, Reconnect
 from genrewatch.sinks.mqtt.discovery import Discovery
 from genrewatch.sinks.mqtt.link import Message, Received
 from genrewatch.sinks.mqtt.payload import Key, Writer, heard_fields, silent_fields, utc_now
@@ -39,7 +39,7 @@ from genrewatch.sinks.mqtt.topics import OFFLINE, ONLINE, Topics
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
 
-__all__ = ["Backoff", "MqttConfig", "MqttSink"]
+__all__ = ["MqttConfig", "MqttSink", "Reconnect"]
 
 FAREWELL_S = 3.0
 AFTER_BIRTH_S = (0.5, 5.0)
@@ -79,7 +79,7 @@ class MqttSink(Sink):
         health_s: float = 30.0,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
-        backoff: Backoff | None = None,
+        reconnect: Reconnect | None = None,
         after_birth_s: tuple[float, float] = AFTER_BIRTH_S,
     ) -> None:
         """`manifest` is the model's at the start; `names` are those of all sources for people, by id.
@@ -111,7 +111,7 @@ class MqttSink(Sink):
             will=self._topics.status(OFFLINE),
             on_birth=self._birth,
             tls=tls_context(config),
-            backoff=backoff or Backoff(),
+            reconnect=reconnect or Reconnect(),
             subscriptions=self._subscriptions(),
             on_message=self._take,
             on_receipt=lambda: self._on_link(),
