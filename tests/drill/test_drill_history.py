@@ -9,7 +9,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tests.servers import wait_until_closed
 
-from genrewatch.history.timestamps import rfc3339
+from genrewatch.host.times import ms_to_rfc3339
 from genrewatch_drill.campaigns.finding import Finding
 from genrewatch_drill.campaigns.fleet import fleet_drill, unheard
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s
@@ -169,7 +169,7 @@ def test_the_loss_of_a_life_is_what_it_was_fed_less_what_it_kept():
 
 
 def said(kind, at, *, old_s=0.0, expiry_s=None, seq=1):
-    body = {"ts": rfc3339(round(1000 * (at - old_s))), "seq": seq}
+    body = {"ts": ms_to_rfc3339(round(1000 * (at - old_s))), "seq": seq}
     return Heard(
         at=at, wall=at, node="n", source="a", kind=kind, payload=json.dumps(body).encode(), retain=False,
         expiry_s=expiry_s,

@@ -3,9 +3,9 @@
 import json
 
 from genrewatch.history.spell import Setting, Spell, Subject
-from genrewatch.history.timestamps import Timestamp, from_rfc3339
+from genrewatch.host.times import Timestamp, rfc3339_to_ms
 
-NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
+NOON = rfc3339_to_ms("2026-11-24T12:00:00.000Z")
 
 
 def spell(genre="rock", *, source="mic", start_s=0.0, seconds=10.0):

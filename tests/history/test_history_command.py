@@ -19,10 +19,10 @@ import pytest
 from tests.history.rig import NOON, spell
 
 from genrewatch.cli import main
+from genrewatch.commands.time_argument import parse_time
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
-from genrewatch.history.timestamps import Timestamp, from_rfc3339, now
-from genrewatch.history.when import parse_when
+from genrewatch.host.times import Timestamp, now, rfc3339_to_ms
 
 LONGEST_S = 60.0
 
@@ -81,7 +81,7 @@ def test_what_is_odd_about_a_spell_is_marked(store, capsys):
     silent.subject = replace(silent.subject, reason="silence", dead_air=True)
     stalled = replace(spell(None), heard_ms=0, lost_ms=10_000)
     stalled.subject = replace(stalled.subject, reason="stalled")
-    long_ago = Timestamp(utc_ms=from_rfc3339("2020-01-01T12:00:10Z"), mono_s=10.0)
+    long_ago = Timestamp(utc_ms=rfc3339_to_ms("2020-01-01T12:00:10Z"), mono_s=10.0)
     store.append([odd, silent, stalled], [replace(spell("pop"), start=long_ago, end=long_ago)])
     lines = told(capsys)
     assert lines[0].endswith("[lost 3.2 s, continues, clock set by +3600 s]")
@@ -144,10 +144,10 @@ def test_more_records_than_one_look_takes_come_all_once_and_in_order(store, caps
 
 
 def test_how_long_ago_is_counted_back_from_now():
-    assert parse_when("2h", "--since", NOON) == NOON - 7_200_000
-    assert parse_when("1.5 h ago", "--since", NOON) == NOON - 5_400_000
-    assert parse_when("30min", "--since", NOON) == NOON - 1_800_000
-    assert parse_when("3d", "--since", NOON) == NOON - 3 * 86_400_000
+    assert parse_time("2h", "--since", NOON) == NOON - 7_200_000
+    assert parse_time("1.5 h ago", "--since", NOON) == NOON - 5_400_000
+    assert parse_time("30min", "--since", NOON) == NOON - 1_800_000
+    assert parse_time("3d", "--since", NOON) == NOON - 3 * 86_400_000
 
 
 @pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "24.11.2026", "5 parsecs", "-2h", "99999999999d", "1e9h"])

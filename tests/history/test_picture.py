@@ -19,10 +19,10 @@ from genrewatch.history.reports.palette import GENRES, OTHERS, fills
 from genrewatch.history.reports.picture import MOST_BARS, bar_names, draw, lay_out, time_scale
 from genrewatch.history.reports.report import Report, Row
 from genrewatch.history.store import HistoryStore
-from genrewatch.history.timestamps import from_rfc3339
+from genrewatch.host.times import rfc3339_to_ms
 
 HOUR_MS = 3_600_000
-START = from_rfc3339("2026-11-24T00:00:00Z")
+START = rfc3339_to_ms("2026-11-24T00:00:00Z")
 
 
 def hours(*contents, by="hour", length_ms=HOUR_MS):

@@ -17,17 +17,17 @@ from tests.history.rig import spell
 
 from genrewatch.cli import main
 from genrewatch.history.database import database_path
-from genrewatch.history.reports.bins import bins, floor, local_in
+from genrewatch.history.reports.bins import bins, floor
 from genrewatch.history.reports.report import NO_GENRE, report, without_gaps
 from genrewatch.history.spell import Subject
 from genrewatch.history.store import HistoryStore
-from genrewatch.history.timestamps import Timestamp, from_rfc3339, rfc3339
+from genrewatch.host.times import Timestamp, local_time, ms_to_rfc3339, rfc3339_to_ms
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(n) for n in ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Asia/Beirut")]
 ST_JOHNS = ZoneInfo("America/St_Johns")
-YEAR = from_rfc3339("2026-01-01T00:00:00Z")
+YEAR = rfc3339_to_ms("2026-01-01T00:00:00Z")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def berlin(monkeypatch, tmp_path):
 
 def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None, lost=0.0, step=0.0, source="mic"):
     """A spell from a UTC time on; `heard` seconds of sound unless it is all of it; the wall clock jumps by `step`."""
-    begin = from_rfc3339(f"2026-{start}Z")
+    begin = rfc3339_to_ms(f"2026-{start}Z")
     made = spell(genre, source=source)
     made.subject = Subject(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
     made.start = Timestamp(utc_ms=begin, mono_s=1000.0)
@@ -63,7 +63,7 @@ def amounts(row):
 
 
 def times(found, zone=BERLIN):
-    return [f"{local_in(row.start_ms, zone):%m-%d %H:%M}" for row in found.rows]
+    return [f"{local_time(row.start_ms, zone):%m-%d %H:%M}" for row in found.rows]
 
 
 def test_each_spell_counts_for_what_it_was():
@@ -141,10 +141,10 @@ def test_a_spell_that_ends_before_it_begins_is_where_it_began_and_so_is_one_with
 
 def test_range_limits_cut_spells_and_leave_out_what_lies_outside():
     spells = [of("11-24T12:00:00", 600), of("11-24T13:00:00", 600, "jazz")]
-    limits = {"since_ms": from_rfc3339("2026-11-24T12:04:00Z"), "until_ms": from_rfc3339("2026-11-24T13:05:00Z")}
+    limits = {"since_ms": rfc3339_to_ms("2026-11-24T12:04:00Z"), "until_ms": rfc3339_to_ms("2026-11-24T13:05:00Z")}
     for by in ("hour", "day", "source"):
         assert amounts(divided(spells, by, **limits).total) == {"rock": 360_000, "jazz": 300_000}
-    before = {"until_ms": from_rfc3339("2026-11-24T12:00:00Z")}
+    before = {"until_ms": rfc3339_to_ms("2026-11-24T12:00:00Z")}
     assert divided(spells, **before).rows == []
 
 
@@ -162,8 +162,8 @@ def records():
         lambda start, wall, heard, lost, step, kind, source: {
             **dict(zip(("genre", "reason", "dead_air"), kind, strict=True)),
             "source": source,
-            "start": rfc3339(YEAR + start),
-            "end": rfc3339(YEAR + start + wall),
+            "start": ms_to_rfc3339(YEAR + start),
+            "end": ms_to_rfc3339(YEAR + start + wall),
             "heard_s": heard / 1000,
             "lost_s": lost / 1000,
             "clock_step_s": step,
@@ -208,11 +208,11 @@ def test_totals_are_the_sum_of_the_spells_whatever_the_borders(spells, zone, cut
 @given(
     st.integers(0, 365 * DAY_MS), st.integers(1, 3 * DAY_MS), st.sampled_from(ZONES), st.sampled_from(["hour", "day"])
 )
-@example(from_rfc3339("2026-04-04T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")  # Lord Howe: back by half an hour
-@example(from_rfc3339("2026-10-03T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")
-@example(from_rfc3339("2026-03-28T20:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")  # Beirut: there is no midnight
-@example(from_rfc3339("2026-10-24T19:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")
-@example(from_rfc3339("2010-11-07T01:10:00Z") - YEAR, 3 * HOUR_MS, ST_JOHNS, "hour")  # set back at one past midnight
+@example(rfc3339_to_ms("2026-04-04T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")  # Lord Howe: back by half an hour
+@example(rfc3339_to_ms("2026-10-03T14:10:00Z") - YEAR, 2 * HOUR_MS, ZONES[2], "hour")
+@example(rfc3339_to_ms("2026-03-28T20:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")  # Beirut: there is no midnight
+@example(rfc3339_to_ms("2026-10-24T19:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")
+@example(rfc3339_to_ms("2010-11-07T01:10:00Z") - YEAR, 3 * HOUR_MS, ST_JOHNS, "hour")  # set back at one past midnight
 def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(start, length, zone, unit):
     start_ms, end_ms = YEAR + start, YEAR + start + length
     found = list(bins(start_ms, end_ms, unit, zone))
@@ -220,7 +220,7 @@ def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(star
     assert found[-1][0] < end_ms <= found[-1][1]
     assert all(before[1] == after[0] for before, after in pairwise(found))
     form = "%Y-%m-%d" if unit == "day" else "%Y-%m-%d %H %z"
-    names = [(f"{local_in(begin, zone):{form}}", f"{local_in(end - 1, zone):{form}}") for begin, end in found]
+    names = [(f"{local_time(begin, zone):{form}}", f"{local_time(end - 1, zone):{form}}") for begin, end in found]
     assert all(first == last for first, last in names)
     assert len({first for first, _ in names}) == len(names)
     assert all(

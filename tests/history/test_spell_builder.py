@@ -8,10 +8,10 @@ from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
 from genrewatch.history.spell import Setting
 from genrewatch.history.spell_builder import SpellBuilder
-from genrewatch.history.timestamps import Timestamp, from_rfc3339, rfc3339
+from genrewatch.host.times import Timestamp, ms_to_rfc3339, rfc3339_to_ms
 
 SETTING = Setting(node="box", source="mic", name="Mic", model="net", version="1", run="r")
-NOON = from_rfc3339("2026-11-24T12:00:00.000Z")
+NOON = rfc3339_to_ms("2026-11-24T12:00:00.000Z")
 
 
 def at(seconds, utc_ms=NOON):
@@ -197,5 +197,5 @@ def test_spells_add_up_to_what_was_heard_and_lost_whatever_happens(steps):
 
 def test_a_time_is_written_and_read_to_the_millisecond():
     for utc_ms in (0, NOON, NOON + 1, NOON + 999, -1):
-        assert from_rfc3339(rfc3339(utc_ms)) == utc_ms
-    assert from_rfc3339("2026-11-24T13:00:00+01:00") == NOON
+        assert rfc3339_to_ms(ms_to_rfc3339(utc_ms)) == utc_ms
+    assert rfc3339_to_ms("2026-11-24T13:00:00+01:00") == NOON

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from genrewatch.commands.time_argument import parse_time
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.follow import follow
 from genrewatch.history.reading import Record, Selection, find_history, opened
-from genrewatch.history.timestamps import from_rfc3339, now
-from genrewatch.history.when import clock_words, local, local_words, parse_when
+from genrewatch.host.times import duration_text, local_text, local_time, now, rfc3339_to_ms
 
 LATEST = 10
 """Spells that `--follow` begins with, unless it is told since when."""
@@ -52,10 +52,10 @@ def history(parsed: argparse.Namespace) -> int:
 def selected(parsed: argparse.Namespace) -> Selection:
     """The range and sources of the command line; ConfigError if the range ends before it begins."""
     now_ms = now().utc_ms
-    since_ms = None if parsed.since is None else parse_when(parsed.since, "--since", now_ms)
-    until_ms = None if parsed.until is None else parse_when(parsed.until, "--until", now_ms)
+    since_ms = None if parsed.since is None else parse_time(parsed.since, "--since", now_ms)
+    until_ms = None if parsed.until is None else parse_time(parsed.until, "--until", now_ms)
     if since_ms is not None and until_ms is not None and until_ms <= since_ms:
-        raise ConfigError("--until", f"found {local_words(until_ms)}", f"a time after {local_words(since_ms)}")
+        raise ConfigError("--until", f"found {local_text(until_ms)}", f"a time after {local_text(since_ms)}")
     return Selection(since_ms=since_ms, until_ms=until_ms, sources=tuple(parsed.source or ()))
 
 
@@ -114,9 +114,9 @@ def _print(lines: Iterable[str]) -> None:
 
 def describe(record: Record, width: int) -> str:
     """A spell in aligned words: `2026-11-24 18:00:00  kitchen   rock   0:12:34   78 %  confidence 0.64  rock 301`."""
-    start = local_words(from_rfc3339(record["start"]))
+    start = local_text(rfc3339_to_ms(record["start"]))
     name = record["genre"] or f"({record['reason'].replace('_', ' ')})"
-    length = clock_words(round(1000 * (record["heard_s"] + record["lost_s"])))
+    length = duration_text(round(1000 * (record["heard_s"] + record["lost_s"])))
     share = "" if record["share"] is None else f"{100 * record['share']:.0f} %"
     confidence = "" if record["confidence"] is None else f"confidence {record['confidence']:.2f}"
     votes = " ".join(f"{label} {count}" for label, count in record["votes"].items())
@@ -133,7 +133,7 @@ def _marks(record: Record) -> list[str]:
     if record["clock_step_s"]:
         marks.append(f"clock set by {record['clock_step_s']:+.6g} s")
     if record.get("open"):
-        saved_ms = from_rfc3339(record["end"])
+        saved_ms = rfc3339_to_ms(record["end"])
         late = now().utc_ms - saved_ms > NOW_MS
-        marks.append(f"open when saved at {local(saved_ms):%H:%M:%S}" if late else "now")
+        marks.append(f"open when saved at {local_time(saved_ms):%H:%M:%S}" if late else "now")
     return [mark.replace("dead_air", "DEAD AIR") for mark in marks]

@@ -11,8 +11,7 @@ from typing import Any
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.reading import find_history, opened
 from genrewatch.history.replay import Disagreement, Outcome, recorded_streams, replay
-from genrewatch.history.timestamps import from_rfc3339
-from genrewatch.history.when import local_words
+from genrewatch.host.times import local_text, rfc3339_to_ms
 
 
 def run_replay(parsed: argparse.Namespace) -> int:
@@ -46,7 +45,7 @@ def _words(source: str, outcome: Outcome, width: int) -> str:
 
 
 def _difference(found: Disagreement) -> str:
-    segment, started = found.segment, local_words(from_rfc3339(found.stream.started))
+    segment, started = found.segment, local_text(rfc3339_to_ms(found.stream.started))
     place = f"{segment.start / segment.sample_rate:.2f} - {segment.end / segment.sample_rate:.2f} s"
     recorded, derived = _recorded(found), found.derived
     keys = [key for key in derived if recorded.get(key) != derived[key]]

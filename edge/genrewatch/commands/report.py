@@ -18,9 +18,8 @@ from typing import Any
 from genrewatch.commands.history import selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.reading import Log, Record, Selection, find_history, opened
-from genrewatch.history.reports.bins import local_in
 from genrewatch.history.reports.report import NO_GENRE, Report, Row, report
-from genrewatch.history.when import clock_words
+from genrewatch.host.times import duration_text, local_time
 
 DAY_MS = 86_400_000
 
@@ -77,7 +76,7 @@ def table(found: Report) -> Iterator[str]:
     widths = [max(len(head), 5) for head in heads]
     names = _names(found)
     left = max([len("% of the time"), *map(len, names)])
-    long = max(len("listened"), len(clock_words(found.total.listened_ms)))
+    long = max(len("listened"), len(duration_text(found.total.listened_ms)))
     cells = "  ".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))
     yield f"{'% of the time':{left}}  {'listened':>{long}}  {cells}"
     date = ""
@@ -85,7 +84,7 @@ def table(found: Report) -> Iterator[str]:
         if found.by == "hour" and row is not found.total and date != (day := f"{_local(row):%Y-%m-%d, %a}"):
             yield (date := day)
         cells = "  ".join(f"{_share(row, key):>{width}}" for key, width in zip(keys, widths, strict=True))
-        yield f"{name:{left}}  {clock_words(row.listened_ms):>{long}}  {cells}"
+        yield f"{name:{left}}  {duration_text(row.listened_ms):>{long}}  {cells}"
 
 
 def _names(found: Report) -> list[str]:
@@ -110,7 +109,7 @@ def _ms(row: Row, key: str) -> int:
 
 def _local(row: Row) -> datetime:
     assert row.start_ms is not None
-    return local_in(row.start_ms, None)
+    return local_time(row.start_ms)
 
 
 def _all_fields(found: Report) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def _fields(row: Row, found: Report) -> dict[str, Any]:
 def _place(row: Row) -> dict[str, str]:
     if row.start_ms is None or row.end_ms is None:
         return {"name": row.name}
-    return {"start": local_in(row.start_ms, None).isoformat(), "end": local_in(row.end_ms, None).isoformat()}
+    return {"start": local_time(row.start_ms).isoformat(), "end": local_time(row.end_ms).isoformat()}
 
 
 def _print_csv(found: Report) -> None:

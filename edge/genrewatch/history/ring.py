@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrewatch.contract.decode import encode
-from genrewatch.history.timestamps import Timestamp, rfc3339
+from genrewatch.host.times import Timestamp, ms_to_rfc3339
 from genrewatch.inference.payload import verdict_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
@@ -68,7 +68,7 @@ class Ring:
         """The number of a stream, which is written down with its first segment."""
         if stream not in self.numbers:
             manifest, vote = stream.pipeline.manifest, stream.pipeline.vote
-            names = (stream.source, rfc3339(stream.begun.utc_ms), manifest.name, manifest.version)
+            names = (stream.source, ms_to_rfc3339(stream.begun.utc_ms), manifest.name, manifest.version)
             settings = (json.dumps(manifest.labels), json.dumps(encode(vote)), manifest.front_end.segment_samples)
             cursor = self._db.execute(
                 "INSERT INTO streams (source, started, model, version, labels, vote, segment_samples)"

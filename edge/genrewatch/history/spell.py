@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from genrewatch.history.timestamps import Timestamp, rfc3339
+from genrewatch.host.times import Timestamp, ms_to_rfc3339
 from genrewatch.inference.payload import SCHEMA_VERSION, rounded
 from genrewatch.inference.pipeline import SegmentResult
 
@@ -116,8 +116,8 @@ class Spell:
             "share": rounded(self.shares / self.segments) if self.segments else None,
             "votes": dict(self.votes.most_common()),
             "segments": self.segments,
-            "start": rfc3339(self.start.utc_ms),
-            "end": rfc3339(self.end.utc_ms),
+            "start": ms_to_rfc3339(self.start.utc_ms),
+            "end": ms_to_rfc3339(self.end.utc_ms),
             "start_s": self.start_ms / 1000,
             "end_s": (self.start_ms + self.heard_ms + self.lost_ms) / 1000,
             "heard_s": self.heard_ms / 1000,

@@ -8,7 +8,7 @@ that was open then; what an outage cost goes to the `stalled` spell.
 from dataclasses import dataclass
 
 from genrewatch.history.spell import HOUR_MS, STALLED, WARMING_UP, Setting, Spell, Subject
-from genrewatch.history.timestamps import Timestamp
+from genrewatch.host.times import Timestamp
 from genrewatch.inference.pipeline import SegmentResult
 
 

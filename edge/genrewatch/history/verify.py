@@ -12,7 +12,7 @@ from typing import Any
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, judged
 from genrewatch.history.reading import Log
-from genrewatch.history.timestamps import from_rfc3339
+from genrewatch.host.times import rfc3339_to_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def _links(log: Log) -> Iterator[tuple[Link, bool]]:
     for seq, text, prev, hash_, *columns in rows:
         try:
             record = json.loads(text)
-            said = [record["source"], from_rfc3339(record["start"]), from_rfc3339(record["end"])]
+            said = [record["source"], rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])]
         except (ValueError, TypeError, KeyError):
             record, said = {}, []
         yield Link(seq=seq, record=record, prev=prev, hash=hash_), said == columns

@@ -20,7 +20,7 @@ from genrewatch.history.delivery import Delivery, HistoryTransport
 from genrewatch.history.ring import Judged
 from genrewatch.history.spell import Spell
 from genrewatch.history.store import HistoryStore
-from genrewatch.history.timestamps import now, rfc3339
+from genrewatch.host.times import ms_to_rfc3339, now
 
 MOST_WAITING = 10_000
 """Spells that may wait in memory for a disk that takes none."""
@@ -203,7 +203,7 @@ class HistoryWriter:
     def _set_aside(self, why: str) -> None:
         """Makes way for a new database, without a pause; whoever looks after the box finds the old one beside it."""
         self._release()
-        stamp = rfc3339(now().utc_ms)[:19].replace(":", "")
+        stamp = ms_to_rfc3339(now().utc_ms)[:19].replace(":", "")
         aside = self._path.with_name(f"{self._path.stem}.damaged-{stamp}Z.db")
         try:
             for suffix in ("", "-wal", "-shm"):

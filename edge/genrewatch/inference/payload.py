@@ -1,7 +1,6 @@
 """What is said of a segment, in words a program reads: one set of fields for JSON lines, timelines and MQTT."""
 
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 from genrewatch.contract.vote import Verdict
@@ -44,11 +43,6 @@ def level_fields(result: SegmentResult) -> dict[str, Any]:
         "dc": rounded(level.dc),
         "dead_air": result.dead_air,
     }
-
-
-def rfc3339(when: datetime) -> str:
-    """A time, in UTC with milliseconds: `2026-11-22T16:07:30.166Z`."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:

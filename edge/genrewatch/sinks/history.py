@@ -16,8 +16,8 @@ from genrewatch.history.delivery import HistoryTransport
 from genrewatch.history.ring import Judged, Stream
 from genrewatch.history.spell import Setting
 from genrewatch.history.spell_builder import SpellBuilder
-from genrewatch.history.timestamps import Timestamp, now
 from genrewatch.history.writer import MOST_WAITING, HistoryWriter, News
+from genrewatch.host.times import Timestamp, now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.sink import Sink
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from genrewatch.contract.vote import Verdict
-from genrewatch.inference.payload import result_fields, rfc3339
+from genrewatch.host.times import rfc3339, utc_now
+from genrewatch.inference.payload import result_fields
 from genrewatch.inference.pipeline import SegmentResult
-from genrewatch.sinks.mqtt.payload import utc_now
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
 

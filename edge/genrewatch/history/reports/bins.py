@@ -4,8 +4,10 @@ A day can have 23 or 25 hours and an hour can come twice: borders are found by a
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal
+
+from genrewatch.host.times import local_time
 
 HOUR_MS = 3_600_000
 
@@ -56,7 +58,7 @@ def _next(begin_ms: int, unit: Unit, zone: tzinfo | None) -> int:
 
 
 def _offset_ms(at_ms: int, zone: tzinfo | None) -> int:
-    offset = local_in(at_ms, zone).utcoffset()
+    offset = local_time(at_ms, zone).utcoffset()
     assert offset is not None
     return offset // timedelta(milliseconds=1)
 
@@ -72,11 +74,5 @@ def _change(before_ms: int, after_ms: int, zone: tzinfo | None) -> int:
 
 def _midnight(at_ms: int, days: int, zone: tzinfo | None) -> int:
     """The beginning of the local day `days` after that of `at_ms`."""
-    day = local_in(at_ms, zone).date() + timedelta(days=days)
+    day = local_time(at_ms, zone).date() + timedelta(days=days)
     return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
-
-
-def local_in(at_ms: int, zone: tzinfo | None) -> datetime:
-    """The time that a clock of the zone shows; None is the system's."""
-    stamp = datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000)
-    return stamp.astimezone(zone)

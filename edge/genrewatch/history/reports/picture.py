@@ -9,11 +9,11 @@ from datetime import datetime, tzinfo
 from PIL import Image, ImageDraw
 
 from genrewatch.contract.errors import ConfigError
-from genrewatch.history.reports.bins import HOUR_MS, local_in
+from genrewatch.history.reports.bins import HOUR_MS
 from genrewatch.history.reports.lettering import SCALE, fitted, font, plain, px, wide
 from genrewatch.history.reports.palette import Fill, fills, paint
 from genrewatch.history.reports.report import Report, Row, without_gaps
-from genrewatch.history.when import clock_words
+from genrewatch.host.times import duration_text, local_time
 
 MOST_BARS = 400
 MARGIN, HEAD, FOOT = 28, 92, 52
@@ -188,7 +188,7 @@ def _draw_legend(
 
 
 def _subtitle(found: Report, rows: list[Row], zone: tzinfo | None) -> str:
-    listened = f"{clock_words(found.total.listened_ms)} listened"
+    listened = f"{duration_text(found.total.listened_ms)} listened"
     if found.by == "source":
         return f"{len(rows)} source{'s' if len(rows) > 1 else ''} · {listened}"
     first, last = _stamp(rows[0], zone), _stamp(rows[-1], zone)
@@ -200,7 +200,7 @@ def _subtitle(found: Report, rows: list[Row], zone: tzinfo | None) -> str:
 
 def _stamp(row: Row, zone: tzinfo | None) -> datetime:
     assert row.start_ms is not None
-    return local_in(row.start_ms, zone)
+    return local_time(row.start_ms, zone)
 
 
 def _ms(row: Row, key: str, found: Report) -> int:

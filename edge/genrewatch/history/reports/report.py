@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any, Literal
 
 from genrewatch.history.reports.bins import bins, share_out
-from genrewatch.history.timestamps import from_rfc3339
+from genrewatch.host.times import rfc3339_to_ms
 
 By = Literal["hour", "day", "source"]
 
@@ -88,7 +88,7 @@ def lasted(record: Mapping[str, Any]) -> tuple[int, int]:
 
     It lasts a millisecond at least, so that it lies in one bin at least.
     """
-    start_ms, end_ms = from_rfc3339(record["start"]), from_rfc3339(record["end"])
+    start_ms, end_ms = rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])
     if record["clock_step_s"]:
         end_ms = start_ms + round(1000 * (record["mono_end_s"] - record["mono_start_s"]))
     return start_ms, max(end_ms, start_ms + 1)

@@ -14,12 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from genrewatch.contract.errors import ConfigError
-from genrewatch.inference.payload import rfc3339
+from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Changes, Event, event_body
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.worker import HookWorker, Patience
-from genrewatch.sinks.mqtt.payload import utc_now
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
 

@@ -6,22 +6,18 @@ The fields are published in `edge/genrewatch/schema/`; they may be added to, nev
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from genrewatch.contract.bundle import Manifest
-from genrewatch.inference.payload import SCHEMA_VERSION, level_fields, rfc3339, rounded, verdict_fields
+from genrewatch.host.times import rfc3339, utc_now
+from genrewatch.inference.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.events import Event, event_body
 from genrewatch.sources.source import NowPlaying
 
 Key = tuple[Any, ...]
 """What of a state is worth telling at once."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

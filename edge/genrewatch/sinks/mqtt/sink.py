@@ -27,6 +27,7 @@ from paho.mqtt.client import MQTTMessageInfo
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
+from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Changes, Event
 from genrewatch.sinks.mqtt.commands import Commands, Inbox
@@ -34,7 +35,7 @@ from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
 from genrewatch.sinks.mqtt.connection import Connection, Reconnect
 from genrewatch.sinks.mqtt.discovery import Discovery
 from genrewatch.sinks.mqtt.link import Message, Received
-from genrewatch.sinks.mqtt.payload import Key, Writer, heard_fields, silent_fields, utc_now
+from genrewatch.sinks.mqtt.payload import Key, Writer, heard_fields, silent_fields
 from genrewatch.sinks.mqtt.topics import OFFLINE, ONLINE, Topics
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
