@@ -6,9 +6,10 @@ Canonical JSON: keys sorted, no spaces, UTF-8, without the fields `prev`, `hash`
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from genrewatch.contract.compact_json import compact_json
 
 OUTSIDE = ("prev", "hash", "backfilled")
 """Fields of a published record that its hash does not cover."""
@@ -22,5 +23,5 @@ def genesis(node: str, first_seq: int) -> str:
 def record_hash(prev: str, record: Mapping[str, Any]) -> str:
     """The hash of a record that follows one whose hash is `prev`, both hexadecimal."""
     covered = {key: value for key, value in record.items() if key not in OUTSIDE}
-    canonical = json.dumps(covered, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    canonical = compact_json(covered, sort_keys=True)
     return hashlib.sha256(f"{prev}\n{canonical}".encode()).hexdigest()

@@ -4,12 +4,12 @@ After an outage they go out slowly and are marked `backfilled`; a connection tha
 so what it had not yet acknowledged is sent again, under the same `seq`.
 """
 
-import json
 import logging
 import math
 import time
 from typing import Protocol
 
+from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.store import HistoryStore, OutboxRecord
 
 MOST_UNDER_WAY = 10
@@ -123,4 +123,4 @@ class Delivery:
 
 def _payload(outbox_record: OutboxRecord, *, backfilled: bool) -> bytes:
     record = {**outbox_record.record, "backfilled": backfilled}
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return compact_json(record).encode()

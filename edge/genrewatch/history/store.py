@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, judged, open_for_writing, transaction
 from genrewatch.history.ring import Judged, Ring
@@ -87,7 +88,7 @@ class HistoryStore:
                 self._insert(spell.body(), spell.start.utc_ms, spell.end.utc_ms)
             self._ring.append(judged_segments)
             self._db.execute("DELETE FROM open")
-            rows = [(d.setting.source, _json(d.body()), d.start.utc_ms, d.end.utc_ms) for d in drafts]
+            rows = [(d.setting.source, compact_json(d.body()), d.start.utc_ms, d.end.utc_ms) for d in drafts]
             self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", rows)
 
     @property
@@ -206,7 +207,7 @@ class HistoryStore:
             self._reserve(seq + RESERVE)
         record = _numbered(body, seq)
         self._head = record_hash(prev, record)
-        row = (seq, body["source"], start_ms, end_ms, _json(record), prev, self._head)
+        row = (seq, body["source"], start_ms, end_ms, compact_json(record), prev, self._head)
         self._db.execute("INSERT INTO spells VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         if self._deliver:
             self._db.execute("INSERT INTO outbox VALUES (?)", (seq,))
@@ -259,7 +260,3 @@ def _numbered(body: Mapping[str, Any], seq: int) -> dict[str, Any]:
         if key == "name":
             record["seq"] = seq
     return record
-
-
-def _json(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

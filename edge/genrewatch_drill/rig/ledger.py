@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from genrewatch.contract.compact_json import compact_json
+
 ADDED = "backfilled"
 """The one field of a published record that is not stored."""
 
@@ -87,7 +89,7 @@ class Audit:
 def plain(record: Mapping[str, Any]) -> str:
     """A record as JSON, hashes included, but without what is added when it is sent: what must never differ."""
     kept = {key: value for key, value in record.items() if key != ADDED}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(kept)
 
 
 def audit(stored: Mapping[int, str], receipts: Sequence[Receipt], acknowledged: Set[int]) -> Audit:

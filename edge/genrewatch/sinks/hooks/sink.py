@@ -6,13 +6,13 @@ Nothing here waits for a hook. What it is too slow for is dropped, the oldest fi
 said once, and once more when it works again.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from genrewatch.contract.compact_json import compact_json
 from genrewatch.contract.errors import ConfigError
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
@@ -107,6 +107,6 @@ class HookSink(Sink):
             ts = rfc3339(self._clock())
             model, version = self._models.get(event.source, (None, None))
             told = event_body(event, node=self._node, name=name, ts=ts, model=model, version=version)
-            body = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            body = compact_json(told).encode()
             for hook in self._hooks:
                 hook.offer(event, body)

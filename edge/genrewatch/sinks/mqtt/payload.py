@@ -3,13 +3,13 @@
 The fields are published in `edge/genrewatch/schema/`; they may be added to, never changed.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from genrewatch.contract.bundle import Manifest
+from genrewatch.contract.compact_json import compact_json
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
 from genrewatch.inference.pipeline import SegmentResult
@@ -118,4 +118,4 @@ def silent_fields(reason: Literal["stalled", "off"], last: Mapping[str, Any] | N
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return compact_json(body).encode()
