@@ -18,7 +18,7 @@ from genrewatch.history.database import database_path
 from genrewatch.history.replay import Disagreement, Judge, RecordedSegment, RecordedStream
 from genrewatch.history.ring import POSTERIOR_TYPE
 from genrewatch.history.store import HistoryStore
-from genrewatch.inference.payload import verdict_fields
+from genrewatch.inference.json_fields import verdict_fields
 from genrewatch.inference.pipeline import classify_stream, open_pipeline
 from genrewatch.programme import item
 from genrewatch.sinks.history import HistorySink

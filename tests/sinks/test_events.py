@@ -1,5 +1,6 @@
 """What is worth an event, and that it is told once."""
 
+import json
 import math
 import threading
 from dataclasses import replace
@@ -8,7 +9,7 @@ from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
 from genrewatch.contract.vote import Verdict
 from genrewatch.inference.pipeline import SegmentResult
-from genrewatch.sinks.events import Changes, Event, event_body
+from genrewatch.sinks.events import Changes, Event, event_payload
 from genrewatch.sources.source import NowPlaying
 
 REFUSED = replace(
@@ -168,7 +169,7 @@ def test_events_say_what_the_station_says_until_an_outage() -> None:
 def test_the_payload_of_an_event_has_these_fields_and_rounds_as_states_do() -> None:
     (event,) = Changes().result("mic", ROCK)
     arguments = {"node": "box", "name": "Record player", "ts": "2026-11-22T12:00:00.123Z"}
-    body = event_body(event, **arguments, model="net", version="1.2.0")
+    body = json.loads(event_payload(event, **arguments, model="net", version="1.2.0"))
     assert body == {
         "v": 1,
         "node": "box",
@@ -186,4 +187,9 @@ def test_the_payload_of_an_event_has_these_fields_and_rounds_as_states_do() -> N
         "model": "net",
         "version": "1.2.0",
     }
-    assert event_body(replace(event, level_dbfs=-math.inf), **arguments, model=None, version=None)["level_dbfs"] is None
+    assert (
+        json.loads(event_payload(replace(event, level_dbfs=-math.inf), **arguments, model=None, version=None))[
+            "level_dbfs"
+        ]
+        is None
+    )

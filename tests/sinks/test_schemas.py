@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
 
-from genrewatch.sinks.events import EVENT_TYPES, Changes, event_body
+from genrewatch.sinks.events import EVENT_TYPES, Changes, event_payload
 from genrewatch.sinks.mqtt.home_assistant import Box, discovery
 from genrewatch.sinks.mqtt.payload import Writer
 
@@ -146,7 +146,7 @@ def test_every_event_that_there_is_obeys_its_schema_in_every_field() -> None:
     events += changes.result("mic", SILENCE)
     assert [event.type for event in events] == ["genre_changed", "genre_changed", "stalled", "resumed"]
     for event in events:
-        body = event_body(event, node="box", name="Mic", ts=WRITER.stamp(), model="net", version="1.2.0")
+        body = json.loads(event_payload(event, node="box", name="Mic", ts=WRITER.stamp(), model="net", version="1.2.0"))
         jsonschema.validate(body, schema("event"))
         assert set(body) == set(schema("event")["required"]) == set(schema("event")["properties"])
     assert tuple(schema("event")["properties"]["event_type"]["enum"]) == EVENT_TYPES

@@ -15,7 +15,7 @@ from genrewatch.audio.decoding import SUFFIXES, decode_file
 from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.vote import Verdict, clip_verdict
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.payload import result_fields, verdict_fields
+from genrewatch.inference.json_fields import result_fields, verdict_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline
 from genrewatch.sinks.printer import describe
 

@@ -14,11 +14,11 @@ from typing import Any
 from genrewatch import __version__
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.errors import GenrewatchError, os_error_reason
+from genrewatch.contract.payload import rounded
 from genrewatch.daemon.source_state import Heard, SourceSetup
 from genrewatch.host.machine import cpu_temperature_c
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.hop_control import WidenWhenLate
-from genrewatch.inference.payload import rounded
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.audio.pcm import Block
-from genrewatch.inference.payload import level_fields
+from genrewatch.inference.json_fields import level_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
 

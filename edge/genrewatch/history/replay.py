@@ -22,7 +22,7 @@ from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig, 
 from genrewatch.history.database import judged
 from genrewatch.history.ring import POSTERIOR_TYPE
 from genrewatch.inference.hop_control import WidenWhenLate
-from genrewatch.inference.payload import verdict_fields
+from genrewatch.inference.json_fields import verdict_fields
 
 PAGE = 1000
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from genrewatch.contract.decode import encode
 from genrewatch.host.times import Timestamp, ms_to_rfc3339
-from genrewatch.inference.payload import verdict_fields
+from genrewatch.inference.json_fields import verdict_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
 POSTERIOR_TYPE = np.dtype("<f4")

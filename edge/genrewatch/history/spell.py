@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.host.times import Timestamp, ms_to_rfc3339
-from genrewatch.inference.payload import SCHEMA_VERSION, rounded
 from genrewatch.inference.pipeline import SegmentResult
 
 STEP_S = 0.5

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from genrewatch import __version__
-from genrewatch.contract.errors import GenrewatchError, not_installed
+from genrewatch.contract.errors import GenrewatchError, not_installed, os_error_reason
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -48,6 +48,6 @@ def _line(exc: Exception, extra: str | None) -> str:
             raise exc
         return str(not_installed(exc, extra))
     if isinstance(exc, OSError):
-        reason = (exc.strerror or str(exc)).lower()
+        reason = os_error_reason(exc)
         return f"{exc.filename}: {reason}" if exc.filename else reason
     return str(exc)

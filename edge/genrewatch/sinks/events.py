@@ -8,8 +8,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from genrewatch.contract.compact_json import compact_json
+from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.contract.vote import SILENCE
-from genrewatch.inference.payload import SCHEMA_VERSION, rounded
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sources.source import NowPlaying
 
@@ -141,11 +142,10 @@ class Changes:
         return self._known.setdefault(source_id, _Known())
 
 
-def event_body(
-    event: Event, *, node: str, name: str, ts: str, model: str | None, version: str | None
-) -> dict[str, Any]:
-    """The payload of an event; `name` is the source's for people, `ts` RFC 3339, `model` and `version` the bundle's."""
-    return {
+def event_payload(event: Event, *, node: str, name: str, ts: str, model: str | None, version: str | None) -> bytes:
+    """Return the JSON of an event: `name` is the source's display name, `ts` RFC 3339, `model` and `version` the
+    bundle's."""
+    fields: dict[str, Any] = {
         "v": SCHEMA_VERSION,
         "node": node,
         "source": event.source,
@@ -162,3 +162,4 @@ def event_body(
         "model": model,
         "version": version,
     }
+    return compact_json(fields).encode()

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from genrewatch.contract.vote import Verdict
 from genrewatch.host.times import rfc3339, utc_now
-from genrewatch.inference.payload import result_fields
+from genrewatch.inference.json_fields import result_fields
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying

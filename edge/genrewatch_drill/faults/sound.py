@@ -10,7 +10,7 @@ from typing import Any
 
 from genrewatch.audio.decoding import decode_file
 from genrewatch.contract.vote import SILENCE
-from genrewatch.inference.payload import result_fields
+from genrewatch.inference.json_fields import result_fields
 from genrewatch.inference.pipeline import classify_stream
 from genrewatch_drill.faults.row import Row, Table
 from genrewatch_drill.faults.stage import Outcome, Stage

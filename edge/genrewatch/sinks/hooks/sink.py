@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from genrewatch.contract.compact_json import compact_json
 from genrewatch.contract.errors import ConfigError
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.events import Changes, Event, event_body
+from genrewatch.sinks.events import Changes, Event, event_payload
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.worker import HookWorker, Patience
 from genrewatch.sinks.sink import Sink
@@ -106,7 +105,6 @@ class HookSink(Sink):
             name = self._names.get(event.source, event.source)
             ts = rfc3339(self._clock())
             model, version = self._models.get(event.source, (None, None))
-            told = event_body(event, node=self._node, name=name, ts=ts, model=model, version=version)
-            body = compact_json(told).encode()
+            body = event_payload(event, node=self._node, name=name, ts=ts, model=model, version=version)
             for hook in self._hooks:
                 hook.offer(event, body)

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.contract.compact_json import compact_json
+from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.host.times import rfc3339, utc_now
-from genrewatch.inference.payload import SCHEMA_VERSION, level_fields, rounded, verdict_fields
+from genrewatch.inference.json_fields import level_fields, verdict_fields
 from genrewatch.inference.pipeline import SegmentResult
-from genrewatch.sinks.events import Event, event_body
+from genrewatch.sinks.events import Event, event_payload
 from genrewatch.sources.source import NowPlaying
 
 Key = tuple[Any, ...]
@@ -63,8 +64,7 @@ class Writer:
     def event(self, event: Event, model: Manifest) -> bytes:
         """Something that has happened now."""
         name, ts = self.names.get(event.source, event.source), self.stamp()
-        body = event_body(event, node=self.node, name=name, ts=ts, model=model.name, version=model.version)
-        return _json(body)
+        return event_payload(event, node=self.node, name=name, ts=ts, model=model.name, version=model.version)
 
     def votes(self, source: str, result: SegmentResult, labels: Sequence[str]) -> bytes:
         """One segment: its label, the best of its posterior, whose elements are `labels`, and the tally after it."""

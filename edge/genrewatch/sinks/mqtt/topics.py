@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genrewatch.inference.payload import SCHEMA_VERSION
+from genrewatch.contract.payload import SCHEMA_VERSION
 from genrewatch.sinks.mqtt.link import Message
 
 ONLINE, OFFLINE = b"online", b"offline"

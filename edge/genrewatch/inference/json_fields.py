@@ -1,16 +1,14 @@
-"""What is said of a segment, in words a program reads: one set of fields for JSON lines, timelines and MQTT."""
+"""Verdicts and segment results as JSON fields: the same in JSON lines, timelines, MQTT payloads and the history."""
 
-import math
 from typing import Any
 
+from genrewatch.contract.payload import rounded
 from genrewatch.contract.vote import Verdict
 from genrewatch.inference.pipeline import SegmentResult
 
-SCHEMA_VERSION = 1
-
 
 def verdict_fields(verdict: Verdict) -> dict[str, Any]:
-    """The verdict: genre, reason, share, confidence, votes, segments."""
+    """Return genre, reason, confidence, share, votes and segments."""
     return {
         "genre": verdict.genre,
         "reason": verdict.reason,
@@ -22,7 +20,7 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
 
 
 def result_fields(result: SegmentResult) -> dict[str, Any]:
-    """A segment's rolling verdict with where it lies in the stream; the same from a file and from a live source."""
+    """Return a segment's place in the stream, label, rolling verdict, level and loss, for files and live sources."""
     return {
         "start_s": rounded(result.start_s, 3),
         "end_s": rounded(result.end_s, 3),
@@ -34,7 +32,7 @@ def result_fields(result: SegmentResult) -> dict[str, Any]:
 
 
 def level_fields(result: SegmentResult) -> dict[str, Any]:
-    """How loud the newest hop is, and whether silence has lasted too long."""
+    """Return the level of the newest hop, and whether silence has lasted long enough to be dead air."""
     level = result.level
     return {
         "level_dbfs": rounded(level.dbfs, 1),
@@ -43,8 +41,3 @@ def level_fields(result: SegmentResult) -> dict[str, Any]:
         "dc": rounded(level.dc),
         "dead_air": result.dead_air,
     }
-
-
-def rounded(value: float | None, digits: int = 4) -> float | None:
-    """Rounds for print; absence stays None, and so does what JSON cannot hold."""
-    return None if value is None or not math.isfinite(value) else round(value, digits)
