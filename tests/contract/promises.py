@@ -1,7 +1,7 @@
-"""What a JSON Schema promises whoever reads the payload: fields, their types, their words, which are always there.
+"""Promises of the JSON Schemas to the readers of a payload: fields, types, values, and which fields are always present.
 
-Schemas may promise more from one version to the next, never less. `promises.json` beside this file is what they have
-promised so far; `python -m tests.contract.promises` writes new promises there, and refuses where one is broken.
+Schemas may promise more from one version to the next, never less. `promises.json` beside this file holds the promises
+so far; `python -m tests.contract.promises` adds new ones, and exits with 1 if one is broken.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 SNAPSHOT = Path(__file__).with_name("promises.json")
 Promise = dict[str, Any]
-"""`types`: JSON types, sorted; `words`: values of an enum or const, if it is one; `required`: whether always there."""
+"""`types`: JSON types, sorted; `words`: values of an enum or const, or None; `required`: always present."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Every published schema by its name."""
+    """Return every published schema by its name."""
     found = (files("genrewatch") / "schema").iterdir()
     return {
         path.name.removesuffix(".schema.json"): json.loads(path.read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def promises(schema: Mapping[str, Any]) -> dict[str, Promise]:
-    """A promise for each field, by a path: `sources.*.lost_s` (any key), `degraded[]`, `components.*<sensor>.icon`."""
+    """Return a promise for each field: `sources.*.lost_s` (any key), `degraded[]`, `components.*<sensor>.icon`."""
     return dict(_walk(schema, schema, "", required=True))
 
 
@@ -42,7 +42,7 @@ def _walk(root: Mapping[str, Any], place: Any, path: str, *, required: bool) -> 
     if "items" in node:
         yield from _walk(root, node["items"], f"{path}[]", required=False)
     for branch in node.get("oneOf", ()):
-        if "$ref" in branch:  # a branch without a name only restricts what is promised already
+        if "$ref" in branch:  # a branch without a name only restricts earlier promises
             yield from _walk(root, branch, f"{path}<{branch['$ref'].rsplit('/', 1)[1]}>", required=False)
 
 
@@ -70,7 +70,7 @@ def _json_type(value: object) -> str:
 
 
 def broken(before: Mapping[str, Promise], now: Mapping[str, Promise]) -> list[str]:
-    """What was promised before and is no more, a line each."""
+    """Return a line for each promise of `before` that `now` does not keep."""
     lines = []
     for path, old in before.items():
         new = now.get(path)
@@ -89,7 +89,7 @@ def broken(before: Mapping[str, Promise], now: Mapping[str, Promise]) -> list[st
 
 
 def main() -> int:
-    """Writes the promises of today; returns 1 where one of yesterday's is broken."""
+    """Write the present promises; return 1 if an earlier one is broken."""
     before = json.loads(SNAPSHOT.read_text(encoding="utf-8")) if SNAPSHOT.exists() else {}
     now = {name: promises(schema) for name, schema in schemas().items()}
     lines = [f"{name}: {line}" for name, old in before.items() for line in broken(old, now.get(name, {}))]
@@ -100,7 +100,7 @@ def main() -> int:
 
 
 def _text(now: Mapping[str, Mapping[str, Promise]]) -> str:
-    """JSON with a line for each promise, so that a change shows as one."""
+    """Return JSON with one line for each promise, for readable diffs."""
     blocks = []
     for name, fields in now.items():
         lines = [f"    {json.dumps(path)}: {json.dumps(fields[path], ensure_ascii=False)}" for path in sorted(fields)]

@@ -1,4 +1,4 @@
-"""A bundle is read back as it was written, and refused in one line when anything in it is not as it should be."""
+"""A bundle is read back as it was written; any fault in it is refused in one line."""
 
 import io
 import json
@@ -48,9 +48,9 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(BundleError) as wrong:
+    with pytest.raises(BundleError) as error:
         load_bundle(path)
-    message = str(wrong.value)
+    message = str(error.value)
     assert "\n" not in message
     assert str(path) in message
     return message.removeprefix(f"{path}/")
@@ -63,7 +63,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def replace_golden(path: Path, content: bytes) -> None:
-    """With the right hash, as a wrong exporter would."""
+    """Replace golden.npz and correct its hash, as a faulty exporter would."""
     (path / "golden.npz").write_bytes(content)
     edit(path, lambda record: record["files"].update({"golden.npz": sha256(content)}))
 
@@ -85,7 +85,7 @@ def test_a_bundle_is_read_back_as_it_was_written(bundle: Path) -> None:
         assert getattr(read.golden, name).tobytes() == getattr(wrote, name).tobytes()
 
 
-def test_the_front_end_finds_the_golden_log_mel_again(bundle: Path) -> None:
+def test_the_front_end_recomputes_the_golden_log_mel(bundle: Path) -> None:
     read = load_bundle(bundle)
     assert FrontEnd(read.manifest.front_end).log_mel(read.golden.waveform).tobytes() == read.golden.log_mel.tobytes()
 
@@ -184,7 +184,7 @@ def truncated_archive() -> bytes:
     return npz(samples=golden().samples)[:-30]
 
 
-def an_array_alone() -> bytes:
+def a_single_array() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(3))
     return buffer.getvalue()
@@ -197,7 +197,7 @@ def an_array_alone() -> bytes:
         b"not an archive",
         b"PK\x03\x04 but no more",
         truncated_archive(),
-        an_array_alone(),
+        a_single_array(),
         npz(samples=np.zeros(3)),
     ],
     ids=["empty", "text", "magic only", "truncated", "npy", "an array missing"],

@@ -41,10 +41,10 @@ class Settings:
 
 
 def refusal(data: object) -> str:
-    with pytest.raises(ConfigError) as wrong:
-        decode(Settings, data, where="box.toml")
-    assert "\n" not in str(wrong.value)
-    return str(wrong.value)
+    with pytest.raises(ConfigError) as error:
+        decode(Settings, data, where="genrewatch.toml")
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def test_a_full_document_becomes_nested_dataclasses() -> None:
@@ -56,7 +56,7 @@ def test_a_full_document_becomes_nested_dataclasses() -> None:
         "backup": {"host": "b"},
         "notes": {"anything": [1, {"x": None}]},
     }
-    settings = decode(Settings, data, where="box.toml")
+    settings = decode(Settings, data, where="genrewatch.toml")
     assert settings == Settings(
         node="attic",
         mqtt=Broker(port=8883, tls=True, retry_s=3.0, version="3.1.1"),
@@ -76,56 +76,56 @@ def test_decode_undoes_encode_by_way_of_json() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"node": "a", "mqtt": {"prot": 1}}, "box.toml: mqtt.prot: unknown key, did you mean port?"),
-        ({"nod": "a"}, "box.toml: nod: unknown key, did you mean node?"),
+        ({"node": "a", "mqtt": {"prot": 1}}, "genrewatch.toml: mqtt.prot: unknown key, did you mean port?"),
+        ({"nod": "a"}, "genrewatch.toml: nod: unknown key, did you mean node?"),
         (
             {"node": "a", "zzzz": 1},
-            "box.toml: zzzz: unknown key, known keys: node mqtt rooms limits backup notes",
+            "genrewatch.toml: zzzz: unknown key, known keys: node mqtt rooms limits backup notes",
         ),
         (
             {"node": "a", "rooms": [{"name": "b"}, {"nam": "c"}]},
-            "box.toml: rooms[1].nam: unknown key, did you mean name?",
+            "genrewatch.toml: rooms[1].nam: unknown key, did you mean name?",
         ),
-        ({}, "box.toml: node: missing key"),
-        ({"node": "a", "rooms": [{}]}, "box.toml: rooms[0].name: missing key"),
-        ({"node": 5}, "box.toml: node: found 5, expected a string"),
-        ({"node": None}, "box.toml: node: found null, expected a string"),
-        ({"node": "a", "mqtt": {"port": "1883"}}, 'box.toml: mqtt.port: found "1883", expected an integer'),
-        ({"node": "a", "mqtt": {"port": True}}, "box.toml: mqtt.port: found true, expected an integer"),
-        ({"node": "a", "mqtt": {"port": 1.0}}, "box.toml: mqtt.port: found 1.0, expected an integer"),
-        ({"node": "a", "mqtt": {"retry_s": True}}, "box.toml: mqtt.retry_s: found true, expected a number"),
-        ({"node": "a", "mqtt": {"retry_s": "2"}}, 'box.toml: mqtt.retry_s: found "2", expected a number'),
-        ({"node": "a", "mqtt": {"tls": 1}}, "box.toml: mqtt.tls: found 1, expected true or false"),
-        ({"node": "a", "mqtt": {"version": "4"}}, 'box.toml: mqtt.version: found "4", expected one of 5, 3.1.1'),
-        ({"node": "a", "backup": {"password": 7}}, "box.toml: backup.password: found 7, expected a string"),
-        ({"node": "a", "mqtt": []}, "box.toml: mqtt: found [], expected a table of keys"),
-        ({"node": "a", "rooms": {}}, "box.toml: rooms: found {}, expected a list"),
-        ({"node": "a", "rooms": "bar"}, 'box.toml: rooms: found "bar", expected a list'),
+        ({}, "genrewatch.toml: node: missing key"),
+        ({"node": "a", "rooms": [{}]}, "genrewatch.toml: rooms[0].name: missing key"),
+        ({"node": 5}, "genrewatch.toml: node: found 5, expected a string"),
+        ({"node": None}, "genrewatch.toml: node: found null, expected a string"),
+        ({"node": "a", "mqtt": {"port": "1883"}}, 'genrewatch.toml: mqtt.port: found "1883", expected an integer'),
+        ({"node": "a", "mqtt": {"port": True}}, "genrewatch.toml: mqtt.port: found true, expected an integer"),
+        ({"node": "a", "mqtt": {"port": 1.0}}, "genrewatch.toml: mqtt.port: found 1.0, expected an integer"),
+        ({"node": "a", "mqtt": {"retry_s": True}}, "genrewatch.toml: mqtt.retry_s: found true, expected a number"),
+        ({"node": "a", "mqtt": {"retry_s": "2"}}, 'genrewatch.toml: mqtt.retry_s: found "2", expected a number'),
+        ({"node": "a", "mqtt": {"tls": 1}}, "genrewatch.toml: mqtt.tls: found 1, expected true or false"),
+        ({"node": "a", "mqtt": {"version": "4"}}, 'genrewatch.toml: mqtt.version: found "4", expected one of 5, 3.1.1'),
+        ({"node": "a", "backup": {"password": 7}}, "genrewatch.toml: backup.password: found 7, expected a string"),
+        ({"node": "a", "mqtt": []}, "genrewatch.toml: mqtt: found [], expected a table of keys"),
+        ({"node": "a", "rooms": {}}, "genrewatch.toml: rooms: found {}, expected a list"),
+        ({"node": "a", "rooms": "bar"}, 'genrewatch.toml: rooms: found "bar", expected a list'),
         ({"node": "a", "rooms": [{"name": "b", "gains": [1, "x"]}]}, None),
-        ({"node": "a", "limits": {"queue": 1.5}}, "box.toml: limits.queue: found 1.5, expected an integer"),
-        ({"node": "a", "limits": [1]}, "box.toml: limits: found [1], expected a table"),
-        ([1], "box.toml: found [1], expected a table of keys"),
-        (None, "box.toml: found null, expected a table of keys"),
+        ({"node": "a", "limits": {"queue": 1.5}}, "genrewatch.toml: limits.queue: found 1.5, expected an integer"),
+        ({"node": "a", "limits": [1]}, "genrewatch.toml: limits: found [1], expected a table"),
+        ([1], "genrewatch.toml: found [1], expected a table of keys"),
+        (None, "genrewatch.toml: found null, expected a table of keys"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_full_path(data: object, message: str | None) -> None:
-    expected = message or 'box.toml: rooms[0].gains[1]: found "x", expected a number'
+    expected = message or 'genrewatch.toml: rooms[0].gains[1]: found "x", expected a number'
     assert refusal(data) == expected
 
 
-def test_a_dataclass_own_check_gets_the_file_and_the_path_named() -> None:
-    assert refusal({"node": "a", "mqtt": {"port": 0}}) == "box.toml: mqtt.port: found 0, expected 1 to 65535"
-    assert refusal({"node": "a", "backup": {"port": 70000}}).startswith("box.toml: backup.port: found 70000")
+def test_an_error_of_a_dataclass_own_check_names_the_file_and_the_path() -> None:
+    assert refusal({"node": "a", "mqtt": {"port": 0}}) == "genrewatch.toml: mqtt.port: found 0, expected 1 to 65535"
+    assert refusal({"node": "a", "backup": {"port": 70000}}).startswith("genrewatch.toml: backup.port: found 70000")
 
 
-def test_the_callers_kind_of_error_is_raised() -> None:
+def test_the_error_class_of_the_caller_is_raised() -> None:
     with pytest.raises(BundleError, match=r"^x: port: found 0"):
         decode(Broker, {"port": 0}, where="x", error=BundleError)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
 def test_a_number_that_is_not_finite_is_refused(value: float) -> None:
-    assert refusal({"node": "a", "mqtt": {"retry_s": value}}).startswith("box.toml: mqtt.retry_s: found ")
+    assert refusal({"node": "a", "mqtt": {"retry_s": value}}).startswith("genrewatch.toml: mqtt.retry_s: found ")
 
 
 def test_a_long_value_is_quoted_in_part() -> None:
@@ -133,7 +133,7 @@ def test_a_long_value_is_quoted_in_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "reason"),
     [
         ("{", "is not JSON"),
         ("", "is not JSON"),
@@ -142,13 +142,13 @@ def test_a_long_value_is_quoted_in_part() -> None:
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_read_json_refuses_what_json_is_not(tmp_path: Path, text: str, complaint: str) -> None:
+def test_read_json_refuses_text_that_is_not_json(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(BundleError, match=complaint) as wrong:
+    with pytest.raises(BundleError, match=reason) as error:
         read_json(path, error=BundleError)
-    assert str(wrong.value).startswith(str(path))
-    assert "\n" not in str(wrong.value)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
 
 
 def test_a_number_too_large_for_json_is_refused_when_it_is_decoded(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_number_too_large_for_json_is_refused_when_it_is_decoded(tmp_path: Pat
         decode(Broker, read_json(path), where=str(path))
 
 
-def test_read_toml_reads_toml_and_refuses_the_rest(tmp_path: Path) -> None:
+def test_read_toml_refuses_text_that_is_not_toml(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("port = 1\n[x]\ny = 2.5\n")
     assert read_toml(path) == {"port": 1, "x": {"y": 2.5}}

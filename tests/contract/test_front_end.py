@@ -1,4 +1,4 @@
-"""The front end against librosa, an independent implementation, and against itself cut up."""
+"""The front end against librosa, an independent implementation, and against itself in parts."""
 
 import itertools
 import warnings
@@ -14,7 +14,7 @@ from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConf
 librosa = pytest.importorskip("librosa")
 
 ODD = FrontEndConfig(sample_rate=16_000, n_fft=256, hop_length=200, n_mels=128, fmin=37, fmax=6_800, segment_frames=50)
-"""Its narrow low bands hold no bin of the transform."""
+"""Its narrow low bands hold no FFT bin."""
 TINY = FrontEndConfig(sample_rate=8_000, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
 CONFIGS = pytest.mark.parametrize("config", [PAPER, COMPACT, ODD], ids=["paper", "compact", "odd"])
 
@@ -48,7 +48,7 @@ SOUNDS = [
 
 def librosa_power_db(samples: np.ndarray, config: FrontEndConfig) -> np.ndarray:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of empty filters, which ODD has on purpose
+        warnings.simplefilter("ignore")  # librosa warns of the empty filters of ODD
         power = librosa.feature.melspectrogram(
             y=samples.astype(np.float64),
             sr=config.sample_rate,
@@ -113,12 +113,12 @@ def test_frames_are_bit_equal_however_many_are_computed_in_one_call(extra: int, 
 
 
 @pytest.mark.parametrize("config", [PAPER, COMPACT], ids=["paper", "compact"])
-def test_one_frame_alone_is_bit_equal_to_the_same_frame_among_many(config: FrontEndConfig) -> None:
+def test_a_frame_computed_by_itself_is_bit_equal_to_the_same_frame_among_many(config: FrontEndConfig) -> None:
     samples, front_end = sound("noise", config), FrontEnd(config)
     whole = front_end.power_db(samples)
     for k in (0, 1, 15, 16, 17, config.segment_frames - 1):
-        alone = front_end.power_db(samples[k * config.hop_length :][: config.n_fft])
-        assert alone.tobytes() == whole[k].tobytes()
+        single = front_end.power_db(samples[k * config.hop_length :][: config.n_fft])
+        assert single.tobytes() == whole[k].tobytes()
 
 
 def test_frames_do_not_depend_on_how_the_samples_lie_in_memory(rng: np.random.Generator) -> None:
@@ -205,5 +205,5 @@ def test_an_impossible_configuration_is_refused_and_the_key_named(key: str, valu
     good = {"sample_rate": 22_050, "n_fft": 1024, "hop_length": 256, "n_mels": 128, "fmin": 0, "fmax": 11_025}
     with pytest.raises(ConfigError) as refusal:
         FrontEndConfig(**(good | {"segment_frames": 660, key: value}))
-    assert refusal.value.where in (key, "fmax")  # a small sample rate is seen at fmax too
+    assert refusal.value.where in (key, "fmax")  # a small sample rate also makes fmax too large
     assert str(value) in str(refusal.value) or refusal.value.where == "fmax"

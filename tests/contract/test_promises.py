@@ -1,4 +1,4 @@
-"""The payloads' schemas promise ever more and never less, and the check of that can fail."""
+"""The payloads' schemas keep every earlier promise, and the check detects a broken one."""
 
 import copy
 import json
@@ -45,12 +45,12 @@ def test_no_schema_breaks_a_promise(name: str) -> None:
     assert broken(PROMISED[name], promises(schemas()[name])) == []
 
 
-def test_every_promise_is_kept_in_the_snapshot_so_that_it_is_not_broken_later() -> None:
+def test_the_snapshot_holds_every_present_promise() -> None:
     today = {name: promises(schema) for name, schema in schemas().items()}
     assert today == PROMISED, "`python -m tests.contract.promises` adds new promises to the snapshot"
 
 
-def test_a_promise_tells_types_words_and_presence_at_every_depth() -> None:
+def test_a_promise_holds_types_words_and_presence_at_every_depth() -> None:
     found = promises(SCHEMA)
     assert found["level"] == {"types": ["null", "number"], "words": None, "required": True}
     assert found["reason"] == {"types": ["string"], "words": ["majority", "refused"], "required": True}

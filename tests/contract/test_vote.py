@@ -1,4 +1,4 @@
-"""The majority vote: eq. 2 by hand, hysteresis step by step, and a slow reference that must always agree."""
+"""The majority vote: eq. 2 by hand, hysteresis step by step, and a slow reference implementation."""
 
 from collections import Counter
 
@@ -41,7 +41,7 @@ def verdicts(letters: str, **keys: float) -> list[Verdict]:
     return [vote.add(ballot) for ballot in ballots(letters)]
 
 
-def story(letters: str, **keys: float) -> str:
+def summary(letters: str, **keys: float) -> str:
     return " ".join(f"{v.genre}/{v.reason}" if v.genre else v.reason for v in verdicts(letters, **keys))
 
 
@@ -50,13 +50,13 @@ def story(letters: str, **keys: float) -> str:
     [
         ("rrr", "rock"),
         ("rrp", "rock"),
-        ("rpj", None),  # the most is not enough
+        ("rpj", None),  # a plurality is not enough
         ("rrpp", None),  # exactly half is refused
         ("rrppj", None),
         ("rrrpp", "rock"),
         ("rrrppp", None),
         ("rrrrppp", "rock"),
-        ("rsss", None),  # silence wins, and is no genre
+        ("rsss", None),  # silence wins and is not a genre
         ("r", "rock"),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_clip_is_the_genre_with_more_than_half_of_the_votes_else_refused(lette
     assert clip_verdict(ballots(letters), LABELS).genre == genre
 
 
-def test_a_clip_verdict_says_why_and_how_many() -> None:
+def test_a_clip_verdict_holds_reason_share_and_votes() -> None:
     verdict = clip_verdict(ballots("rrpr"), LABELS)
     assert (verdict.reason, verdict.share, verdict.segments) == ("majority", 0.75, 4)
     assert list(verdict.votes.items()) == [("rock", 3), ("pop", 1)]
@@ -76,13 +76,13 @@ def test_a_refused_clip_has_the_share_of_the_leading_label_and_no_confidence() -
     assert (verdict.genre, verdict.reason, verdict.share, verdict.confidence) == (None, "refused", 0.5, None)
 
 
-def test_silence_and_not_music_are_answers_and_no_genres() -> None:
+def test_silence_and_not_music_can_win_and_are_not_genres() -> None:
     assert clip_verdict(ballots("ssr"), LABELS).reason == "silence"
     assert clip_verdict(ballots("nnr"), LABELS).reason == "not_music"
     assert clip_verdict([], LABELS).reason == "warming_up"
 
 
-def test_the_confidence_of_agreeing_ballots_is_sharpened_as_the_network_needs() -> None:
+def test_the_confidence_is_sharpened() -> None:
     plain = clip_verdict(ballots("rrr"), LABELS)
     sharper = clip_verdict(ballots("rrr"), LABELS, sharpness=2.0)
     assert plain.confidence == pytest.approx(0.7)
@@ -100,15 +100,15 @@ def test_without_a_sharpness_the_confidence_is_the_mean_to_the_last_bit(rng: np.
         assert confidence(posteriors, 2, 1.0) == sum(float(p[2]) for p in posteriors) / n
 
 
-def test_silence_takes_no_part_in_the_confidence() -> None:
+def test_silence_is_left_out_of_the_confidence() -> None:
     verdict = clip_verdict(ballots("rrs"), LABELS)
     assert verdict.share == pytest.approx(2 / 3)
     assert verdict.confidence == pytest.approx(0.7)
 
 
-def test_before_the_window_is_full_half_of_the_whole_window_is_needed() -> None:
-    assert story("rrrpp", segments=5) == "warming_up warming_up rock/majority rock/majority rock/majority"
-    assert story("rpjrp", segments=5) == "warming_up warming_up warming_up warming_up refused"
+def test_before_T_ballots_are_in_more_than_half_of_T_is_needed() -> None:
+    assert summary("rrrpp", segments=5) == "warming_up warming_up rock/majority rock/majority rock/majority"
+    assert summary("rpjrp", segments=5) == "warming_up warming_up warming_up warming_up refused"
 
 
 def test_only_the_last_T_ballots_count() -> None:
@@ -116,7 +116,7 @@ def test_only_the_last_T_ballots_count() -> None:
     assert (last.genre, last.votes, last.segments) == ("pop", {"pop": 3, "rock": 2}, 5)
 
 
-def test_min_share_asks_for_more_than_a_half() -> None:
+def test_min_share_raises_the_majority() -> None:
     assert majority({"rock": 3, "pop": 2}, total=5, min_share=0.6) == "rock"
     assert majority({"rock": 3, "pop": 2}, total=5, min_share=0.61) is None
     assert majority({"rock": 4, "pop": 1}, total=5, min_share=1.0) is None
@@ -124,7 +124,7 @@ def test_min_share_asks_for_more_than_a_half() -> None:
 
 
 @given(total=st.integers(1, 1000), data=st.data())
-def test_a_share_that_is_just_reached_is_enough_whatever_the_rounding(total: int, data: st.DataObject) -> None:
+def test_a_share_that_is_just_reached_is_enough_despite_rounding(total: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(total // 2 + 1, total))
     assert majority({"rock": count}, total=total, min_share=count / total) == "rock"
 
@@ -134,33 +134,33 @@ def test_55_of_100_is_a_share_of_055() -> None:
 
 
 def test_a_genre_is_announced_after_it_has_won_enter_segments_votes_in_a_row() -> None:
-    assert story("rrrr", segments=1, enter_segments=3) == "refused refused rock/majority rock/majority"
-    assert story("rrprrr", segments=1, enter_segments=3) == "refused refused refused refused refused rock/majority"
+    assert summary("rrrr", segments=1, enter_segments=3) == "refused refused rock/majority rock/majority"
+    assert summary("rrprrr", segments=1, enter_segments=3) == "refused refused refused refused refused rock/majority"
 
 
 def test_an_announced_genre_is_held_until_it_has_failed_exit_segments_votes_in_a_row() -> None:
-    # window of 2:  r.  rr  rp  pj  jp  pr
+    # ballots of 2: r.  rr  rp  pj  jp  pr
     # winner:       -   r   -   -   -   -
-    told = story("rrpjpr", segments=2, exit_segments=3)
-    assert told == "warming_up rock/majority rock/held rock/held refused refused"
+    found = summary("rrpjpr", segments=2, exit_segments=3)
+    assert found == "warming_up rock/majority rock/held rock/held refused refused"
 
 
-def test_a_win_in_between_starts_the_count_to_withdrawal_anew() -> None:
+def test_a_win_in_between_restarts_the_count_to_withdrawal() -> None:
     # winner of 2:  -  r  -  -  r  -  -  -
-    told = story("rrprrpjp", segments=2, exit_segments=3)
-    assert told == "warming_up rock/majority rock/held rock/held rock/majority rock/held rock/held refused"
+    found = summary("rrprrpjp", segments=2, exit_segments=3)
+    assert found == "warming_up rock/majority rock/held rock/held rock/majority rock/held rock/held refused"
 
 
-def test_another_genre_takes_over_at_once_when_it_needs_no_votes_in_a_row() -> None:
-    assert story("rp", segments=1, exit_segments=9) == "rock/majority pop/majority"
+def test_another_genre_takes_over_at_once_with_enter_segments_1() -> None:
+    assert summary("rp", segments=1, exit_segments=9) == "rock/majority pop/majority"
 
 
-def test_a_genre_that_has_failed_often_enough_is_withdrawn_though_no_other_is_announced_yet() -> None:
-    told = story("rrrrpppp", segments=1, enter_segments=4, exit_segments=2)
-    assert told == "refused refused refused rock/majority rock/held refused refused pop/majority"
+def test_a_genre_is_withdrawn_after_exit_segments_even_if_no_other_is_announced() -> None:
+    found = summary("rrrrpppp", segments=1, enter_segments=4, exit_segments=2)
+    assert found == "refused refused refused rock/majority rock/held refused refused pop/majority"
 
 
-def test_a_held_genre_is_given_with_its_own_share() -> None:
+def test_a_held_genre_has_its_own_share() -> None:
     held = verdicts("rrrppjj", segments=5, exit_segments=9)[-1]
     assert held.reason == "held"
     assert held.genre == "rock"
@@ -168,11 +168,11 @@ def test_a_held_genre_is_given_with_its_own_share() -> None:
     assert held.votes == {"pop": 2, "jazz": 2, "rock": 1}
 
 
-def test_silence_must_win_and_last_like_a_genre() -> None:
-    assert story("rrss", segments=1, enter_segments=2, exit_segments=3) == "refused rock/majority rock/held silence"
+def test_silence_is_subject_to_the_same_hysteresis_as_a_genre() -> None:
+    assert summary("rrss", segments=1, enter_segments=2, exit_segments=3) == "refused rock/majority rock/held silence"
 
 
-def test_clear_forgets_every_ballot_and_what_was_announced() -> None:
+def test_clear_discards_every_ballot_and_the_announced_genre() -> None:
     vote = MajorityVote(VoteConfig(segment_hop=1, segments=3, exit_segments=1000), LABELS)
     for one in ballots("rrr"):
         vote.add(one)
@@ -199,13 +199,13 @@ def test_the_rolling_vote_agrees_with_a_reference_that_recounts_everything(
 def reference(
     letters: str, *, segments: int, min_share: float, enter_segments: int, exit_segments: int
 ) -> list[tuple[str | None, str, dict[str, int]]]:
-    """Written down from the keys' descriptions, with lists and no state but what was announced."""
+    """Recompute each verdict from the keys' descriptions; the only state is the announced genre."""
     winners: list[str | None] = []
     announced, since = None, 0
-    told: list[tuple[str | None, str, dict[str, int]]] = []
+    results: list[tuple[str | None, str, dict[str, int]]] = []
     for now in range(1, len(letters) + 1):
-        window = [LETTERS[letter] for letter in letters[max(0, now - segments) : now]]
-        counts = Counter(window)
+        recent = [LETTERS[letter] for letter in letters[max(0, now - segments) : now]]
+        counts = Counter(recent)
         won = [x for x in counts if counts[x] > segments / 2 and counts[x] >= min_share * segments]
         winners.append(won[0] if won else None)
         newest = winners[-enter_segments:]
@@ -215,13 +215,13 @@ def reference(
                 announced, since = winners[-1], now
         elif announced and len(failed) == exit_segments and announced not in failed:
             announced = None
-        reason = "refused" if len(window) == segments else "warming_up"
+        reason = "refused" if len(recent) == segments else "warming_up"
         if announced:
             reason = "majority" if winners[-1] == announced else "held"
         if announced in (SILENCE, NOT_MUSIC):
             reason = announced
-        told.append((None if announced in (SILENCE, NOT_MUSIC) else announced, reason, dict(counts)))
-    return told
+        results.append((None if announced in (SILENCE, NOT_MUSIC) else announced, reason, dict(counts)))
+    return results
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def reference(
         ("exit_segments", 1001),
     ],
 )
-def test_an_impossible_vote_is_refused_and_the_key_named(key: str, value: float) -> None:
+def test_an_invalid_vote_is_refused_and_the_key_named(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"^{key}: found .*, expected .+") as refusal:
         VoteConfig(**({"segment_hop": 1} | {key: value}))  # type: ignore[arg-type]
     assert "\n" not in str(refusal.value)

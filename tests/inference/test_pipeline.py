@@ -1,4 +1,4 @@
-"""The whole path with a stand-in for the network: cutting, gaps, rates, silence and garbage."""
+"""The whole pipeline with a fake network: segments, gaps, rates, silence and invalid samples."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -24,15 +24,15 @@ LABELS = ("low", "middle", "high")
 
 
 class LoudestThird:
-    """Stands in for the network: which third of the mel bands is the loudest."""
+    """Fake network: the loudest third of the mel bands."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def posterior(self, log_mel: np.ndarray) -> np.ndarray:
         assert log_mel.shape == (TINY.segment_frames, TINY.n_mels)
         assert np.isfinite(log_mel).all()
-        self.asked += 1
+        self.calls += 1
         thirds = [part.mean() for part in np.array_split(log_mel, 3, axis=1)]
         return softmax(np.array(thirds, np.float32) * np.float32(20))
 
@@ -78,7 +78,7 @@ def blocks(samples: np.ndarray, cuts: Iterable[int] = (), rate: int = RATE) -> l
     return [Block(samples=piece, sample_rate=rate) for piece in np.split(samples, sorted(cuts))]
 
 
-def heard(stream: Iterable[Block], **vote: Any) -> list[SegmentResult]:
+def results_of(stream: Iterable[Block], **vote: Any) -> list[SegmentResult]:
     return list(classify_stream(stream, pipeline(**vote)))
 
 
@@ -93,8 +93,8 @@ def labels(results: list[SegmentResult]) -> list[str]:
     return [label for label, _ in itertools.groupby(r.ballot.label for r in results)]
 
 
-def test_a_programme_is_heard_piece_by_piece_and_its_silence_as_silence() -> None:
-    results = heard(blocks(programme()))
+def test_a_programme_is_classified_piece_by_piece_and_its_silence_as_silence() -> None:
+    results = results_of(blocks(programme()))
     assert labels(results) == ["low", "middle", SILENCE, "high"]
     assert [r.start for r in results] == list(range(0, len(programme()) - TINY.segment_samples + 1, 200))
     assert results[-1].verdict.genre == "high"
@@ -105,18 +105,20 @@ def test_a_programme_is_heard_piece_by_piece_and_its_silence_as_silence() -> Non
 @given(cuts=st.lists(st.integers(0, 16_800), max_size=60), rate=st.sampled_from([8_000, 11_025, 16_000]))
 def test_blocks_of_any_sizes_give_bit_equal_results(cuts: list[int], rate: int) -> None:
     samples = programme(rate)
-    whole = as_bytes(heard(blocks(samples, rate=rate)))
+    whole = as_bytes(results_of(blocks(samples, rate=rate)))
     assert len(whole) > 70
-    assert as_bytes(heard(blocks(samples, [min(at, len(samples)) for at in cuts], rate))) == whole
+    assert as_bytes(results_of(blocks(samples, [min(at, len(samples)) for at in cuts], rate))) == whole
 
 
 @pytest.mark.parametrize("size", [1, 37, 200, 4096])
 def test_blocks_of_one_size_give_bit_equal_results(size: int) -> None:
     samples = programme()
-    assert as_bytes(heard(blocks(samples, range(size, len(samples), size)))) == as_bytes(heard(blocks(samples)))
+    assert as_bytes(results_of(blocks(samples, range(size, len(samples), size)))) == as_bytes(
+        results_of(blocks(samples))
+    )
 
 
-def test_a_result_comes_as_soon_as_its_last_sample_is_there() -> None:
+def test_a_result_comes_as_soon_as_its_last_sample_arrives() -> None:
     taken = 0
 
     def source() -> Iterable[Block]:
@@ -130,28 +132,28 @@ def test_a_result_comes_as_soon_as_its_last_sample_is_there() -> None:
 
 
 def test_the_same_sound_20_db_quieter_gives_the_same_verdicts() -> None:
-    loud, quiet = heard(blocks(programme())), heard(blocks(programme() * np.float32(0.1)))
+    loud, quiet = results_of(blocks(programme())), results_of(blocks(programme() * np.float32(0.1)))
     assert [r.ballot.label for r in quiet] == [r.ballot.label for r in loud]
     assert [(r.verdict.genre, r.verdict.reason) for r in quiet] == [(r.verdict.genre, r.verdict.reason) for r in loud]
 
 
-def test_the_network_is_not_asked_about_silence() -> None:
+def test_the_network_does_not_run_on_silence() -> None:
     here = pipeline()
     results = list(classify_stream(blocks(np.zeros(RATE, np.float32)), here))
     assert {r.ballot.label for r in results} == {SILENCE}
     assert {r.level.dbfs for r in results} == {None}
     assert results[-1].verdict.reason == "silence"
-    assert cast(LoudestThird, here.classifier).asked == 0
+    assert cast(LoudestThird, here.classifier).calls == 0
 
 
 def test_a_direct_current_is_silence() -> None:
-    assert labels(heard(blocks(np.full(RATE, 0.25, np.float32)))) == [SILENCE]
+    assert labels(results_of(blocks(np.full(RATE, 0.25, np.float32)))) == [SILENCE]
 
 
 def test_a_gap_is_counted_and_no_segment_spans_it() -> None:
     before, after = tone(200, 0.5), tone(3_000, 0.5)
     stream = [*blocks(before), Block(samples=after, sample_rate=RATE, lost=300)]
-    results = heard(stream)
+    results = results_of(stream)
     gap = range(len(before), len(before) + 300)
     assert all(r.end <= gap.start or r.start >= gap.stop for r in results)
     assert {r.lost for r in results if r.end <= gap.start} == {0}
@@ -161,29 +163,29 @@ def test_a_gap_is_counted_and_no_segment_spans_it() -> None:
     assert labels(results) == ["low", "high"]  # none is a mixture
 
 
-def test_what_follows_a_gap_is_heard_as_if_it_had_begun_there() -> None:
+def test_the_sound_after_a_long_gap_is_classified_like_a_new_stream() -> None:
     after = programme()
     stream = [*blocks(tone(200, 0.3)), Block(samples=after, sample_rate=RATE, lost=5_000)]
-    fresh = heard(blocks(after))
-    late = heard(stream)[-len(fresh) :]
+    fresh = results_of(blocks(after))
+    late = results_of(stream)[-len(fresh) :]
     assert [r.start - late[0].start for r in late] == [r.start for r in fresh]
     assert [r.verdict for r in late] == [r.verdict for r in fresh]
 
 
-def test_votes_survive_a_short_gap_and_are_forgotten_after_one_longer_than_a_segment() -> None:
+def test_votes_survive_a_short_gap_and_are_cleared_by_one_longer_than_a_segment() -> None:
     def first_after(lost: int) -> SegmentResult:
         stream = [*blocks(tone(200, 0.5)), Block(samples=tone(200, 0.2), sample_rate=RATE, lost=lost)]
-        return next(r for r in heard(stream) if r.lost)
+        return next(r for r in results_of(stream) if r.lost)
 
     assert first_after(TINY.segment_samples).verdict.genre == "low"
-    forgotten = first_after(TINY.segment_samples + 1).verdict
-    assert (forgotten.genre, forgotten.reason, forgotten.segments) == (None, "warming_up", 1)
+    cleared = first_after(TINY.segment_samples + 1).verdict
+    assert (cleared.genre, cleared.reason, cleared.segments) == (None, "warming_up", 1)
 
 
-def test_what_is_lost_is_counted_at_the_bundles_rate() -> None:
+def test_lost_samples_are_counted_at_the_bundles_rate() -> None:
     rate = 2 * RATE
     stream = [*blocks(tone(200, 1, rate), rate=rate), Block(samples=tone(200, 1, rate), sample_rate=rate, lost=1_000)]
-    results = heard(stream)
+    results = results_of(stream)
     assert results[-1].lost == 500
     assert min(r.start for r in results if r.lost) == RATE + 500
 
@@ -193,13 +195,13 @@ def test_even_one_lost_sample_breaks_the_segments_at_any_rate() -> None:
         *blocks(tone(200, 1, 48_000), rate=48_000),
         Block(samples=tone(200, 1, 48_000), sample_rate=48_000, lost=1),
     ]
-    results = heard(stream)
+    results = results_of(stream)
     assert results[-1].lost == 1
     assert not [r for r in results if r.start < RATE < r.end]
 
 
 @pytest.mark.parametrize("lost", [0, 160])
-def test_nothing_of_what_was_heard_before_a_break_is_held_back(lost: int) -> None:
+def test_no_sample_before_a_break_is_held_back(lost: int) -> None:
     first, second = tone(200, 1, 16_000), tone(900, 1, 16_000 if lost else RATE)
     stream = [*blocks(first, rate=16_000), Block(samples=second, sample_rate=16_000 if lost else RATE, lost=lost)]
     pieces = list(resampled(stream, RATE))
@@ -207,7 +209,7 @@ def test_nothing_of_what_was_heard_before_a_break_is_held_back(lost: int) -> Non
     assert sum(missing for _, missing in pieces) == lost / 2
 
 
-def test_what_was_heard_before_a_break_is_classified_when_the_break_comes_not_when_it_is_over() -> None:
+def test_the_sound_before_a_break_is_classified_when_the_break_begins() -> None:
     rate, taken = 16_000, []
     sound = tone(200, 2 * (TINY.segment_samples + 10) / rate, rate)  # the resampler holds back more than 10 samples
     broken = until_break([Block(samples=sound, sample_rate=rate)])
@@ -245,36 +247,36 @@ def test_the_rate_may_change_in_mid_stream() -> None:
         *blocks(tone(200, 0.5, RATE)),
         *blocks(tone(200, 0.5, 11_025), rate=11_025),
     ]
-    results = heard(stream)
+    results = results_of(stream)
     assert labels(results) == ["low"]
     assert results[-1].end == pytest.approx(1.5 * RATE, abs=200)
     assert {r.lost for r in results} == {0}
 
 
-def test_nan_and_infinity_from_a_source_invent_nothing_and_stop_nothing() -> None:
+def test_nan_and_infinity_from_a_source_count_as_silence() -> None:
     garbage = np.array([np.nan, np.inf, -np.inf, 1e38, -1e38], "<f4")
     stream = np.concatenate([tone(200, 0.5), np.tile(garbage, 800), tone(200, 0.5)]).astype("<f4").tobytes()
     pipe = iter([stream, b""])
-    results = heard(pcm_blocks(lambda n: next(pipe), PcmFormat(rate=RATE, encoding="f32le"), where="pipe"))
+    results = results_of(pcm_blocks(lambda n: next(pipe), PcmFormat(rate=RATE, encoding="f32le"), where="pipe"))
     assert set(labels(results)) == {"low", SILENCE}
     assert results[-1].verdict.genre == "low"
     assert all(r.level.dbfs is None or np.isfinite(r.level.dbfs) for r in results)
 
 
-def test_full_scale_clipping_is_heard_like_any_sound() -> None:
-    results = heard(blocks(np.clip(50 * tone(200, 1), -1, 1)))
+def test_clipped_sound_is_classified() -> None:
+    results = results_of(blocks(np.clip(50 * tone(200, 1), -1, 1)))
     assert labels(results) == ["low"]
     assert results[-1].level.dbfs == pytest.approx(0, abs=0.5)
 
 
 def test_no_blocks_and_too_few_samples_give_no_results() -> None:
-    assert heard([]) == []
-    assert heard(blocks(np.empty(0, np.float32))) == []
-    assert heard(blocks(tone(200, 1)[: TINY.segment_samples - 1])) == []
+    assert results_of([]) == []
+    assert results_of(blocks(np.empty(0, np.float32))) == []
+    assert results_of(blocks(tone(200, 1)[: TINY.segment_samples - 1])) == []
 
 
-def test_segments_may_follow_each_other_with_samples_between_their_frames_unshared() -> None:
-    results = heard(blocks(tone(200, 1)), segment_hop=900)  # more than the 8 frames of a segment
+def test_segments_that_do_not_overlap_share_no_frames() -> None:
+    results = results_of(blocks(tone(200, 1)), segment_hop=900)  # more than the 8 frames of a segment
     assert [r.start for r in results] == list(range(0, RATE - TINY.segment_samples + 1, 900))
 
 
@@ -286,7 +288,7 @@ def test_a_vote_that_does_not_fit_the_front_end_is_refused(segment_hop: int) -> 
         Pipeline(manifest=good.manifest, front_end=good.front_end, classifier=good.classifier, vote=vote)
 
 
-def test_a_listener_that_falls_behind_looks_less_often_and_says_so() -> None:
+def test_a_widened_hop_skips_segments_and_is_reported() -> None:
     class Twice:
         def hop_factor(self, hop_s: float) -> int:
             assert hop_s == 200 / RATE

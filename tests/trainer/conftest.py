@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from genrewatch.contract.front_end import COMPACT, FrontEndConfig, LogMel
+from genrewatch.contract.front_end import COMPACT, FrontEndConfig, PowerDb
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.recipes import Block, Recipe
@@ -25,7 +25,7 @@ TINY_RECIPE = Recipe(
 )
 
 
-def low_or_high(rng: np.random.Generator, label: str, n_frames: int, front_end: FrontEndConfig) -> LogMel:
+def low_or_high(rng: np.random.Generator, label: str, n_frames: int, front_end: FrontEndConfig) -> PowerDb:
     """A clip whose energy lies in the lower or upper half of the bands."""
     power_db = rng.uniform(-70, -50, (n_frames, front_end.n_mels)).astype(np.float32)
     half = front_end.n_mels // 2

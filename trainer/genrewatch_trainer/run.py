@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEndConfig, LogMel
+from genrewatch.contract.front_end import FrontEndConfig, PowerDb
 from genrewatch_trainer.files import readable, whole_file
 from genrewatch_trainer.training.recipes import Recipe
 
@@ -79,7 +79,7 @@ class HeldOutClip:
     name: str
     label: str
     part: str
-    power_db: LogMel
+    power_db: PowerDb
     """(n_frames, n_mels) float32, dB re 1.0, not yet scaled."""
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrewatch.audio.level import Level, measure
-from genrewatch.contract.front_end import FrontEnd, LogMel, Samples
+from genrewatch.contract.front_end import FrontEnd, PowerDb, Samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Segment:
     """First sample, counted from the start of the stream."""
     end: int
     """One past the last sample."""
-    power_db: LogMel
+    power_db: PowerDb
     """(segment_frames, n_mels) dB."""
     levels: tuple[Level, ...]
     """Of each hop that is new in this segment, oldest first: one, or all of them after a start or a gap."""
@@ -49,7 +49,7 @@ class SegmentBuffer:
         self._pieces: list[Samples] = []
         self._start = self._needed = self._position  # of the next segment, and of its first frame that is not there yet
         self._hops_since_last = 1
-        self._frames: LogMel | None = None  # that the next segment shares with the previous one
+        self._frames: PowerDb | None = None  # that the next segment shares with the previous one
 
     def push(self, samples: Samples) -> Iterator[Segment]:
         """Takes samples that follow the last ones and yields each segment that they complete."""
@@ -77,7 +77,7 @@ class SegmentBuffer:
         self._advance(frames, held)
         return segment
 
-    def _advance(self, frames: LogMel, held: Samples) -> None:
+    def _advance(self, frames: PowerDb, held: Samples) -> None:
         """Keeps what the next segment shares with this one and lets go of the rest."""
         self._hops_since_last = self.hop_factor
         shared = max(0, len(frames) - self._hop_frames * self.hop_factor)

@@ -1,1 +1,1 @@
-"""What training, export and device must agree on; numpy and the standard library alone."""
+"""Definitions that training, export and device share; numpy and the standard library only."""

@@ -1,10 +1,10 @@
-"""A bundle: the directory in which a model meets a device.
+"""A bundle: the model directory that the exporter writes and a device loads.
 
     bundle.json     labels, front end, vote defaults, tensors, temperature, sha256 of each file, metrics, provenance
     model.tflite    segment (1, segment_frames, n_mels, 1) -> logits (1, n_labels)
-    golden.npz      samples int16, log_mel float32, posterior float32: what a right device computes
+    golden.npz      samples int16, log_mel float32, posterior float32: a segment and its expected results
 
-Loading is strict: every field is checked, an unknown key or a file that is not the one that was written is refused.
+Loading is strict: every field is checked; an unknown key or a file with another hash is refused.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
 MANIFEST, MODEL, GOLDEN = "bundle.json", "model.tflite", "golden.npz"
-RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # ours, and those Home Assistant gives a meaning
+RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # the states of Home Assistant, and our own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +36,40 @@ class Tensor:
     """An input or output tensor of the network."""
 
     shape: tuple[int, ...]
-    """Sizes, the batch first and 1."""
+    """Sizes; the first is the batch, 1."""
     dtype: Literal["int8", "float32"]
     """Number format."""
     scale: float | None
     """Quantization step; None for float32."""
     zero_point: int | None
-    """Integer that stands for 0.0; None for float32."""
+    """Integer that represents 0.0; None for float32."""
 
     def __post_init__(self) -> None:
         quantized = self.dtype == "int8"
-        require((self.scale is not None and self.scale > 0) == quantized, "scale", self.scale, "a step for int8 alone")
-        require((self.zero_point is not None) == quantized, "zero_point", self.zero_point, "an integer for int8 alone")
+        require(
+            (self.scale is not None and self.scale > 0) == quantized,
+            "scale",
+            self.scale,
+            "a step for int8, null for float32",
+        )
+        require(
+            (self.zero_point is not None) == quantized,
+            "zero_point",
+            self.zero_point,
+            "an integer for int8, null for float32",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """How sure a verdict must be to be right a given share of the time, measured on validation clips."""
+    """A confidence limit above which verdicts reach a given accuracy, measured on validation clips."""
 
     accuracy: float
-    """That share, such as 0.9."""
+    """Share of verdicts that are right, such as 0.9."""
     confidence: float | None
-    """The lowest confidence that reaches it; None where none does."""
+    """The lowest confidence that reaches `accuracy`; None if no confidence does."""
     coverage: float | None
-    """Share of the clips whose verdict is that sure; None where none is."""
+    """Share of the clips at or above `confidence`; None if there is no such confidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +79,13 @@ class Manifest:
     format: int
     """Version of the bundle format."""
     name: str
-    """What the bundle is called in payloads, such as `gtzan-compact`."""
+    """Name of the model in payloads, such as `gtzan-compact`."""
     version: str
     """Version of the model."""
     labels: tuple[str, ...]
-    """What the network can answer, in the order of its outputs."""
+    """Labels in the order of the network's outputs."""
     front_end: FrontEndConfig
-    """Samples to log-mel."""
+    """Geometry and scaling of the log-mel."""
     vote: VoteConfig
     """Defaults of the vote."""
     temperature: float
@@ -85,16 +95,16 @@ class Manifest:
     output: Tensor
     """The logits tensor."""
     files: dict[str, str]
-    """sha256 of each file beside the manifest."""
+    """sha256 (hexadecimal) of each file beside the manifest."""
     thresholds: tuple[Threshold, ...] = ()
-    """Suggested limits for a `confidence` that is to be relied on, for people and for rules of their own."""
+    """Suggested limits for `confidence`, for automations."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """Measured figures, for people."""
+    """Measured figures; not used by the device."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Where the weights come from, for people."""
+    """Origin of the weights; not used by the device."""
 
     def __post_init__(self) -> None:
-        require(self.format == FORMAT, "format", self.format, f"{FORMAT}, the one this program reads")
+        require(self.format == FORMAT, "format", self.format, f"{FORMAT}")
         require(len(self.labels) >= 2, "labels", f"{len(self.labels)} of them", "at least 2")
         require(len(set(self.labels)) == len(self.labels), "labels", "a label twice", "different labels")
         for label in self.labels:
@@ -102,21 +112,24 @@ class Manifest:
         require(0.01 <= self.temperature <= 100, "temperature", self.temperature, "0.01 to 100")
         require(self.name != "", "name", "nothing", "a name")
         self.vote.check_geometry(hop_length=self.front_end.hop_length, segment_samples=self.front_end.segment_samples)
-        picture = (1, self.front_end.segment_frames, self.front_end.n_mels, 1)
-        require(self.input.shape == picture, "input.shape", list(self.input.shape), str(list(picture)))
-        answer = (1, len(self.labels))
-        require(self.output.shape == answer, "output.shape", list(self.output.shape), str(list(answer)))
+        self._check_tensors()
         require(set(self.files) == {MODEL, GOLDEN}, "files", sorted(self.files), f"{GOLDEN} and {MODEL}")
+
+    def _check_tensors(self) -> None:
+        log_mel = (1, self.front_end.segment_frames, self.front_end.n_mels, 1)
+        logits = (1, len(self.labels))
+        require(self.input.shape == log_mel, "input.shape", list(self.input.shape), str(list(log_mel)))
+        require(self.output.shape == logits, "output.shape", list(self.output.shape), str(list(logits)))
 
     @property
     def genres(self) -> tuple[str, ...]:
-        """The labels that are genres."""
+        """The labels without `not_music`."""
         return tuple(label for label in self.labels if label != NOT_MUSIC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenVectors:
-    """One segment and what a right device makes of it."""
+    """One segment with its expected log-mel and posterior."""
 
     samples: NDArray[np.int16]
     """(segment_samples,)"""
@@ -133,7 +146,7 @@ class GoldenVectors:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle that has been read and checked."""
+    """A loaded and checked bundle."""
 
     manifest: Manifest
     model: bytes
@@ -142,8 +155,8 @@ class Bundle:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Reads a bundle directory; raises BundleError naming the file and the key that is wrong."""
-    if not os.path.isdir(path):  # unlike Path's, no error where one may not look
+    """Read and check a bundle directory; BundleError names the file and the key."""
+    if not os.path.isdir(path):  # Path.is_dir raises PermissionError
         raise BundleError(str(path), "no such directory", "a bundle")
     where = path / MANIFEST
     manifest = decode(Manifest, read_json(where, error=BundleError), where=str(where), error=BundleError)
@@ -153,45 +166,51 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises BundleError unless a bundle may be written to `path`: nothing is there, or an older bundle."""
+    """Raise BundleError unless `path` is free or holds a bundle that may be replaced."""
     if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(str(path), "is there and is no bundle", "a new directory, or a bundle to replace")
+        raise BundleError(str(path), "exists and is not a bundle", "a new directory, or a bundle to replace")
 
 
 def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVectors) -> Bundle:
-    """Writes a bundle whose `files` hashes are made here, and reads it back as a device would.
+    """Write a bundle with the hashes of its files and load it as a device would; raises BundleError.
 
-    It is made beside its place and appears there whole; other files of a bundle that it replaces are kept.
+    The bundle is built beside `path` and renamed into place, so `path` is complete at any time. Other files of a
+    bundle that is replaced are kept.
     """
     check_replaceable(path)
+    partial, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
+    try:
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if path.exists():
+            shutil.copytree(path, partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        for name, content in _contents(manifest, model, golden).items():
+            (partial / name).write_bytes(content)
+        load_bundle(partial)
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+    except OSError as exc:
+        raise BundleError(str(path), os_error_reason(exc)) from None
+    finally:
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return load_bundle(path)
+
+
+def _contents(manifest: Manifest, model: bytes, golden: GoldenVectors) -> dict[str, bytes]:
+    """Return the bundle's files by name."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, samples=golden.samples, log_mel=golden.log_mel, posterior=golden.posterior)
     contents = {MODEL: model, GOLDEN: buffer.getvalue()}
     record = encode(manifest) | {"files": {name: sha256(content) for name, content in contents.items()}}
     contents[MANIFEST] = (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
-    beside, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
-    try:
-        for left in (beside, old):
-            shutil.rmtree(left, ignore_errors=True)
-        if path.exists():
-            shutil.copytree(path, beside)
-        beside.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            (beside / name).write_bytes(content)
-        load_bundle(beside)
-        if path.exists():
-            path.rename(old)
-        beside.rename(path)
-    except OSError as exc:
-        raise BundleError(str(path), os_error_reason(exc)) from None
-    finally:
-        for left in (beside, old):
-            shutil.rmtree(left, ignore_errors=True)
-    return load_bundle(path)
+    return contents
 
 
 def sha256(content: bytes) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
+    """Return the hexadecimal SHA-256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -218,13 +237,18 @@ def _golden(content: bytes, path: Path, manifest: Manifest) -> GoldenVectors:
         "log_mel": ((front_end.segment_frames, front_end.n_mels), "float32"),
         "posterior": ((len(manifest.labels),), "float32"),
     }
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in expected}
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as exc:
-        raise BundleError(str(path), f"cannot be read ({exc})", f"an npz with {', '.join(expected)}") from None
+    arrays = _arrays(content, path, tuple(expected))
     for name, (shape, dtype) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             found = f"{arrays[name].dtype} {list(arrays[name].shape)}"
             raise BundleError(f"{path}: {name}", f"found {found}", f"{dtype} {list(shape)}")
     return GoldenVectors(**arrays)
+
+
+def _arrays(content: bytes, path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an npz file; pickled objects are refused."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as exc:
+        raise BundleError(str(path), f"cannot be read ({exc})", f"an npz with {', '.join(names)}") from None

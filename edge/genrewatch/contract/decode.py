@@ -23,17 +23,16 @@ SCALARS = {bool: "true or false", int: "an integer", float: "a number", str: "a 
 
 
 def decode(cls: type[T], data: object, *, where: str, path: str = "", error: type[GenrewatchError] = ConfigError) -> T:
-    """Builds dataclass `cls` from a mapping. `where` names the file, `path` the key so far; raises `error`."""
-    here = f"{where}: {path}" if path else where
+    """Build dataclass `cls` from a mapping.
+
+    `where` names the file and `path` the key at which `data` lies. Raises `error` on an unknown or missing key and on
+    a wrong type or value.
+    """
     if not isinstance(data, Mapping):
-        raise error(here, f"found {_brief(data)}", "a table of keys")
+        raise error(f"{where}: {path}" if path else where, f"found {_brief(data)}", "a table of keys")
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    for key in data:
-        if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else f"known keys: {' '.join(fields)}"
-            raise error(f"{where}: {_join(path, str(key))}", f"unknown key, {hint}")
+    _check_keys(data, tuple(fields), where, path, error)
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in data:
@@ -42,12 +41,12 @@ def decode(cls: type[T], data: object, *, where: str, path: str = "", error: typ
             raise error(f"{where}: {_join(path, name)}", "missing key")
     try:
         return cls(**values)
-    except GenrewatchError as exc:  # a dataclass checks its own values in __post_init__; here we know the file
+    except GenrewatchError as exc:  # from __post_init__, which does not know the file
         raise error(f"{where}: {_join(path, exc.where)}", exc.found, exc.expected) from None
 
 
 def encode(value: object) -> Any:
-    """The inverse of `decode`: dataclasses and tuples to what `json` and TOML can hold."""
+    """Turn dataclasses and tuples into the dicts and lists of JSON and TOML; the inverse of `decode`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -58,7 +57,7 @@ def encode(value: object) -> Any:
 
 
 def read_json(path: Path, *, error: type[GenrewatchError] = ConfigError) -> Any:
-    """The JSON value in `path`; NaN and Infinity, which are not JSON, are refused."""
+    """Read the JSON value in `path`; NaN and Infinity, which are not JSON, are refused."""
 
     def not_json(word: str) -> None:
         raise ValueError(f"{word} is not JSON")
@@ -70,7 +69,7 @@ def read_json(path: Path, *, error: type[GenrewatchError] = ConfigError) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The TOML document in `path`."""
+    """Read the TOML document in `path`."""
     try:
         return tomllib.loads(_read_text(path, ConfigError))
     except (ValueError, RecursionError) as exc:
@@ -86,7 +85,19 @@ def _read_text(path: Path, error: type[GenrewatchError]) -> str:
         raise error(str(path), "is not UTF-8 text") from None
 
 
+def _check_keys(
+    data: Mapping[Any, Any], known: tuple[str, ...], where: str, path: str, error: type[GenrewatchError]
+) -> None:
+    """Raise `error` on a key that is not known, with the nearest known one."""
+    for key in data:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {' '.join(known)}"
+            raise error(f"{where}: {_join(path, str(key))}", f"unknown key, {hint}")
+
+
 def _value(kind: Any, data: object, where: str, path: str, error: type[GenrewatchError]) -> Any:
+    """Decode `data` to type `kind`, one of those in the module's docstring."""
     origin, args = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return decode(kind, data, where=where, path=path, error=error)
@@ -97,24 +108,31 @@ def _value(kind: Any, data: object, where: str, path: str, error: type[Genrewatc
         if data not in args:
             raise error(f"{where}: {path}", f"found {_brief(data)}", "one of " + ", ".join(map(str, args)))
         return data
+    if origin in (tuple, dict):
+        return _container(origin, args, data, where, path, error)
+    if kind is Any:
+        return data
+    return _scalar(kind, data, f"{where}: {path}", error)
+
+
+def _container(
+    origin: type, args: tuple[Any, ...], data: object, where: str, path: str, error: type[GenrewatchError]
+) -> Any:
+    """Decode `data` to `tuple[X, ...]` or `dict[str, X]`."""
     if origin is tuple:
         if not isinstance(data, list | tuple):
             raise error(f"{where}: {path}", f"found {_brief(data)}", "a list")
         return tuple(_value(args[0], item, where, f"{path}[{i}]", error) for i, item in enumerate(data))
-    if origin is dict:
-        if not isinstance(data, Mapping):
-            raise error(f"{where}: {path}", f"found {_brief(data)}", "a table")
-        return {str(k): _value(args[1], v, where, _join(path, str(k)), error) for k, v in data.items()}
-    if kind is Any:
-        return data
-    return _scalar(kind, data, f"{where}: {path}", error)
+    if not isinstance(data, Mapping):
+        raise error(f"{where}: {path}", f"found {_brief(data)}", "a table")
+    return {str(k): _value(args[1], v, where, _join(path, str(k)), error) for k, v in data.items()}
 
 
 def _scalar(kind: Any, data: object, where: str, error: type[GenrewatchError]) -> Any:
     if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
         try:
             number = float(data)
-        except OverflowError:  # JSON and TOML know integers without bound
+        except OverflowError:  # JSON and TOML integers have no limit
             number = math.inf
         if not math.isfinite(number):  # TOML has nan and inf, JSON has 1e999
             raise error(where, f"found {_brief(data)}", "a finite number")
@@ -127,8 +145,8 @@ def _scalar(kind: Any, data: object, where: str, error: type[GenrewatchError]) -
 def _brief(data: object) -> str:
     try:
         text = json.dumps(data, default=str)
-    except ValueError:  # an integer of thousands of digits cannot even be printed
-        return "a number out of all bounds"
+    except ValueError:  # Python does not print an integer of thousands of digits
+        return "a number out of range"
     return text if len(text) <= 40 else text[:37] + "..."
 
 

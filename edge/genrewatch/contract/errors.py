@@ -1,12 +1,12 @@
-"""What can be wrong with what a user hands in, said in one line: where, what was found, what was expected.
+"""Errors in what a user supplies, in one line: where, what was found, what was expected.
 
-A command prints the message of a `GenrewatchError` and exits with code 2. Anything else that is raised was not
-foreseen, keeps its traceback and is a defect.
+A command prints the message of a `GenrewatchError` and exits with code 2. Any other exception is a defect and keeps
+its traceback.
 """
 
 
 class GenrewatchError(Exception):
-    """Root of all foreseen errors; carries its facts in `where`, `found` and `expected`."""
+    """Base of all expected errors, with the attributes `where`, `found` and `expected`."""
 
     def __init__(self, where: str, found: str, expected: str = "") -> None:
         self.where, self.found, self.expected = where, found, expected
@@ -14,19 +14,19 @@ class GenrewatchError(Exception):
 
 
 class ConfigError(GenrewatchError):
-    """A configuration file, a command-line value or a combination of them that cannot work."""
+    """An invalid configuration file, command-line value or combination of them."""
 
 
 class BundleError(GenrewatchError):
-    """A bundle that is truncated, altered, foreign or wrong on this machine."""
+    """A bundle that is truncated, altered, of another format or wrong on this machine."""
 
 
 class SourceError(GenrewatchError):
-    """A source of sound that cannot be opened or read."""
+    """A source that cannot be opened or read."""
 
 
 class DataError(GenrewatchError):
-    """A feature store, a run directory or a table that does not hold what it should."""
+    """A feature store, run directory or table with invalid content."""
 
 
 def os_error_reason(exc: Exception) -> str:
@@ -36,15 +36,17 @@ def os_error_reason(exc: Exception) -> str:
 
 
 def not_installed(missing: ModuleNotFoundError, extra: str) -> GenrewatchError:
-    """The error that says which extra of genrewatch brings a package; a module of our own that is missing is raised."""
+    """Return the error that names the extra with a missing package; re-raise if the module is our own."""
     package = (missing.name or "").partition(".")[0]
     if package == "" or package.startswith("genrewatch"):
         raise missing
-    wanted = package if package in ("jax", "torch") else f"'genrewatch[{extra}]'"  # the other backends of Keras
+    wanted = (
+        package if package in ("jax", "torch") else f"'genrewatch[{extra}]'"
+    )  # other backends of Keras, in no extra
     return GenrewatchError(package, "is not installed", f"pip install {wanted}")
 
 
 def require(holds: bool, key: str, found: object, expected: str) -> None:
-    """Raises ConfigError naming `key` unless `holds`; for the value checks of configuration dataclasses."""
+    """Raise ConfigError naming `key` unless `holds`; for the value checks of configuration dataclasses."""
     if not holds:
         raise ConfigError(key, f"found {found}", expected)

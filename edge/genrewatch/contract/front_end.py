@@ -1,11 +1,11 @@
-"""The front end: samples to log-mel, in numpy, stateless. What is computed here is the definition; the lab imports it.
+"""The front end: samples to log-mel, stateless, in numpy. Device and trainer use this same code.
 
     samples  |<---- n_fft ---->|                     frame k covers samples [k * hop_length, k * hop_length + n_fft)
-             |-hop->|<---- n_fft ---->|              no padding: a frame is made of real samples alone
-    frames   0      1      2 ... segment_frames - 1         one segment, what the network sees
+             |-hop->|<---- n_fft ---->|              no padding: a frame holds real samples only
+    frames   0      1      2 ... segment_frames - 1         one segment, the network's input
 
-Every number of a frame depends on its own samples alone and never on how many frames are computed in one call (no
-matrix product, whose rounding depends on its size), so that streaming, batch, device and trainer agree bit for bit.
+A frame depends only on its own samples, not on how many frames are computed in one call: there is no matrix product,
+whose rounding depends on its size. So streaming, batch, device and trainer agree bit for bit.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from genrewatch.contract.errors import require
 
 Samples = NDArray[np.float32]
+"""(n,) mono samples, full scale is 1."""
+PowerDb = NDArray[np.float32]
+"""(n_frames, n_mels) mel power in dB re 1.0, not scaled."""
 LogMel = NDArray[np.float32]
-FRAMES_AT_ONCE = 12  # keeps the working set in the cache; measured: 96 frames at once take 1.7 times as long
+"""(segment_frames, n_mels) mel power scaled to [0, 1], the network's input."""
+FRAMES_AT_ONCE = 12  # keeps the working set in the cache: 96 frames at once take 1.7 times as long
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEndConfig:
-    """Geometry and scale of the log-mel. Integers only, all bound to the network's weights."""
+    """Geometry and scaling of the log-mel, integers only. A network works only with the one it was trained with."""
 
     sample_rate: int
     """Samples per second of the mono signal."""
@@ -41,9 +45,9 @@ class FrontEndConfig:
     segment_frames: int
     """Frames in a segment."""
     floor_db: int = -100
-    """Power below which a mel cell counts as nothing, dB re 1.0 (librosa's amin = 1e-10)."""
+    """Lower limit of the power of a mel cell, dB re 1.0 (librosa's amin = 1e-10)."""
     range_db: int = 80
-    """Depth of the picture: this far below the loudest cell of a segment is 0, the loudest is 1."""
+    """Range of the log-mel, dB: the loudest cell of a segment becomes 1, cells this far below it 0."""
 
     def __post_init__(self) -> None:
         require(8_000 <= self.sample_rate <= 192_000, "sample_rate", self.sample_rate, "8000 to 192000")
@@ -58,41 +62,41 @@ class FrontEndConfig:
 
     @property
     def segment_samples(self) -> int:
-        """Samples that one segment covers, from the first sample of its first frame to the last of its last."""
+        """Samples from the start of a segment's first frame to the end of its last."""
         return (self.segment_frames - 1) * self.hop_length + self.n_fft
 
     @property
     def segment_s(self) -> float:
-        """Length of a segment in seconds."""
+        """Length of a segment, seconds."""
         return self.segment_samples / self.sample_rate
 
     def n_frames(self, n_samples: int) -> int:
-        """Whole frames in a stretch of samples."""
+        """Return the number of whole frames in `n_samples`."""
         return max(0, 1 + (n_samples - self.n_fft) // self.hop_length)
 
 
 PAPER = FrontEndConfig(
     sample_rate=22_050, n_fft=1024, hop_length=256, n_mels=128, fmin=0, fmax=11_025, segment_frames=660
 )
-"""The paper's 128 x 660 picture. Its segments start 168,960 samples apart when they do not overlap; the last frame's
-window reaches 768 samples further, because there is no padding."""
+"""The paper's 128 x 660 input. Segments that do not overlap start 168,960 samples apart; the last frame ends 768
+samples later, because there is no padding."""
 
 COMPACT = FrontEndConfig(
     sample_rate=22_050, n_fft=2048, hop_length=1708, n_mels=128, fmin=0, fmax=11_025, segment_frames=96
 )
-"""The shipped model's: 12.9 frames a second, 7.45 s a segment."""
+"""The shipped model's geometry: 12.9 frames a second, 7.45 s a segment."""
 
 
 class FrontEnd:
-    """Log-mel of a stretch of samples for one configuration; holds tables only, no state."""
+    """Log-mel for one configuration; holds tables only, no state."""
 
     def __init__(self, config: FrontEndConfig) -> None:
         self.config = config
 
     @cached_property
     def _window(self) -> NDArray[np.float64]:
-        # Double precision up to the power: it costs no time, and in single precision the rounding of a loud tone
-        # shows in the silent bands (0.02 dB).
+        # Double precision up to the power costs no time. In single precision the rounding of a loud tone shows in
+        # the silent bands (0.02 dB).
         n = self.config.n_fft
         return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)  # periodic Hann
 
@@ -100,10 +104,10 @@ class FrontEnd:
     def _bands(self) -> "_TriangularBands":
         return _TriangularBands(mel_filters(self.config), mel_edges(self.config), self.config)
 
-    def power_db(self, samples: Samples) -> LogMel:
-        """Samples (n,) float32 -> (n_frames, n_mels) float32, mel power in dB re 1.0, at least `floor_db`.
+    def power_db(self, samples: Samples) -> PowerDb:
+        """Compute (n_frames, n_mels) mel power in dB re 1.0, at least `floor_db`, from (n,) samples.
 
-        Only whole frames; equals librosa's `power_to_db(melspectrogram(center=False), top_db=None)`.
+        Whole frames only; equals librosa's `power_to_db(melspectrogram(center=False), top_db=None)`.
         """
         config = self.config
         out = np.empty((config.n_frames(len(samples)), config.n_mels), np.float32)
@@ -122,11 +126,11 @@ class FrontEnd:
         out *= np.float32(10)
         return out
 
-    def scale(self, power_db: LogMel) -> LogMel:
-        """(..., segment_frames, n_mels) dB -> the same shape in [0, 1], relative to each segment's loudest cell.
+    def scale(self, power_db: PowerDb) -> LogMel:
+        """Scale (..., segment_frames, n_mels) dB to [0, 1], relative to the loudest cell of each segment.
 
-        Relative, so that the listening level changes nothing. A segment whose loudest cell is within `range_db` of
-        the floor is scaled as if it reached that far, so digital silence is all 0.
+        So the log-mel does not depend on the listening level. The reference is at least `floor_db + range_db`, so
+        digital silence is all 0.
         """
         config = self.config
         loudest = power_db.max(axis=(-2, -1), keepdims=True)
@@ -135,14 +139,14 @@ class FrontEnd:
         return np.asarray(np.clip(scaled, 0, 1, out=scaled))
 
     def log_mel(self, samples: Samples) -> LogMel:
-        """The `segment_samples` samples of one segment -> (segment_frames, n_mels) in [0, 1]."""
+        """Compute (segment_frames, n_mels) in [0, 1] from the (segment_samples,) samples of one segment."""
         if len(samples) != self.config.segment_samples:
             raise ValueError(f"{len(samples)} samples, expected segment_samples = {self.config.segment_samples}")
         return self.scale(self.power_db(samples))
 
 
 def mel_edges(config: FrontEndConfig) -> NDArray[np.float64]:
-    """The n_mels + 2 corner frequencies in Hz, equally spaced on Slaney's mel scale (Auditory Toolbox, 1998).
+    """Return the (n_mels + 2,) corner frequencies in Hz, equally spaced on Slaney's mel scale (Auditory Toolbox, 1998).
 
     Linear below 1 kHz (3 mel per 200 Hz), logarithmic above (27 mel per factor 6.4).
     """
@@ -156,7 +160,7 @@ def mel_edges(config: FrontEndConfig) -> NDArray[np.float64]:
 
 
 def mel_filters(config: FrontEndConfig) -> NDArray[np.float64]:
-    """(n_mels, 1 + n_fft / 2) triangular filters of unit area in Hz (Slaney's norm), as librosa's `filters.mel`."""
+    """Return (n_mels, 1 + n_fft / 2) triangular filters of unit area (Slaney's norm), as `librosa.filters.mel`."""
     edges = mel_edges(config)
     bins = np.arange(1 + config.n_fft // 2) * config.sample_rate / config.n_fft
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
@@ -165,10 +169,10 @@ def mel_filters(config: FrontEndConfig) -> NDArray[np.float64]:
 
 
 class _TriangularBands:
-    """Sums power over triangular bands without a matrix product.
+    """Sums of power over triangular bands without a matrix product.
 
-    A bin between two neighbouring edges lies on the rising flank of one filter and the falling flank of the one below,
-    so two weighted sums per interval of edges are all: `band[m] = rising sum [m] + falling sum [m + 1]`.
+    A bin between two neighbouring edges lies on the rising flank of one filter and the falling flank of the one below.
+    So each band is two weighted sums over intervals of edges: `band[m] = rising sum [m] + falling sum [m + 1]`.
     """
 
     def __init__(self, filters: NDArray[np.float64], edges: NDArray[np.float64], config: FrontEndConfig) -> None:
@@ -180,19 +184,19 @@ class _TriangularBands:
         padded = np.vstack([np.zeros(filters.shape[1]), filters, np.zeros(filters.shape[1])])
         self._falling = padded[interval, inside].astype(np.float32)
         self._rising = padded[interval + 1, inside].astype(np.float32)
-        self._filled = np.flatnonzero(np.diff(starts))  # narrow bands can hold no bin at all
+        self._filled = np.flatnonzero(np.diff(starts))  # a narrow band can hold no bin
         self._starts = starts[self._filled] - self._first
         self._n_mels = len(filters)
 
     def sum(self, power: NDArray[np.float32], *, out: NDArray[np.float32]) -> None:
-        """power (n, 1 + n_fft / 2) -> out (n, n_mels)."""
+        """Sum power (n, 1 + n_fft / 2) over the bands into out (n, n_mels)."""
         power = power[:, self._first : self._end]
         np.add(
             self._by_interval(power * self._rising)[:, :-1], self._by_interval(power * self._falling)[:, 1:], out=out
         )
 
     def _by_interval(self, weighted: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, bins in use) -> (n, n_mels + 1) sums between neighbouring edges."""
+        """Sum (n, bins in use) between neighbouring edges to (n, n_mels + 1)."""
         sums: NDArray[np.float32] = np.add.reduceat(weighted, self._starts, axis=1)
         if len(self._filled) == self._n_mels + 1:
             return sums

@@ -1,10 +1,10 @@
-"""The majority vote with refusal (the paper's eq. 2) over the last T segments, with hysteresis for what is announced.
+"""The majority vote with refusal (the paper's eq. 2) over the last T ballots, with hysteresis of the announced genre.
 
     ballots  rock rock pop rock silence  ->  rock 3 of 5  ->  majority
-    ballots  rock rock pop pop  jazz     ->  nobody has more than half  ->  refused
+    ballots  rock rock pop pop  jazz     ->  no label has more than half  ->  refused
 
-Each key does one thing: `segments` (T) is how far back the vote looks, `min_share` how large the majority must be,
-`enter_segments` and `exit_segments` how many votes in a row it takes to announce a genre and to withdraw it.
+`segments` is T, `min_share` the size of the majority, `enter_segments` and `exit_segments` the number of votes in a row
+that announce a genre and that withdraw it.
 """
 
 from collections import Counter, deque
@@ -26,21 +26,21 @@ NOT_MUSIC = "not_music"
 
 @dataclass(frozen=True, kw_only=True)
 class VoteConfig:
-    """How segments become a verdict. Defaults travel in the bundle; a user may override each."""
+    """Settings of the vote. The bundle holds the defaults; the `[vote]` table of a configuration overrides them."""
 
     segments: int = 9
     """T: ballots that count, 1 to 1000."""
     segment_hop: int
     """Samples between the starts of neighbouring segments, a multiple of the front end's hop_length."""
     min_share: float = 0.5
-    """Share of T that a winner needs, 0.5 to 1; always more than half, so 0.5 is eq. 2 as it stands."""
+    """Share of T that a winner needs, 0.5 to 1; more than half in any case, so 0.5 is eq. 2."""
     enter_segments: int = 1
     """Votes in a row that a genre must win before it is announced, 1 to 1000."""
     exit_segments: int = 1
     """Votes in a row that an announced genre must fail to win before it is withdrawn, 1 to 1000."""
     sharpness: float = 1.0
-    """Power of the ballots' mean posterior in `confidence`, 0.1 to 10. It belongs to the network: segments of one piece
-    agree more than they are sure, so that a verdict is right more often than their mean says."""
+    """Power of the ballots' mean posterior in `confidence`, 0.1 to 10, fitted with the network: a verdict over several
+    segments is right more often than their mean posterior predicts."""
 
     def __post_init__(self) -> None:
         require(1 <= self.segments <= 1000, "segments", self.segments, "1 to 1000")
@@ -49,14 +49,14 @@ class VoteConfig:
             0.5 <= self.min_share <= 1,
             "min_share",
             self.min_share,
-            "0.5 to 1 (below a half two genres could win at once, above 1 none ever can)",
+            "0.5 to 1 (below 0.5 two genres could win at once)",
         )
         require(1 <= self.enter_segments <= 1000, "enter_segments", self.enter_segments, "1 to 1000")
         require(1 <= self.exit_segments <= 1000, "exit_segments", self.exit_segments, "1 to 1000")
         require(0.1 <= self.sharpness <= 10, "sharpness", self.sharpness, "0.1 to 10")
 
     def check_geometry(self, *, hop_length: int, segment_samples: int) -> None:
-        """Raises ConfigError unless segments start on frames and leave no samples unheard between them."""
+        """Raise ConfigError unless segments start on frames and leave no samples out between them."""
         require(
             self.segment_hop % hop_length == 0,
             "vote.segment_hop",
@@ -67,27 +67,27 @@ class VoteConfig:
             self.segment_hop <= segment_samples,
             "vote.segment_hop",
             self.segment_hop,
-            f"at most a segment ({segment_samples} samples), or sound would pass unheard",
+            f"at most a segment ({segment_samples} samples), or sound would be skipped",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoteOverrides:
-    """What a user changes of a vote: each key replaces the bundle's default; see `VoteConfig` for their meaning."""
+    """The user's settings of the vote, see `VoteConfig`; each replaces the bundle's default."""
 
     segments: int | None = None
     """T, ballots that count."""
     segment_hop: int | None = None
     """Samples between segments at the bundle's rate."""
     min_share: float | None = None
-    """Share that a winner needs, 0.5 to 1."""
+    """Share of T that a winner needs, 0.5 to 1."""
     enter_segments: int | None = None
     """Wins in a row before a genre is announced."""
     exit_segments: int | None = None
     """Misses in a row before it is withdrawn."""
 
     def apply(self, defaults: VoteConfig) -> VoteConfig:
-        """The vote to hold; ConfigError on an impossible one."""
+        """Return the vote with these settings; ConfigError if it is invalid."""
         try:
             return replace(defaults, **{key: value for key, value in vars(self).items() if value is not None})
         except ConfigError as exc:
@@ -96,7 +96,7 @@ class VoteOverrides:
 
 @dataclass(frozen=True, kw_only=True)
 class Ballot:
-    """One segment's vote: its label and the posterior behind it; silence votes for `SILENCE` and has no posterior."""
+    """One segment's vote: its label and its posterior (n_labels,); silence is `SILENCE` without a posterior."""
 
     label: str
     posterior: Posterior | None
@@ -104,17 +104,18 @@ class Ballot:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the vote says after a segment."""
+    """Result of the vote after a segment."""
 
     genre: str | None
     """The announced genre; None when refused, silent, not music or warming up."""
     reason: Reason
-    """Why: `majority`; `held` = no majority now, not yet withdrawn; `refused` = nobody has the majority, or not yet for
-    `enter_segments` votes in a row; `silence`; `not_music`; `warming_up` = fewer than T ballots yet."""
+    """`majority`; `held`: no majority now, not yet withdrawn; `refused`: no label has the majority, or not yet for
+    `enter_segments` votes in a row; `silence`; `not_music`; `warming_up`: fewer than T ballots yet; `stalled`: no sound
+    arrives."""
     share: float
-    """Ballots for the announced genre, or else for the leading label, over all ballots that count, 0 to 1."""
+    """Share of the ballots for the announced genre, or else for the leading label, 0 to 1."""
     confidence: float | None
-    """Calibrated probability that the announced genre is right, see `confidence`; None without a genre."""
+    """Calibrated probability that `genre` is right, see `confidence`; None without a genre."""
     votes: dict[str, int] = field(default_factory=dict)
     """Ballots by label, most first."""
     segments: int = 0
@@ -132,7 +133,7 @@ class MajorityVote:
         self._won = self._missed = 0
 
     def add(self, ballot: Ballot) -> Verdict:
-        """Counts one segment and says what is announced now."""
+        """Count one ballot and return the verdict after it."""
         self._ballots.append(ballot)
         winner = majority(_count(self._ballots), total=self._config.segments, min_share=self._config.min_share)
         self._won = self._won + 1 if winner == self._winner else 1
@@ -145,7 +146,7 @@ class MajorityVote:
         return self._verdict(self._announced, winner)
 
     def clear(self) -> None:
-        """Forgets everything, as after a gap in the sound: what was heard before says nothing about now."""
+        """Discard all ballots, as after a long gap in the sound."""
         self._ballots.clear()
         self._announced = self._winner = None
         self._won = self._missed = 0
@@ -160,7 +161,7 @@ class MajorityVote:
 def clip_verdict(
     ballots: Sequence[Ballot], labels: Sequence[str], min_share: float = 0.5, sharpness: float = 1.0
 ) -> Verdict:
-    """Eq. 2 over all segments of a clip: the label with more than half of the votes, else refused."""
+    """Return eq. 2 over all ballots of a clip: the label with more than half of the votes, else refused."""
     if not ballots:
         return Verdict(genre=None, reason="warming_up", share=0.0, confidence=None)
     winner = majority(_count(ballots), total=len(ballots), min_share=min_share)
@@ -168,9 +169,9 @@ def clip_verdict(
 
 
 def confidence(posteriors: Sequence[Posterior], label: int, sharpness: float) -> float:
-    """What ballots of posteriors (n_labels,) say together for a label: mean ** sharpness, brought to a sum of 1.
+    """Return the probability of a label: the mean of posteriors (n_labels,) ** sharpness, normalised.
 
-    Sharpness 1 leaves the mean as it is, to the last bit: verdicts recorded before there was one follow still.
+    Sharpness 1 returns the mean to the last bit, so verdicts recorded before `sharpness` existed are reproduced.
     """
     mean = np.stack(posteriors).mean(axis=0, dtype=np.float64)
     if sharpness == 1:
@@ -180,9 +181,9 @@ def confidence(posteriors: Sequence[Posterior], label: int, sharpness: float) ->
 
 
 def majority(votes: dict[str, int], *, total: int, min_share: float = 0.5) -> str | None:
-    """The label with strictly more than half of `total` votes and at least `min_share` of them, else None (eq. 2)."""
+    """Return the label with more than half of `total` votes and at least `min_share` of them, else None (eq. 2)."""
     for label, count in votes.items():
-        if 2 * count > total and count / total >= min_share:  # a quotient is exact where 0.55 * 100 > 55
+        if 2 * count > total and count / total >= min_share:  # not min_share * total: 0.55 * 100 > 55
             return label
     return None
 
@@ -202,16 +203,27 @@ def _verdict(
 ) -> Verdict:
     votes = _count(ballots)
     leading = votes[announced] if announced in votes else 0 if announced else max(votes.values())
-    share = leading / len(ballots)
-    if announced in (None, SILENCE, NOT_MUSIC):
-        reason: Reason = refusal if announced is None else "silence" if announced == SILENCE else "not_music"
-        return Verdict(genre=None, reason=reason, share=share, confidence=None, votes=votes, segments=len(ballots))
-    heard = [ballot.posterior for ballot in ballots if ballot.posterior is not None]
+    genre = None if announced in (SILENCE, NOT_MUSIC) else announced
     return Verdict(
-        genre=announced,
-        reason="held" if held else "majority",
-        share=share,
-        confidence=confidence(heard, labels.index(announced), sharpness) if heard else None,
+        genre=genre,
+        reason=_reason(announced, held=held, refusal=refusal),
+        share=leading / len(ballots),
+        confidence=None if genre is None else _confidence(ballots, labels.index(genre), sharpness),
         votes=votes,
         segments=len(ballots),
     )
+
+
+def _reason(announced: str | None, *, held: bool, refusal: Reason) -> Reason:
+    if announced is None:
+        return refusal
+    if announced == SILENCE:
+        return "silence"
+    if announced == NOT_MUSIC:
+        return "not_music"
+    return "held" if held else "majority"
+
+
+def _confidence(ballots: Sequence[Ballot] | deque[Ballot], label: int, sharpness: float) -> float | None:
+    posteriors = [ballot.posterior for ballot in ballots if ballot.posterior is not None]
+    return confidence(posteriors, label, sharpness) if posteriors else None

@@ -1,1 +1,1 @@
-"""Segments to verdicts: the TFLite runtime, the classifier, its golden vectors and the pipeline that joins them."""
+"""Segments to verdicts: TFLite runtime, classifier, golden vectors and the pipeline."""

@@ -1,4 +1,4 @@
-"""Log-mel to posterior through a TFLite network, int8 or float32; device, trainer and exporter all ask this class.
+"""Log-mel to posterior through a TFLite network, int8 or float32; used by device, trainer and exporter.
 
 logits = (q_out - zero_point) * scale        posterior = softmax(logits / temperature)
 """
@@ -17,15 +17,15 @@ from genrewatch.inference.runtime import interpreter
 
 
 class Classifier:
-    """One network, ready to run; threads take turns."""
+    """One network; thread-safe, one inference at a time."""
 
     def __init__(self, model: bytes, *, temperature: float = 1.0, where: str = "model.tflite") -> None:
         try:
             self._interpreter = interpreter(model)
         except ValueError as exc:
-            raise BundleError(where, f"the runtime cannot read it ({str(exc).splitlines()[0]})") from None
+            raise BundleError(where, f"cannot be read by the runtime ({str(exc).splitlines()[0]})") from None
         self.temperature = temperature
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise BundleError(where, f"{len(inputs)} inputs and {len(outputs)} outputs", "one of each")
@@ -34,33 +34,33 @@ class Classifier:
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Classifier":
-        """The classifier of a bundle, whose tensors must be those that the manifest declares."""
+        """Make the classifier of a bundle; BundleError if its tensors are not those of the manifest."""
         where = str(bundle.path / "model.tflite")
-        made = cls(bundle.model, temperature=bundle.manifest.temperature, where=where)
+        classifier = cls(bundle.model, temperature=bundle.manifest.temperature, where=where)
         for name in ("input", "output"):
-            found, declared = getattr(made, name), getattr(bundle.manifest, name)
+            found, declared = getattr(classifier, name), getattr(bundle.manifest, name)
             if found != declared:
                 raise BundleError(f"{where}: {name}", f"found {found}", f"{declared} as in bundle.json")
-        return made
+        return classifier
 
     def logits(self, log_mel: LogMel) -> NDArray[np.float32]:
-        """One segment (segment_frames, n_mels) in [0, 1] -> (n_labels,) logits."""
-        picture = _quantize(log_mel[None, :, :, None], self.input)
-        with self._turn:
-            self._interpreter.set_tensor(self._in, picture)
+        """Compute (n_labels,) logits of one segment (segment_frames, n_mels) in [0, 1]."""
+        quantized = _quantize(log_mel[None, :, :, None], self.input)
+        with self._lock:
+            self._interpreter.set_tensor(self._in, quantized)
             self._interpreter.invoke()
             return _dequantize(self._interpreter.get_tensor(self._out)[0], self.output)
 
     def posterior(self, log_mel: LogMel) -> Posterior:
-        """One segment (segment_frames, n_mels) in [0, 1] -> (n_labels,) calibrated probabilities that sum to 1."""
+        """Compute (n_labels,) calibrated probabilities, sum 1, of one segment (segment_frames, n_mels) in [0, 1]."""
         return softmax(self.logits(log_mel) / np.float32(self.temperature))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(..., n_labels) logits -> probabilities along the last axis."""
+    """Turn (..., n_labels) logits into probabilities along the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return shares
+    probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def _tensor(details: dict[str, Any]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Golden vectors: does this machine compute what the exporter's did?"""
+"""Golden vectors: one segment by which a device checks that it computes the same as the exporter did."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from genrewatch.contract.front_end import FrontEnd
 from genrewatch.inference.classifier import Classifier
 
 LOG_MEL_LIMIT = 1e-4
-"""Largest difference of a log-mel cell in [0, 1]; processors differ by about 1e-6."""
+"""Largest accepted difference of a log-mel cell in [0, 1]; processors differ by about 1e-6."""
 POSTERIOR_LIMIT = 0.02
-"""Largest difference of a probability; a cell on the edge of a quantization step may fall either way."""
+"""Largest accepted difference of a probability; a cell may round to either neighbouring quantization step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +24,14 @@ class GoldenReport:
 
 
 def make_golden(samples: np.ndarray, front_end: FrontEnd, classifier: Classifier) -> GoldenVectors:
-    """One segment of int16 samples and what this machine makes of it."""
+    """Compute the golden vectors of (segment_samples,) int16 samples on this machine."""
     draft = GoldenVectors(samples=samples, log_mel=np.empty((0, 0), np.float32), posterior=np.empty(0, np.float32))
     log_mel = front_end.log_mel(draft.waveform)
     return GoldenVectors(samples=samples, log_mel=log_mel, posterior=classifier.posterior(log_mel))
 
 
 def check_golden(bundle: Bundle, classifier: Classifier) -> GoldenReport:
-    """Recomputes the golden vectors; BundleError when this machine disagrees with them."""
+    """Recompute the golden vectors on this machine; BundleError if they differ by more than the limits."""
     log_mel = FrontEnd(bundle.manifest.front_end).log_mel(bundle.golden.waveform)
     report = GoldenReport(
         log_mel=float(np.abs(log_mel - bundle.golden.log_mel).max()),

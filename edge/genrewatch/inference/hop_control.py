@@ -1,4 +1,4 @@
-"""What to do when inference cannot keep up with the sound: look less often, and say so, until it can."""
+"""Widening of the hop while inference is slower than the sound arrives."""
 
 import time
 from collections.abc import Callable
@@ -6,38 +6,39 @@ from typing import Protocol
 
 
 class HopControl(Protocol):
-    """Decides after each segment how far it is to the next."""
+    """Choice of the hop after each segment."""
 
     def hop_factor(self, hop_s: float) -> int:
-        """Hops, of `hop_s` seconds each, that it should be from segment to segment from now on."""
+        """Return the number of hops, of `hop_s` seconds each, to the next segment."""
 
 
 class EveryHop:
-    """For sound that waits for us."""
+    """Constant hop, for files and other sound that waits for its reader."""
 
     def hop_factor(self, hop_s: float) -> int:
-        """See `HopControl`."""
+        """Return 1."""
         return 1
 
 
 class WidenWhenLate:
-    """Doubles the hop each time that sound has been waiting for a while, and halves it after a longer calm.
+    """A hop that doubles each time that sound has waited for `LATE_S`, and halves after `CALM_S` without waiting.
 
-    A burst (a station's greeting, a chunk of HLS) is worked off in an instant and widens nothing.
+    A burst (a buffer sent at connection, a chunk of HLS) is processed at once and does not widen the hop.
     """
 
     LATE_S = 2.0
-    """Sound that waits this long in a row, by the clock, widens the hop."""
+    """Seconds of the monotonic clock during which sound waits before the hop is doubled."""
     CALM_S = 10.0
-    """This long without waiting narrows it."""
+    """Seconds without waiting before the hop is halved."""
     WIDEST = 16
+    """Largest factor."""
 
     def __init__(self, waiting_s: Callable[[], float], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._waiting_s, self._now = waiting_s, monotonic
         self._factor, self._late, self._since = 1, False, monotonic()
 
     def hop_factor(self, hop_s: float) -> int:
-        """See `HopControl`; it is late when more than a hop of sound waits."""
+        """Return the factor; sound is late when more than one hop of it waits."""
         now, late = self._now(), self._waiting_s() > hop_s
         if late != self._late:
             self._late, self._since = late, now

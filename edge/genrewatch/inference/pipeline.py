@@ -1,4 +1,4 @@
-"""The path of the sound, from blocks to verdicts; a file, a microphone and a test all come through here.
+"""The pipeline from blocks to verdicts, the same for files, live sources and tests.
 
 blocks -> Resampler -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> MajorityVote -> SegmentResult
 """
@@ -22,7 +22,7 @@ from genrewatch.inference.hop_control import EveryHop, HopControl
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What it takes to listen: the network, its front end and how its answers are counted. Shared by all sources."""
+    """Front end, classifier, vote and level gate of one bundle; stateless, shared by all sources."""
 
     manifest: Manifest
     front_end: FrontEnd
@@ -36,7 +36,7 @@ class Pipeline:
 
 
 def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
-    """Loads a bundle, checks it against its network and adjusts the vote that it proposes."""
+    """Load a bundle, check it against its network and apply `adjust` to its default vote."""
     bundle = load_bundle(bundle_path)
     return Pipeline(
         manifest=bundle.manifest,
@@ -49,81 +49,100 @@ def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig],
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentResult:
-    """One segment's answer and the verdict after it."""
+    """One segment with its ballot and the verdict after it."""
 
     start: int
-    """First sample of the segment, at `sample_rate`, from the start of the stream."""
+    """First sample of the segment, counted at `sample_rate` from the start of the stream."""
     end: int
     """One past its last sample."""
     sample_rate: int
-    """The bundle's."""
+    """The bundle's, Hz."""
     ballot: Ballot
-    """What this segment voted."""
+    """The segment's ballot."""
     verdict: Verdict
-    """The rolling verdict."""
+    """The rolling verdict after it."""
     level: Level
-    """Of the newest hop."""
+    """Level of the newest hop."""
     dead_air: bool
-    """Whether silence has lasted too long."""
+    """True once silence has lasted for `dead_air_s`."""
     lost: int
-    """Samples missing from the stream so far, at `sample_rate`."""
+    """Samples missing from the stream so far, counted at `sample_rate`."""
     hop_factor: int
-    """Hops between segments at present; more than 1 when inference has fallen behind."""
+    """Hops to the next segment; more than 1 while inference is late."""
 
     @property
     def start_s(self) -> float:
-        """Seconds from the start of the stream."""
+        """`start` in seconds."""
         return self.start / self.sample_rate
 
     @property
     def end_s(self) -> float:
-        """Seconds from the start of the stream."""
+        """`end` in seconds."""
         return self.end / self.sample_rate
 
     @property
     def lost_s(self) -> float:
-        """Seconds missing so far."""
+        """`lost` in seconds."""
         return self.lost / self.sample_rate
 
 
 def classify_stream(
     blocks: Iterable[Block], pipeline: Pipeline, hop_control: HopControl | None = None
 ) -> Iterator[SegmentResult]:
-    """Blocks of one source -> a result for each segment, as soon as its last sample is there."""
-    hop_control = hop_control or EveryHop()
-    config = pipeline.manifest.front_end
-    buffer = SegmentBuffer(pipeline.front_end, pipeline.vote.segment_hop)
-    hop_s = pipeline.vote.segment_hop / config.sample_rate
-    gate = LevelGate(pipeline.level, hops_per_segment=buffer.hops_per_segment, hop_s=hop_s)
-    vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
-    lost = 0
-    for samples, missing in resampled(blocks, config.sample_rate):
+    """Yield a result for each segment of one source's blocks, as soon as its last sample has arrived."""
+    stream = _Stream(pipeline, hop_control or EveryHop())
+    for samples, missing in resampled(blocks, pipeline.manifest.front_end.sample_rate):
         if missing:
-            lost += missing
-            buffer.gap(missing)
-            gate.clear()
-            if missing > config.segment_samples:
-                vote.clear()
-        for segment in buffer.push(samples):
+            stream.gap(missing)
+        yield from stream.push(samples)
+
+
+class _Stream:
+    """State of one stream: segment buffer, level gate and vote."""
+
+    def __init__(self, pipeline: Pipeline, hop_control: HopControl) -> None:
+        self._pipeline, self._hop_control = pipeline, hop_control
+        self._sample_rate = pipeline.manifest.front_end.sample_rate
+        self._hop_s = pipeline.vote.segment_hop / self._sample_rate
+        self._buffer = SegmentBuffer(pipeline.front_end, pipeline.vote.segment_hop)
+        hops = self._buffer.hops_per_segment
+        self._gate = LevelGate(pipeline.level, hops_per_segment=hops, hop_s=self._hop_s)
+        self._vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
+        self._lost = 0
+
+    def gap(self, missing: int) -> None:
+        """Count a gap of `missing` samples; one longer than a segment clears the vote."""
+        self._lost += missing
+        self._buffer.gap(missing)
+        self._gate.clear()
+        if missing > self._pipeline.manifest.front_end.segment_samples:
+            self._vote.clear()
+
+    def push(self, samples: Samples) -> Iterator[SegmentResult]:
+        """Yield a result for each segment that these (n,) samples complete."""
+        for segment in self._buffer.push(samples):
             for hop_level in segment.levels:
-                gate.add(hop_level.dbfs)
-            buffer.hop_factor = hop_control.hop_factor(hop_s)
-            ballot = cast_ballot(segment, pipeline, silent=gate.silent)
-            yield SegmentResult(
-                start=segment.start,
-                end=segment.end,
-                sample_rate=config.sample_rate,
-                ballot=ballot,
-                verdict=vote.add(ballot),
-                level=segment.levels[-1],
-                dead_air=gate.dead_air,
-                lost=lost,
-                hop_factor=buffer.hop_factor,
-            )
+                self._gate.add(hop_level.dbfs)
+            self._buffer.hop_factor = self._hop_control.hop_factor(self._hop_s)
+            yield self._result(segment)
+
+    def _result(self, segment: Segment) -> SegmentResult:
+        ballot = cast_ballot(segment, self._pipeline, silent=self._gate.silent)
+        return SegmentResult(
+            start=segment.start,
+            end=segment.end,
+            sample_rate=self._sample_rate,
+            ballot=ballot,
+            verdict=self._vote.add(ballot),
+            level=segment.levels[-1],
+            dead_air=self._gate.dead_air,
+            lost=self._lost,
+            hop_factor=self._buffer.hop_factor,
+        )
 
 
 def cast_ballot(segment: Segment, pipeline: Pipeline, *, silent: bool) -> Ballot:
-    """Silence does not vote for a genre; anything else votes for the network's first choice."""
+    """Return the ballot of a segment: `SILENCE`, or the network's top1 with its posterior."""
     if silent:
         return Ballot(label=SILENCE, posterior=None)
     posterior: Posterior = pipeline.classifier.posterior(pipeline.front_end.scale(segment.power_db))
@@ -131,14 +150,14 @@ def cast_ballot(segment: Segment, pipeline: Pipeline, *, silent: bool) -> Ballot
 
 
 def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Samples, int]]:
-    """Blocks at any rate -> (samples at `sample_rate`, samples lost before them, at `sample_rate`)."""
+    """Yield (samples at `sample_rate`, samples lost before them at `sample_rate`) of blocks at any rate."""
     resampler, rate = None, 0
     nothing = np.empty(0, np.float32)
     for block in blocks:
-        missing = -(-block.lost * sample_rate // block.sample_rate)  # rounded up: one lost sample is a gap too
+        missing = -(-block.lost * sample_rate // block.sample_rate)  # rounded up: one lost sample is a gap
         if resampler is None or block.sample_rate != rate or missing:
             if resampler is not None:
-                yield resampler.push(nothing, last=True), 0  # what was heard before the break is not held back
+                yield resampler.push(nothing, last=True), 0  # samples before the gap, still in the resampler
             resampler, rate = Resampler(block.sample_rate, sample_rate), block.sample_rate
         yield resampler.push(block.samples, last=block.last), missing
         if block.last:

@@ -1,4 +1,4 @@
-"""The TFLite runtime under its present name, or, on 32-bit ARM, under its old one. Nothing else imports either."""
+"""The TFLite runtime under its present name or, on 32-bit ARM, its old one; no other module imports it."""
 
 import os
 import sys
@@ -10,18 +10,18 @@ import numpy as np
 
 
 def interpreter(model: bytes) -> Any:
-    """A single-threaded TFLite interpreter with its tensors allocated; raises ValueError on a model it cannot read."""
-    with _quiet_stderr():  # the runtime announces its delegate there, from C++; its errors come as exceptions
+    """Return a single-threaded TFLite interpreter with allocated tensors; ValueError on an unreadable model."""
+    with _quiet_stderr():  # the C++ runtime logs its delegate to stderr; its errors are exceptions
         try:
-            made = _interpreter_class()(model_content=model, num_threads=1)
-            made.allocate_tensors()
+            loaded = _interpreter_class()(model_content=model, num_threads=1)
+            loaded.allocate_tensors()
         except RuntimeError as exc:
             raise ValueError(str(exc)) from None
-    return made
+    return loaded
 
 
 def runtime_version() -> str:
-    """Name and version of the runtime that is installed."""
+    """Return name and version of the installed runtime and numpy."""
     from importlib import metadata
 
     module = _interpreter_class().__module__.partition(".")[0]
@@ -34,14 +34,14 @@ def _quiet_stderr() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def _interpreter_class() -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import COMPACT, LogMel
+from genrewatch.contract.front_end import COMPACT, PowerDb
 from genrewatch_trainer.data.splits import SplitTable, check_table, read_splits
 from genrewatch_trainer.data.store import Store, new_store
 
@@ -41,9 +41,9 @@ def import_logmel(npz: Path, splits: Path | None, store: Path) -> tuple[Store, l
     return Store.load(store), duplicates
 
 
-def _decibels(codes: NDArray[np.uint8], scale_db: np.float32, clip_max_db: np.float32) -> LogMel:
+def _decibels(codes: NDArray[np.uint8], scale_db: np.float32, clip_max_db: np.float32) -> PowerDb:
     """(n_mels, n_frames) codes -> (n_frames, n_mels) float32 dB re 1.0, no lower than the front end goes."""
-    power_db: LogMel = codes.T.astype(np.float32) / np.float32(255) * scale_db - scale_db + clip_max_db
+    power_db: PowerDb = codes.T.astype(np.float32) / np.float32(255) * scale_db - scale_db + clip_max_db
     return np.maximum(power_db, np.float32(COMPACT.floor_db))
 
 

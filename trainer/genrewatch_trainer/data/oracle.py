@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel, Samples
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, PowerDb, Samples
 
 AGREEMENT_DB = 1e-3
 """Largest difference of a cell that counts as the same."""
 
 
-def librosa_power_db(samples: Samples, config: FrontEndConfig) -> LogMel:
+def librosa_power_db(samples: Samples, config: FrontEndConfig) -> PowerDb:
     """Samples (n,) -> (n_frames, n_mels) dB re 1.0, by librosa."""
     import librosa
 

@@ -14,7 +14,7 @@ from joblib import delayed
 
 from genrewatch.audio.decoding import ffmpeg_path, read_samples
 from genrewatch.contract.errors import DataError, GenrewatchError
-from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, PowerDb
 from genrewatch_trainer.cluster import parallel
 from genrewatch_trainer.data.oracle import AGREEMENT_DB, difference_db
 from genrewatch_trainer.data.splits import SplitTable, check_table, read_splits
@@ -29,7 +29,7 @@ class Heard:
     """One file, decoded and transformed; without `power_db` it is of no use, for the reason in `wrong`."""
 
     path: Path
-    power_db: LogMel | None = None
+    power_db: PowerDb | None = None
     samples_sha256: str = ""
     wrong: str = ""
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from genrewatch.contract.bundle import RESERVED_LABELS
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEndConfig, LogMel
+from genrewatch.contract.front_end import FrontEndConfig, PowerDb
 from genrewatch_trainer.files import whole_folder, write_json
 
 VERSION = 1
@@ -66,7 +66,7 @@ class StoreIndex:
 class Store:
     """A feature store opened for reading."""
 
-    def __init__(self, path: Path, index: StoreIndex, power_db: LogMel) -> None:
+    def __init__(self, path: Path, index: StoreIndex, power_db: PowerDb) -> None:
         self.path, self.index, self._power_db = path, index, power_db
 
     @classmethod
@@ -93,7 +93,7 @@ class Store:
     def __len__(self) -> int:
         return len(self.index.clips)
 
-    def clip(self, i: int) -> LogMel:
+    def clip(self, i: int) -> PowerDb:
         """Clip i -> (n_frames, n_mels) float32, dB re 1.0, not yet scaled."""
         return self._power_db[self._starts[i] : self._starts[i + 1]]
 
@@ -116,7 +116,7 @@ class StoreWriter:
         self._head(0)
 
     def add(
-        self, power_db: LogMel, *, name: str, label: str, track: str | None = None, artist: str | None = None
+        self, power_db: PowerDb, *, name: str, label: str, track: str | None = None, artist: str | None = None
     ) -> None:
         """Adds one clip, (n_frames, n_mels) dB re 1.0; raises DataError for what is no number."""
         if not np.isfinite(power_db).all():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genrewatch.contract.bundle import MANIFEST, load_bundle
 from genrewatch.contract.errors import ConfigError, DataError
-from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, LogMel
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, PowerDb
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
@@ -78,7 +78,7 @@ class _Judge:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """What a bundle says of its training."""
 
-    def posteriors(self, clips: list[LogMel]) -> PosteriorPerClip:
+    def posteriors(self, clips: list[PowerDb]) -> PosteriorPerClip:
         """(n_segments, n_labels) of each clip."""
         segments, counts = segments_of(clips, FrontEnd(self.front_end), self.hop_frames)
         if self.run:
@@ -161,7 +161,7 @@ def _own_split(judge: _Judge, store: Path | None) -> tuple[str, str]:
     return judge.run.record.split_scheme, "test"
 
 
-def _from_run(judge: _Judge, model: Path, scheme: str, part: str) -> tuple[list[str], list[str], list[LogMel]]:
+def _from_run(judge: _Judge, model: Path, scheme: str, part: str) -> tuple[list[str], list[str], list[PowerDb]]:
     if judge.run is None:
         raise ConfigError("--store", "is missing", "a feature store, since a bundle holds no clips")
     if scheme != judge.run.record.split_scheme:
@@ -170,7 +170,7 @@ def _from_run(judge: _Judge, model: Path, scheme: str, part: str) -> tuple[list[
     return [c.name for c in held_out], [c.label for c in held_out], [c.power_db for c in held_out]
 
 
-def _from_store(store: Store, judge: _Judge, scheme: str, part: str) -> tuple[list[str], list[str], list[LogMel]]:
+def _from_store(store: Store, judge: _Judge, scheme: str, part: str) -> tuple[list[str], list[str], list[PowerDb]]:
     if store.index.front_end != judge.front_end:
         raise DataError(f"{store.path}: front_end", "is not the model's", str(judge.front_end))
     parts = parts_of(store.index, scheme, judge.seed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genrewatch.audio.decoding import read_samples
-from genrewatch.contract.front_end import PAPER, LogMel, Samples
+from genrewatch.contract.front_end import PAPER, PowerDb, Samples
 from genrewatch.programme import SAMPLE_RATE, item
 from genrewatch_trainer.data.prepare import clip_names
 from genrewatch_trainer.data.store import Store
@@ -47,7 +47,7 @@ def _sound(audio: Path | None) -> tuple[Samples, int, str]:
     return read_samples(path, PAPER.sample_rate), PAPER.sample_rate, name
 
 
-def _one_a_genre(store: Store) -> dict[str, LogMel]:
+def _one_a_genre(store: Store) -> dict[str, PowerDb]:
     """The first clip of each label, as title -> dB."""
     clips = store.index.clips
     first = {label: next(i for i, clip in enumerate(clips) if clip.label == label) for label in store.index.labels}

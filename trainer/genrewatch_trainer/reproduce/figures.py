@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples, mel_edges
+from genrewatch.contract.front_end import FrontEndConfig, PowerDb, Samples, mel_edges
 from genrewatch_trainer.files import whole_file
 from genrewatch_trainer.reproduce.measures import Heard, Reliability, Roc
 from genrewatch_trainer.training.epoch_log import Row
@@ -49,7 +49,7 @@ def power_spectrum(samples: Samples, sample_rate: int) -> tuple[NDArray[np.float
     return np.asarray(np.fft.rfftfreq(n, 1 / sample_rate), np.float64), np.asarray(power_db, np.float64)
 
 
-def draw_spectrograms(path: Path, clips: Mapping[str, LogMel], front_end: FrontEndConfig) -> None:
+def draw_spectrograms(path: Path, clips: Mapping[str, PowerDb], front_end: FrontEndConfig) -> None:
     """One log-mel a genre: title -> (n_frames, n_mels) dB, drawn below its own loudest cell."""
     columns = min(5, len(clips))
     rows = -(-len(clips) // columns)

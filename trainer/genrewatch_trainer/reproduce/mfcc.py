@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from genrewatch.contract.front_end import FrontEndConfig, LogMel
+from genrewatch.contract.front_end import FrontEndConfig, PowerDb
 from genrewatch_trainer.data.store import Store, new_store
 
 PICTURE_COEFFICIENTS = 40
@@ -28,7 +28,7 @@ def dct_basis(n_coefficients: int, n_bands: int) -> NDArray[np.float32]:
     return np.asarray(basis, np.float32)
 
 
-def mfcc(power_db: LogMel, n_coefficients: int) -> NDArray[np.float32]:
+def mfcc(power_db: PowerDb, n_coefficients: int) -> NDArray[np.float32]:
     """A whole clip (n_frames, n_mels) dB -> (n_frames, n_coefficients), of dB below the clip's loudest cell: how loud
     a recording is says nothing of its genre.
     """
@@ -37,7 +37,7 @@ def mfcc(power_db: LogMel, n_coefficients: int) -> NDArray[np.float32]:
     return coefficients
 
 
-def statistics(power_db: LogMel) -> NDArray[np.float64]:
+def statistics(power_db: PowerDb) -> NDArray[np.float64]:
     """A clip (n_frames, n_mels) dB -> (3 * n,): mean and deviation of each coefficient, deviation of its change."""
     found = mfcc(power_db, min(STATISTICS_COEFFICIENTS, power_db.shape[1])).astype(np.float64)
     return np.concatenate([found.mean(axis=0), found.std(axis=0), np.diff(found, axis=0).std(axis=0)])

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from genrewatch.contract.front_end import FrontEnd, LogMel
+from genrewatch.contract.front_end import FrontEnd, LogMel, PowerDb
 from genrewatch_trainer.training.recipes import Augmentation
 
 EQUALISER_KNOTS = 6
 
 
-def random_segment(power_db: LogMel, front_end: FrontEnd, how: Augmentation, rng: Generator) -> LogMel:
+def random_segment(power_db: PowerDb, front_end: FrontEnd, how: Augmentation, rng: Generator) -> LogMel:
     """A clip (n_frames, n_mels) dB -> one random segment (segment_frames, n_mels) in [0, 1]."""
     config = front_end.config
     segment = cut(power_db, config.segment_frames, how.stretch_percent, rng)
@@ -31,7 +31,7 @@ def random_segment(power_db: LogMel, front_end: FrontEnd, how: Augmentation, rng
     return scaled
 
 
-def cut(power_db: LogMel, segment_frames: int, stretch_percent: int, rng: Generator) -> LogMel:
+def cut(power_db: PowerDb, segment_frames: int, stretch_percent: int, rng: Generator) -> PowerDb:
     """A random crop; with `stretch_percent` a longer or shorter one, brought to length by linear interpolation."""
     stretch = 1 + rng.uniform(-stretch_percent, stretch_percent) / 100 if stretch_percent else 1.0
     length = min(round(segment_frames * stretch), len(power_db))
@@ -42,7 +42,7 @@ def cut(power_db: LogMel, segment_frames: int, stretch_percent: int, rng: Genera
     at = np.linspace(0, length - 1, segment_frames)
     low = np.minimum(at.astype(np.int64), length - 2)
     share = (at - low).astype(np.float32)[:, None]
-    stretched: LogMel = crop[low] * (1 - share) + crop[low + 1] * share
+    stretched: PowerDb = crop[low] * (1 - share) + crop[low + 1] * share
     return stretched
 
 
@@ -52,7 +52,7 @@ def equaliser(n_mels: int, most_db: int, rng: Generator) -> NDArray[np.float32]:
     return np.interp(np.linspace(0, 1, n_mels), np.linspace(0, 1, EQUALISER_KNOTS), knots).astype(np.float32)
 
 
-def shift_bands(segment: LogMel, bands: int, *, floor_db: int) -> LogMel:
+def shift_bands(segment: PowerDb, bands: int, *, floor_db: int) -> PowerDb:
     """Moves the picture up (or down, if negative) by `bands`; what comes in is silence."""
     moved = np.full_like(segment, floor_db)
     n_mels = segment.shape[1]

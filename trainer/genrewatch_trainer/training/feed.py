@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEnd, LogMel
+from genrewatch.contract.front_end import FrontEnd, PowerDb
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Targets
 from genrewatch_trainer.training.augment import mixup, random_segment
@@ -216,14 +216,16 @@ def representative_segments(feed: Feed, n_segments: int) -> NDArray[np.float32]:
     return np.stack([random_segment(feed.store.clip(int(i)), front_end, Augmentation(), rng) for i in order])
 
 
-def clip_segments(power_db: LogMel, front_end: FrontEnd, hop_frames: int) -> NDArray[np.float32]:
+def clip_segments(power_db: PowerDb, front_end: FrontEnd, hop_frames: int) -> NDArray[np.float32]:
     """A clip (n_frames, n_mels) dB -> all its segments (n_segments, segment_frames, n_mels) in [0, 1]."""
     length = front_end.config.segment_frames
     starts = range(0, len(power_db) - length + 1, hop_frames)
     return front_end.scale(np.stack([power_db[start : start + length] for start in starts]))
 
 
-def segments_of(clips: Sequence[LogMel], front_end: FrontEnd, hop_frames: int) -> tuple[NDArray[np.float32], list[int]]:
+def segments_of(
+    clips: Sequence[PowerDb], front_end: FrontEnd, hop_frames: int
+) -> tuple[NDArray[np.float32], list[int]]:
     """All segments of many clips in one array, and how many each clip has."""
     parts = [clip_segments(clip, front_end, hop_frames) for clip in clips]
     return np.concatenate(parts), [len(part) for part in parts]
