@@ -17,4 +17,13 @@ if [ ! -x "$directory/bin/python" ]; then
     "$python" -m venv "$directory"
 fi
 echo "installing genrewatch[$extras] into $directory (a few minutes the first time)"
-"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+install="$directory/bin/python -m pip install --disable-pip-version-check --editable .[$extras]"
+if [ -t 1 ]; then
+    $install  # with pip's own progress bars
+else
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    { $install 2>&1 || echo "pip failed"; } | tee "$log" |
+        sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected packages.*/  unpacking all of them/p; /^ERROR/p'
+    ! grep -q '^pip failed$' "$log" || { tail -5 "$log" >&2; exit 1; }
+fi
