@@ -1,6 +1,9 @@
 # make run    listen with defaults that always do something real
-# make test   every test, with the real servers they need
+# make test   the tests, with the real servers they need; `make test-slow` those that are played at length
 # make check  format, lint, types, layering
+# make docs   the documentation as a site, and the generated reference
+# make test-wheel PYTHON=...  the tests against the installed wheel, for another Python
+# make release-check          version, changelog, wheel and sdist; the wheel in an empty environment
 # make bench  speed and memory on this machine
 # make drill  every fault that a source can have, against the real daemon; 100 kills, a fleet of 200, outages, a full disk
 # make soak   a day of sound at full speed
@@ -10,16 +13,26 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 3
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run test check format bench drill soak clean
+.PHONY: run test test-slow test-wheel check format bench drill soak release-check clean
 
 run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+
+test-wheel: $(VENV)/.dev
+	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) --dist loadgroup
+
+release-check: $(VENV)/.dev
+	sh deploy/release_check.sh "$(PYTHON)" "$(VENV)"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -53,4 +66,4 @@ $(VENV)/.dev: pyproject.toml deploy/system_packages.sh
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venv-wheel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -15,7 +15,10 @@ BREACHES = {
     "the daemon imports the drill": ("edge/genrewatch/daemon/daemon.py", "import genrewatch_drill"),
     "a sink imports the daemon": ("edge/genrewatch/sinks/printer.py", "import genrewatch.daemon.config"),
     "the history imports a sink": ("edge/genrewatch/history/spell.py", "import genrewatch.sinks.sink"),
-    "a source imports the pipeline of the daemon": ("edge/genrewatch/sources/uri.py", "import genrewatch.daemon.daemon"),
+    "a source imports the pipeline of the daemon": (
+        "edge/genrewatch/sources/uri.py",
+        "import genrewatch.daemon.daemon",
+    ),
     "the audio imports the inference": ("edge/genrewatch/audio/level.py", "import genrewatch.inference.pipeline"),
     "the host imports the audio": ("edge/genrewatch/host/paths.py", "import genrewatch.audio.pcm"),
     "the contract imports the host": ("edge/genrewatch/contract/ids.py", "import genrewatch.host.paths"),
