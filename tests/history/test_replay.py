@@ -63,7 +63,7 @@ def recorded(directory, pipeline, results, *, keep=1000, source="mic"):
     sink.on_stream(source, pipeline)
     for result in results:
         sink.on_result(source, result)
-    sink.finish()
+    sink.flush()
     return path
 
 

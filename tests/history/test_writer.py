@@ -77,7 +77,7 @@ def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, pipelin
     until(lambda: [r["genre"] for r in records(path, "open")] == ["jazz"])
     assert (facts(sink)["stored"], facts(sink)["waiting"], sink.problems()) == (1, 0, [])
     sink.on_duration("mic", 10.5, 0.0, ended=True)
-    sink.finish()
+    sink.flush()
     assert [(r["genre"], r["heard_s"], r["name"]) for r in records(path)] == [
         ("rock", 8.0, "Mic"),
         ("jazz", 2.5, "Mic"),
@@ -95,7 +95,7 @@ def test_an_idle_history_does_not_wear_out_the_card(path, pipeline, monkeypatch)
     count = len(written)
     time.sleep(5 * QUICK.save_s)
     assert len(written) == count
-    sink.finish()
+    sink.flush()
 
 
 def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, pipeline):
@@ -107,7 +107,7 @@ def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, pipeline)
     sink.on_duration("mic", 8.0, 0.0, ended=True)
     sink.on_stream("mic", another)
     play(sink, ROCK)
-    sink.finish()
+    sink.flush()
     assert sorted((r["source"], r["model"], r["heard_s"]) for r in records(path)) == [
         ("line", "gtzan-compact", 8.0),
         ("mic", "gtzan-compact", 8.0),
@@ -127,7 +127,7 @@ def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, pipeline
     path.parent.unlink()
     until(lambda: not sink.problems())
     assert [r["genre"] for r in records(path)] == ["rock", "jazz"]
-    sink.finish()
+    sink.flush()
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
 
 
@@ -149,7 +149,7 @@ def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, pipe
         assert sink.problems() == ["history: database or disk is full"]
     until(lambda: facts(sink)["unsaved"] == 0)
     assert not sink.problems()
-    sink.finish()
+    sink.flush()
 
 
 def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, monkeypatch):
@@ -158,7 +158,7 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, 
     sink = started(path, pipeline)
     began = time.monotonic()
     play(sink, *[ROCK, JAZZ] * 200)
-    sink.finish()
+    sink.flush()
     assert time.monotonic() - began < LONGEST_S / 2
     released.set()
 
@@ -166,7 +166,7 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, 
 def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, pipeline, caplog):
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
-    sink.finish()
+    sink.flush()
     newest = records(path)[-1]["seq"]
     path.write_bytes(b"rubbish " * 5000)
     again = started(path, pipeline)
@@ -176,7 +176,7 @@ def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, pipeli
     aside = facts(again)["set_aside"]
     assert (path.parent / aside).read_bytes().startswith(b"rubbish")
     assert "damaged" in caplog.text
-    again.finish()
+    again.flush()
 
 
 def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipeline, monkeypatch):
@@ -187,7 +187,7 @@ def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipel
     path.unlink()
     play(sink, ROCK, from_s=10)
     until(lambda: [r["genre"] for r in records(path)] == ["jazz"])
-    sink.finish()
+    sink.flush()
 
 
 def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, pipeline):
@@ -206,7 +206,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
         return packet_id
 
     transport.publish = publish_and_acknowledge
-    sink.finish()
+    sink.flush()
     assert transport.seqs == [1, 2]
     assert HistoryStore(path, "box", deliver=True).waiting == 0
 
@@ -214,7 +214,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
 def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, pipeline):
     sink = started(path, pipeline, config=replace(QUICK, posteriors=5))
     play(sink, *[ROCK] * 8, SILENCE)
-    sink.finish()
+    sink.flush()
     db = open_for_reading(path)
     kept = db.execute("SELECT label, posterior IS NULL, json_extract(verdict, '$.genre') FROM segments").fetchall()
     assert kept == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
@@ -225,7 +225,7 @@ def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, pipeline):
 def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(path, pipeline, monkeypatch):
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ, ROCK)
-    sink.finish()
+    sink.flush()
     ahead = writer.now
     monkeypatch.setattr(writer, "now", lambda: replace(ahead(), utc_ms=ahead().utc_ms + 5 * 365 * 86_400_000))
     monkeypatch.setattr(writer, "PRUNE_S", 0.05)
@@ -233,7 +233,7 @@ def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(
     play(again, ROCK, JAZZ)
     until(lambda: facts(again)["stored"] == 4)
     time.sleep(0.5)
-    again.finish()
+    again.flush()
     assert len(records(path)) == 5
 
 
@@ -246,7 +246,7 @@ def test_a_defect_does_not_end_the_thread_and_is_said(path, pipeline, monkeypatc
         until(lambda: sink.problems())
         assert "ZeroDivisionError" in sink.problems()[0]
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
-    sink.finish()
+    sink.flush()
     assert sum("a defect of the history" in r.message for r in caplog.records) == 1
 
 
@@ -255,7 +255,7 @@ def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
     transport.connection_number = 0
     sink = started(path, pipeline, transport=transport)
     play(sink, ROCK, JAZZ)
-    sink.finish()
+    sink.flush()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE spells SET record = '{\"v\":1,' WHERE seq = 1")
     db.close()
@@ -265,7 +265,7 @@ def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
     play(again, ROCK, JAZZ)
     until(lambda: transport.posted)
     assert transport.seqs[0] > 2
-    again.finish()
+    again.flush()
 
 
 def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(path, pipeline, monkeypatch):
@@ -281,4 +281,4 @@ def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(
     assert facts(sink)["dropped"] >= 28
     assert facts(sink)["unsaved"] <= 12
     released.set()
-    sink.finish()
+    sink.flush()

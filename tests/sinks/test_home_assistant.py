@@ -12,9 +12,9 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from genrewatch.sinks.events import EVENT_TYPES
-from genrewatch.sinks.mqtt.home_assistant import Box, components, discovery, platforms
+from genrewatch.sinks.mqtt.home_assistant import Device, components, discovery, platforms
 
-BOX = Box(
+DEVICE = Device(
     node="gw-1",
     root="genrewatch/gw-1",
     name="Kitchen box",
@@ -24,7 +24,7 @@ BOX = Box(
     expire_after_s=120,
     health_expire_s=90,
 )
-TWO = replace(BOX, sources={"mic": "Microphone", "radio": "Radio Küche"})
+TWO = replace(DEVICE, sources={"mic": "Microphone", "radio": "Radio Küche"})
 ROCK = {
     "genre": "rock",
     "reason": "majority",
@@ -48,7 +48,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def shown(key: str, payload: Mapping[str, Any]) -> str:
     """What a component makes of a payload, as Home Assistant would: JSON, a sandboxed Jinja, blanks stripped."""
-    template = components(BOX)[key]["value_template"]
+    template = components(DEVICE)[key]["value_template"]
     value_json = json.loads(json.dumps(payload))
     return ImmutableSandboxedEnvironment().from_string(template).render(value_json=value_json).strip()
 
@@ -56,18 +56,18 @@ def shown(key: str, payload: Mapping[str, Any]) -> str:
 @pytest.mark.parametrize(
     "box",
     [
-        BOX,
+        DEVICE,
         TWO,
-        replace(BOX, sources={}),
-        replace(BOX, labels=("neue Volksmusik é", "Unknown", "none"), sources={"line-in_2": "Line-in, left"}),
+        replace(DEVICE, sources={}),
+        replace(DEVICE, labels=("neue Volksmusik é", "Unknown", "none"), sources={"line-in_2": "Line-in, left"}),
     ],
 )
-def test_every_payload_obeys_the_published_schema(box: Box) -> None:
+def test_every_payload_obeys_the_published_schema(box: Device) -> None:
     jsonschema.validate(discovery(box, {"tape.genre": "sensor", "tape.listen": "switch"}), schema("discovery"))
 
 
 def test_the_device_and_its_origin_say_who_speaks() -> None:
-    payload = discovery(BOX)
+    payload = discovery(DEVICE)
     assert payload["device"]["identifiers"] == ["genrewatch.gw-1"]
     assert payload["device"]["name"] == "Kitchen box"
     assert payload["device"]["sw_version"] == payload["origin"]["sw_version"] == "1.2.0"
@@ -99,7 +99,7 @@ def test_a_source_that_is_offline_can_still_be_switched_and_still_has_events() -
 
 
 def test_diagnostics_are_read_from_health_and_need_the_box_alone() -> None:
-    found = {key: what for key, what in components(BOX).items() if "." not in key}
+    found = {key: what for key, what in components(DEVICE).items() if "." not in key}
     assert len(found) == 7
     for component in found.values():
         assert component["entity_category"] == "diagnostic"
@@ -118,7 +118,7 @@ def test_diagnostics_are_read_from_health_and_need_the_box_alone() -> None:
     ],
 )
 def test_the_genres_are_the_labels_and_what_there_is_without_one(labels: tuple[str, ...], options: list[str]) -> None:
-    genre = components(replace(BOX, labels=labels))["mic.genre"]
+    genre = components(replace(DEVICE, labels=labels))["mic.genre"]
     assert genre["options"] == options
     assert genre["device_class"] == "enum"
     assert "unit_of_measurement" not in genre
@@ -148,7 +148,7 @@ def test_a_state_is_shown_as_a_genre_and_as_music_or_none(state: dict[str, Any],
 
 def test_every_reason_of_a_state_is_shown_as_one_of_the_options() -> None:
     for reason in schema("state")["properties"]["reason"]["enum"]:
-        assert shown("mic.genre", {**NOBODY, "reason": reason}) in components(BOX)["mic.genre"]["options"]
+        assert shown("mic.genre", {**NOBODY, "reason": reason}) in components(DEVICE)["mic.genre"]["options"]
 
 
 def test_what_is_not_there_is_unknown_and_no_number() -> None:
@@ -169,7 +169,7 @@ def test_diagnostics_are_shown_as_they_are_said() -> None:
         "history": {"waiting": 3},
         "degraded": [],
     }
-    said = {key: shown(key, health) for key in components(replace(BOX, sources={}))}
+    said = {key: shown(key, health) for key in components(replace(DEVICE, sources={}))}
     assert said == {
         "cpu_temperature": "None",
         "real_time_factor": "31.2",
@@ -184,7 +184,7 @@ def test_diagnostics_are_shown_as_they_are_said() -> None:
 
 
 def test_every_field_that_is_read_is_one_that_the_schemas_promise() -> None:
-    for key, component in components(BOX).items():
+    for key, component in components(DEVICE).items():
         promised = schema("state" if "." in key else "health")
         for field in re.findall(r"value_json\.([a-z_]+)", component.get("value_template", "")):
             assert field in (*promised["required"], "history"), f"{key} reads {field}"
@@ -193,7 +193,7 @@ def test_every_field_that_is_read_is_one_that_the_schemas_promise() -> None:
 
 def test_ids_stay_whatever_else_changes() -> None:
     other = replace(TWO, name="Bar", labels=("x",), version="9", sources={"tape": "Tape", "mic": "Mikrofon"})
-    before, after = components(BOX), components(other)
+    before, after = components(DEVICE), components(other)
     assert set(before) <= set(after)
     for key, component in before.items():
         assert component["unique_id"] == after[key]["unique_id"]
@@ -205,18 +205,18 @@ def test_no_two_things_have_one_id_even_of_boxes_and_sources_with_unlucky_names(
     ids = [
         component["unique_id"]
         for node, sources in boxes.items()
-        for component in components(replace(BOX, node=node, sources=dict.fromkeys(sources, "x"))).values()
+        for component in components(replace(DEVICE, node=node, sources=dict.fromkeys(sources, "x"))).values()
     ]
     assert len(set(ids)) == len(ids) == 3 * 7 + 8 * 7
 
 
 def test_entity_ids_are_such_as_home_assistant_takes() -> None:
-    found = components(replace(BOX, node="GW--1", sources={"Line-In_2": "x"}))
+    found = components(replace(DEVICE, node="GW--1", sources={"Line-In_2": "x"}))
     assert found["Line-In_2.dead_air"]["default_entity_id"] == "binary_sensor.gw_1_line_in_2_dead_air"
 
 
 def test_names_say_which_source_is_meant_when_there_are_several() -> None:
-    assert components(BOX)["mic.dead_air"]["name"] == "Dead air"
+    assert components(DEVICE)["mic.dead_air"]["name"] == "Dead air"
     assert components(TWO)["radio.dead_air"]["name"] == "Radio Küche dead air"
     assert components(TWO)["cpu_temperature"]["name"] == "CPU temperature"
 
@@ -224,9 +224,9 @@ def test_names_say_which_source_is_meant_when_there_are_several() -> None:
 def test_a_source_that_left_is_removed_by_its_platforms_alone_and_then_left_out() -> None:
     kept = platforms(discovery(TWO))
     assert kept["radio.event"] == "event"
-    removal = discovery(BOX, kept)
+    removal = discovery(DEVICE, kept)
     assert removal["components"]["radio.dead_air"] == {"platform": "binary_sensor"}
-    assert {key for key, what in removal["components"].items() if len(what) == 1} == set(kept) - set(components(BOX))
-    assert removal["components"]["mic.genre"] == components(BOX)["mic.genre"]
-    assert platforms(removal) == platforms(components(BOX))
-    assert "radio.genre" not in discovery(BOX, {})["components"]
+    assert {key for key, what in removal["components"].items() if len(what) == 1} == set(kept) - set(components(DEVICE))
+    assert removal["components"]["mic.genre"] == components(DEVICE)["mic.genre"]
+    assert platforms(removal) == platforms(components(DEVICE))
+    assert "radio.genre" not in discovery(DEVICE, {})["components"]

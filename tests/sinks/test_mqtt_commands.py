@@ -57,7 +57,7 @@ def retained(port: int) -> dict[str, str]:
 def test_a_switch_is_obeyed_and_everything_else_is_ignored_and_counted(broker: Mosquitto) -> None:
     obedient = Obedient()
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"mic": "Mic", "line": "Line"}) as sink:
-        sink.obey(obedient)
+        sink.set_command_handler(obedient)
         watcher.next("box/status")
         for topic, payload in (
             ("mic/listen/set", "OFF"),
@@ -81,7 +81,7 @@ def test_a_command_that_the_broker_has_kept_is_not_obeyed_again(broker: Mosquitt
     with Watcher(broker.port) as watcher:
         watcher._client.publish("genrewatch/box/mic/listen/set", "OFF", qos=1, retain=True).wait_for_publish(10)
         with running_sink(broker.url, names={"mic": "Mic"}) as sink:
-            sink.obey(obedient)
+            sink.set_command_handler(obedient)
             watcher.next("box/status")
             watcher.publish("genrewatch/box/mic/listen/set", "ON")
             assert obedient.wait(1) == [("mic", True)]
@@ -91,7 +91,7 @@ def test_a_bundle_is_chosen_by_its_name_alone_and_only_where_that_is_allowed(bro
     obedient = Obedient()
     settings = {"bundles": str(tmp_path)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=settings, names={"mic": "M"}) as sink:
-        sink.obey(obedient)
+        sink.set_command_handler(obedient)
         watcher.next("box/status")
         for name in ("../../etc", "/etc", "a b", "", "good-one"):
             watcher.publish("genrewatch/box/bundle/set", name)
@@ -111,7 +111,7 @@ def test_home_assistant_is_told_what_there_is_before_it_is_told_how_it_is(broker
 
 
 def test_a_home_assistant_that_has_just_started_hears_everything_again_in_order(broker: Mosquitto) -> None:
-    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "after_birth_s": (0.05, 0.1)}
+    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "birth_delay_s": (0.05, 0.1)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
         watcher.next("box/status")
         sink.on_disabled("mic", False)
@@ -224,7 +224,7 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_
         def publish_health(self) -> None:
             self.told.append(("health", None))
 
-    monkeypatch.setattr(mqtt, "FAREWELL_S", 0.1)
+    monkeypatch.setattr(mqtt, "CLOSE_S", 0.1)
     persistent_state, obedient = PersistentState(tmp_path / "memory.json"), Told()
     persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -234,8 +234,8 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_
             "persistent_state": persistent_state,
         }
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
-        with running_sink(url, **arguments, after_birth_s=(0.01, 0.02)) as sink:
-            sink.obey(obedient)
+        with running_sink(url, **arguments, birth_delay_s=(0.01, 0.02)) as sink:
+            sink.set_command_handler(obedient)
             client, _ = server.accept()
             with client:
                 client.recv(4096)

@@ -8,9 +8,9 @@ import pytest
 
 from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt.client import Outcome
 from genrewatch.sinks.mqtt.config import MqttConfig, parse_url, tls_context
 from genrewatch.sinks.mqtt.connection import Reconnect
-from genrewatch.sinks.mqtt.link import Outcome
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ def keeping(tmp_path: Path, url: str, **more: Any) -> Iterator[tuple[HistorySink
     """A history of `box` that the sink for the broker at `url` delivers."""
     with running_sink(url, names={"mic": "Mic"}, **more) as mqtt:
         path = database_path(tmp_path, "box")
-        history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={"mic": "Mic"}, transport=mqtt)
-        mqtt.on_wake(history.wake)
+        history = HistorySink(path, "box", HistoryConfig(save_s=0.1), names={"mic": "Mic"}, transport=mqtt.history)
+        mqtt.history.on_change = history.wake
         history.start()
         history.on_stream("mic", open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
         yield history, mqtt
-        history.finish()
+        history.flush()
 
 
 def change(history: HistorySink, times: int) -> None:
@@ -123,4 +123,4 @@ def test_a_node_that_must_not_deliver_keeps_its_history_to_itself(tmp_path: Path
     history.on_stream("mic", open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()))
     change(history, 3)
     until(history, stored=3, waiting=0)
-    history.finish()
+    history.flush()

@@ -11,12 +11,12 @@ import pytest
 from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
 
 from genrewatch.sinks.events import EVENT_TYPES, Changes, event_payload
-from genrewatch.sinks.mqtt.home_assistant import Box, discovery
-from genrewatch.sinks.mqtt.payload import Writer
+from genrewatch.sinks.mqtt.home_assistant import Device, discovery
+from genrewatch.sinks.mqtt.payload import Payloads
 
 NAMES = ("state", "event", "votes", "history", "health", "discovery")
 ABSENT = object()
-WRITER = Writer(node="box", top_k=3, names={})
+PAYLOADS = Payloads(node="box", top_k=3, names={})
 HISTORY: dict[str, Any] = {
     "v": 1,
     "node": "box",
@@ -81,7 +81,7 @@ HEALTH: dict[str, Any] = {
     "mqtt": {"protocol": "5", "connections": 1, "dropped": 0, "commands": 2, "ignored": 0},
 }
 DISCOVERY = discovery(
-    Box(
+    Device(
         node="box",
         root="genrewatch/box",
         name="Box",
@@ -135,7 +135,7 @@ def test_there_is_no_schema_that_no_test_knows() -> None:
 
 @pytest.mark.parametrize("result", [ROCK, SILENCE])
 def test_votes_obey_their_schema_in_every_field(result: Any) -> None:
-    votes = json.loads(WRITER.votes("mic", result, LABELS))
+    votes = json.loads(PAYLOADS.votes("mic", result, LABELS))
     jsonschema.validate(votes, schema("votes"))
     assert set(votes) == set(schema("votes")["required"]) == set(schema("votes")["properties"])
 
@@ -146,7 +146,9 @@ def test_every_event_that_there_is_obeys_its_schema_in_every_field() -> None:
     events += changes.result("mic", SILENCE)
     assert [event.type for event in events] == ["genre_changed", "genre_changed", "stalled", "resumed"]
     for event in events:
-        body = json.loads(event_payload(event, node="box", name="Mic", ts=WRITER.stamp(), model="net", version="1.2.0"))
+        body = json.loads(
+            event_payload(event, node="box", name="Mic", ts=PAYLOADS.stamp(), model="net", version="1.2.0")
+        )
         jsonschema.validate(body, schema("event"))
         assert set(body) == set(schema("event")["required"]) == set(schema("event")["properties"])
     assert tuple(schema("event")["properties"]["event_type"]["enum"]) == EVENT_TYPES
@@ -161,7 +163,7 @@ def test_a_spell_and_the_health_obey_their_schemas_and_may_hold_more() -> None:
 
 def test_health_that_the_writer_stamps_obeys_the_schema() -> None:
     body = {key: value for key, value in HEALTH.items() if key not in ("v", "node", "ts")}
-    jsonschema.validate(json.loads(WRITER.health(body)), schema("health"))
+    jsonschema.validate(json.loads(PAYLOADS.health(body)), schema("health"))
 
 
 @pytest.mark.parametrize("name", ["history", "health"])

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import load_config
 from genrewatch.host.node import node_id, state_directory
+from genrewatch.sinks.mqtt.client import Callbacks, Message, MqttClient, Outcome, Received, connect
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
-from genrewatch.sinks.mqtt.link import Callbacks, Link, Message, Outcome, Received, connect
 
 LOCAL_BROKER = "mqtt://localhost"
 ANSWER_S = 5.0
@@ -72,7 +72,7 @@ def _kept_node() -> str:
 class _Broker:
     """A broker, asked about one node."""
 
-    link: Link
+    client: MqttClient
     inbox: "queue.SimpleQueue[Received]"
     root: str
     discovery: str
@@ -81,8 +81,8 @@ class _Broker:
     def kept(self) -> dict[str, bytes]:
         """What it has retained, by topic; what is said just now is not among it."""
         end = f"{self.root}/clean/{secrets.token_hex(4)}"
-        self.link.subscribe([f"{self.root}/#", self.discovery])
-        self.link.publish(Message(topic=end, payload=b"", qos=1))
+        self.client.subscribe([f"{self.root}/#", self.discovery])
+        self.client.publish(Message(topic=end, payload=b"", qos=1))
         kept: dict[str, bytes] = {}
         ended, deadline = False, time.monotonic() + ANSWER_S
         while (left_s := deadline - time.monotonic()) > 0:
@@ -104,7 +104,7 @@ class _Broker:
     def forget(self, topics: Iterable[str]) -> None:
         """Says nothing in each, retained; first in the discovery topic, even where its payload is too long to see."""
         for topic in [self.discovery, *(topic for topic in topics if topic != self.discovery)]:
-            info = self.link.publish(Message(topic=topic, payload=b"", qos=1, retain=True))
+            info = self.client.publish(Message(topic=topic, payload=b"", qos=1, retain=True))
             if info is not None:
                 info.wait_for_publish(ANSWER_S)
 
@@ -113,14 +113,14 @@ class _Broker:
 def _open(config: MqttConfig, node: str) -> Iterator[_Broker]:
     inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
     name, callbacks = f"genrewatch-clean-{secrets.token_hex(4)}", Callbacks(on_message=inbox.put)
-    link, outcome = connect(config, name, None, tls_context(config), callbacks)
+    client, outcome = connect(config, name, None, tls_context(config), callbacks)
     if outcome is not Outcome.CONNECTED:
-        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({link.why})")
+        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
     try:
         discovery = f"{config.discovery_prefix}/device/{node}/config"
-        yield _Broker(link=link, inbox=inbox, root=f"{config.base}/{node}", discovery=discovery)
+        yield _Broker(client=client, inbox=inbox, root=f"{config.base}/{node}", discovery=discovery)
     finally:
-        link.close()
+        client.close()
 
 
 def _topics(topics: Iterable[str]) -> str:

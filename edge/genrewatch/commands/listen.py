@@ -54,7 +54,7 @@ def listen(parsed: argparse.Namespace) -> int:
             open_bundle=partial(_open_another, config, inputs),
         )
         if mqtt:
-            mqtt.obey(daemon)
+            mqtt.set_command_handler(daemon)
             mqtt.start()
         daemon.stop_on_signals()
         return daemon.run()
@@ -86,10 +86,10 @@ def _open_sinks(
     sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
     if config.history.enabled:
         path = database_path(state_directory(), node)
-        transport = mqtt if config.mqtt.history else None
+        transport = mqtt.history if mqtt and config.mqtt.history else None
         history = HistorySink(path, node, config.history, names=_names(inputs), transport=transport)
         if mqtt:
-            mqtt.on_wake(history.wake)
+            mqtt.history.on_change = history.wake
         history.start()
         _say(f"history in {path}; look at it: genrewatch history --node {node}")
         sinks.append(history)

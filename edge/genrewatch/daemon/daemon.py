@@ -71,7 +71,7 @@ class Daemon:
             self._obey_within(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
         self._close_sources()
         self._tell(lambda sink: sink.on_health(self.health()))
-        _all_at_once([sink.finish for sink in self._sinks])
+        _all_at_once([sink.flush for sink in self._sinks])
         _all_at_once([sink.close for sink in self._sinks])
         if self._crash:
             raise self._crash

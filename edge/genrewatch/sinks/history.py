@@ -102,7 +102,7 @@ class HistorySink(Sink):
                 self._judged.append(Judged(stream=self._streams[source_id], result=result))
             self._wake_if_ended()
 
-    def finish(self) -> None:
+    def flush(self) -> None:
         """Ends what is open, and waits a moment for it to be written and delivered."""
         with self._lock:
             self._book.finish_all(self._moment())

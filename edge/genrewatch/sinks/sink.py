@@ -45,7 +45,7 @@ class Sink:
         """What does not work as it should at present, a line each, for people."""
         return []
 
-    def finish(self) -> None:
+    def flush(self) -> None:
         """No source will say anything more: gets done what other sinks must still stand for."""
 
     def close(self) -> None:

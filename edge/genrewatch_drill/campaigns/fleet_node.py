@@ -78,8 +78,10 @@ class FleetNode:
             persistent_state=self._persistent_state,
             health_s=setting.health_s,
         )
-        history = HistorySink(database_path(directory, name), name, HistoryConfig(), names=names, transport=self._mqtt)
-        self._mqtt.on_wake(history.wake)
+        history = HistorySink(
+            database_path(directory, name), name, HistoryConfig(), names=names, transport=self._mqtt.history
+        )
+        self._mqtt.history.on_change = history.wake
         history.start()
         self.daemon = Daemon(
             [SourceSetup(source=source, pipeline=pipeline, name=SOURCE)],

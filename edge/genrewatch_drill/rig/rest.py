@@ -25,9 +25,9 @@ def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) ->
         MqttConfig(url=url, discovery=False), node, manifest, names=names, persistent_state=persistent_state
     )
     history = HistorySink(
-        database_path(state, node), node, HistoryConfig(backfill_per_s=PER_S), names=names, transport=mqtt
+        database_path(state, node), node, HistoryConfig(backfill_per_s=PER_S), names=names, transport=mqtt.history
     )
-    mqtt.on_wake(history.wake)
+    mqtt.history.on_change = history.wake
     history.start()
     mqtt.start()
     deadline, empty = time.monotonic() + within_s, False
@@ -35,7 +35,7 @@ def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) ->
         time.sleep(0.05)
         facts = history.diagnostics()["history"]
         empty = facts["head"] is not None and facts["waiting"] == 0
-    history.finish()
+    history.flush()
     history.close()
     mqtt.close()
     persistent_state.close()

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt.client import Outcome, connect
 from genrewatch.sinks.mqtt.config import MqttConfig, Protocol, parse_url, tls_context
-from genrewatch.sinks.mqtt.link import Outcome, connect
 
 PORT = 1883
 START_S = 20.0
@@ -82,11 +82,11 @@ def try_broker(config: MqttConfig) -> str:
 
     It does so under a name of its own, since a broker throws out whoever has the same name.
     """
-    link, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config))
-    link.close()
+    client, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config))
+    client.close()
     if outcome is not Outcome.CONNECTED:
-        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({link.why})")
-    return f"{config.endpoint} lets us in, MQTT {link.protocol}"
+        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
+    return f"{config.endpoint} lets us in, MQTT {client.protocol}"
 
 
 @contextmanager

@@ -1,57 +1,62 @@
-"""What others may tell a node over MQTT: to listen to a source or not, and, where it is allowed, with which model.
+"""Commands that a node takes over MQTT: switch a source on or off, and, where it is allowed, change the bundle.
 
-Whatever is not exactly such a command, or was kept by the broker from an earlier time, is ignored and counted.
+Everything that is not exactly such a command, or was retained by the broker, is ignored and counted.
 """
 
 from collections.abc import Collection
 from typing import Protocol
 
 from genrewatch.contract.ids import is_id
-from genrewatch.sinks.mqtt.link import Received
+from genrewatch.sinks.mqtt.client import Received
 from genrewatch.sinks.mqtt.topics import OFF, ON, Topics
 
-LONGEST = 256
-"""Bytes of a command; nothing that we understand is longer."""
+MAX_BYTES = 256
+"""Longest payload of a command; a longer message is ignored."""
 
 
-class Commands(Protocol):
-    """Who obeys. Called from the connection's thread, so it must not wait."""
+class CommandHandler(Protocol):
+    """Carries out commands. The connection's thread calls it, so it must not block."""
 
     def set_listening(self, source_id: str, on: bool) -> None:
-        """Listen to a source, or stop its child and read no sound of it."""
+        """Switch a source on or off."""
 
     def set_bundle(self, name: str) -> None:
-        """Use another model."""
+        """Change the model."""
 
     def publish_health(self) -> None:
-        """Say how the node is: somebody has come who does not know."""
+        """Publish a health message soon."""
 
 
-class Inbox:
-    """Sorts what comes in."""
+class CommandReceiver:
+    """Passes commands to a handler, and counts them."""
 
-    def __init__(self, topics: Topics, sources: Collection[str]) -> None:
-        self._topics, self._sources = topics, sources
-        self.obeyed = self.ignored = 0
-        self.commands: Commands | None = None
-        """Nobody obeys before this is set."""
+    def __init__(self, topics: Topics, source_ids: Collection[str]) -> None:
+        self._topics, self._source_ids = topics, source_ids
+        self.accepted = self.ignored = 0
+        self.handler: CommandHandler | None = None
+        """While it is None, all commands are ignored."""
 
-    def take(self, received: Received) -> None:
-        """Obeys or ignores one message."""
-        if self.commands is not None and not received.retain and len(received.payload) <= LONGEST:
+    def on_message(self, received: Received) -> None:
+        """Pass a message to the handler if it is a command."""
+        if self.handler is not None and not received.retain and len(received.payload) <= MAX_BYTES:
             if received.topic == self._topics.bundle_command:
-                return self._bundle(received.payload, self.commands)
-            source = received.topic.removeprefix(self._topics.root + "/").removesuffix("/listen/set")
-            if source in self._sources and received.payload in (ON, OFF):
-                self.obeyed += 1
-                return self.commands.set_listening(source, received.payload == ON)
+                return self._set_bundle(received.payload, self.handler)
+            source_id = received.topic.removeprefix(self._topics.root + "/").removesuffix("/listen/set")
+            if source_id in self._source_ids and received.payload in (ON, OFF):
+                self.accepted += 1
+                return self.handler.set_listening(source_id, received.payload == ON)
         self.ignored += 1
         return None
 
-    def _bundle(self, payload: bytes, commands: Commands) -> None:
+    def request_health(self) -> None:
+        """Ask the handler, if there is one, for a health message."""
+        if self.handler is not None:
+            self.handler.publish_health()
+
+    def _set_bundle(self, payload: bytes, handler: CommandHandler) -> None:
         name = payload.decode("ascii", errors="replace")
         if is_id(name):
-            self.obeyed += 1
-            commands.set_bundle(name)
+            self.accepted += 1
+            handler.set_bundle(name)
         else:
             self.ignored += 1

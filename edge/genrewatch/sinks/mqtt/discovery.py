@@ -1,6 +1,7 @@
-"""What of this node Home Assistant is told, and what must be taken back because the configuration has changed.
+"""Home Assistant's discovery of this node, and the retained messages to delete after a change of the configuration.
 
-What was told is remembered, so that a source that has left the configuration leaves Home Assistant and the broker too.
+The published components and sources are kept in the persistent state, so that a source that has left the configuration
+is deleted in Home Assistant and at the broker.
 """
 
 import json
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from genrewatch import __version__
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
+from genrewatch.sinks.mqtt.client import Message
 from genrewatch.sinks.mqtt.config import MqttConfig
-from genrewatch.sinks.mqtt.home_assistant import Box, discovery, platforms
-from genrewatch.sinks.mqtt.link import Message
+from genrewatch.sinks.mqtt.home_assistant import Device, discovery, platforms
 from genrewatch.sinks.mqtt.topics import Topics
 
 COMPONENTS, SOURCES = "components", "sources"
@@ -29,38 +30,43 @@ class Discovery:
         *,
         health_s: float,
     ) -> None:
-        """`names`: source id to its name for people; `health_s`: seconds from one health message to the next."""
+        """`names`: display names by source id; `health_s`: seconds between health messages."""
         self._config, self._topics, self._names, self._persistent_state = config, topics, names, persistent_state
         self._health_expire_s = max(config.expire_after_s, round(4 * health_s))
-        self._told: dict[str, str] = {}
+        self._published: dict[str, str] = {}
+
+    @property
+    def enabled(self) -> bool:
+        """True if this node is announced to Home Assistant."""
+        return self._config.discovery
 
     def messages(self, manifest: Manifest) -> list[Message]:
-        """The payload; before it, if something has gone since it was last sent, one that takes that away."""
-        if not self._config.discovery:
+        """Return the discovery message; before it, if components are gone since the last one, one that removes them."""
+        if not self.enabled:
             return []
-        box = self._box(manifest)
-        present = discovery(box)
-        self._told = platforms(present)
+        device = self._device(manifest)
+        present = discovery(device)
+        self._published = platforms(present)
         before: dict[str, str] = self._persistent_state.get(COMPONENTS, {})
-        gone = {key: platform for key, platform in before.items() if key not in self._told}
-        payloads = [discovery(box, gone), present] if gone else [present]
+        gone = {key: platform for key, platform in before.items() if key not in self._published}
+        payloads = [discovery(device, gone), present] if gone else [present]
         return [self._topics.discovery(json.dumps(payload, ensure_ascii=False).encode()) for payload in payloads]
 
-    def forgotten(self) -> list[Message]:
-        """Takes back what the broker keeps of sources that have left the configuration, or of all discovery."""
+    def removals(self) -> list[Message]:
+        """Return messages that delete what the broker retains of removed sources, or of a discovery now disabled."""
         before: list[str] = self._persistent_state.get(SOURCES, [])
-        gone = [message for source in before if source not in self._names for message in self._topics.forgotten(source)]
-        if not self._config.discovery and self._persistent_state.get(COMPONENTS, {}):
+        gone = [message for source in before if source not in self._names for message in self._topics.deletions(source)]
+        if not self.enabled and self._persistent_state.get(COMPONENTS, {}):
             gone.append(self._topics.discovery(b""))
         return gone
 
-    def done(self) -> None:
-        """All of this has been sent."""
-        self._persistent_state.put(COMPONENTS, self._told)
+    def save(self) -> None:
+        """Keep what is published in the persistent state."""
+        self._persistent_state.put(COMPONENTS, self._published)
         self._persistent_state.put(SOURCES, sorted(self._names))
 
-    def _box(self, manifest: Manifest) -> Box:
-        return Box(
+    def _device(self, manifest: Manifest) -> Device:
+        return Device(
             node=self._topics.node,
             root=self._topics.root,
             name=f"genrewatch {self._topics.node}",

@@ -1,8 +1,7 @@
-"""What Home Assistant needs to show a box by itself: the payload of `<prefix>/device/<node>/config`.
+"""The payload of Home Assistant's MQTT device discovery, `<prefix>/device/<node>/config`.
 
-One device a box, with the entities of each source and the box's own diagnostics. Every id comes from the node's id and
-the source's, so that whatever else changes, Home Assistant still knows whose history it keeps. Nothing here talks to a
-broker.
+A node is one device with the entities of each source and its own diagnostics. Every id is made of the ids of the node
+and the source only, so Home Assistant keeps the history of an entity when names or models change.
 """
 
 import re
@@ -14,97 +13,97 @@ from typing import Any
 from genrewatch.sinks.mqtt.home_assistant_entities import Components, node_entities, source_controls, source_entities
 
 SUPPORT_URL = "https://www.home-assistant.io/integrations/mqtt/"
-"""Where Home Assistant sends a person with questions about a device that was found so."""
+"""Link that Home Assistant shows beside a discovered device."""
 NAMES = {"cpu_temperature": "CPU temperature", "real_time_factor": "Real-time factor", "segments": "Segments heard"}
-"""Names of things for people, where they do not follow from the things' keys."""
+"""Display names that do not follow from the keys of the entities."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
-    """What is to be announced."""
+class Device:
+    """The facts of a device that its discovery announces."""
 
     node: str
-    """Id of the box."""
+    """Id of the node."""
     root: str
-    """Topic that all of its topics are below: `<base>/<node>`."""
+    """Prefix of its topics: `<base>/<node>`."""
     name: str
-    """The box's name for people."""
+    """Display name."""
     labels: Sequence[str]
-    """Labels of the model, with `not_music` or without."""
+    """Labels of the model, with or without `not_music`."""
     sources: Mapping[str, str]
-    """Source id to its name for people."""
+    """Display names by source id."""
     version: str
-    """genrewatch's."""
+    """Version of genrewatch."""
     expire_after_s: int
-    """A state that is older says nothing any more, at least 1 s."""
+    """Age at which a state expires, at least 1 s."""
     health_expire_s: int
-    """Nor do diagnostics that are older, at least 1 s."""
+    """Age at which diagnostics expire, at least 1 s."""
 
 
-def discovery(box: Box, removed: Mapping[str, str] = NOTHING) -> dict[str, Any]:
-    """The whole payload.
+def discovery(device: Device, removed: Mapping[str, str] = NOTHING) -> dict[str, Any]:
+    """Return the whole payload.
 
-    `removed` names components that are no more with their platform, as `platforms` told it while they still were: Home
-    Assistant deletes what is sent with its platform alone. One that is there again is not removed.
+    `removed` maps the keys of components that no longer exist to their platforms (see `platforms`): Home Assistant
+    deletes a component that is sent with nothing but its platform. A key that exists is ignored.
     """
-    present = components(box)
+    present = components(device)
     gone = {key: {"platform": platform} for key, platform in removed.items() if key not in present}
     return {
         "device": {
-            "identifiers": [f"genrewatch.{box.node}"],
-            "name": box.name,
+            "identifiers": [f"genrewatch.{device.node}"],
+            "name": device.name,
             "manufacturer": "genrewatch",
             "model": "Music genre watcher",
-            "serial_number": box.node,
-            "sw_version": box.version,
+            "serial_number": device.node,
+            "sw_version": device.version,
         },
-        "origin": {"name": "genrewatch", "sw_version": box.version, "support_url": SUPPORT_URL},
-        "availability": [_node_online(box)],  # holds for each component that has none of its own
+        "origin": {"name": "genrewatch", "sw_version": device.version, "support_url": SUPPORT_URL},
+        "availability": [_node_online(device)],  # the default of components without their own
         "components": {**present, **gone},
     }
 
 
 def platforms(announced: Mapping[str, Any]) -> dict[str, str]:
-    """Component key -> platform, of what `components` or `discovery` gave; what is being removed is not in it."""
+    """Return the platform of each component in the result of `components` or `discovery`, without removed ones."""
     found = announced.get("components", announced)
     return {key: component["platform"] for key, component in found.items() if len(component) > 1}
 
 
-def components(box: Box) -> Components:
-    """All entities by keys that stay: `<source>.<thing>` for those of a source, `<thing>` for the box's own."""
+def components(device: Device) -> Components:
+    """Return all entities by stable key: `<source>.<entity>` for a source, `<entity>` for the node."""
     made = {
-        key: _named(box, key, key, what)
-        for key, what in node_entities(f"{box.root}/health", box.health_expire_s).items()
+        key: _named(device, key, key, what)
+        for key, what in node_entities(f"{device.root}/health", device.health_expire_s).items()
     }
-    for source, name in box.sources.items():
-        # The name tells sources apart; beside a single one it would only be in the way.
-        prefix = f"{name} " if len(box.sources) > 1 else ""
-        for thing, what in _of_source(box, source).items():
-            made[f"{source}.{thing}"] = _named(box, f"{source}.{thing}", thing, what, prefix)
+    for source, name in device.sources.items():
+        # The source's name is only useful where there are several.
+        prefix = f"{name} " if len(device.sources) > 1 else ""
+        for entity, what in _of_source(device, source).items():
+            made[f"{source}.{entity}"] = _named(device, f"{source}.{entity}", entity, what, prefix)
     return made
 
 
-def _of_source(box: Box, source: str) -> Components:
-    topic = f"{box.root}/{source}"
-    online = {"availability": [_node_online(box), {"topic": f"{topic}/availability"}], "availability_mode": "all"}
-    shown = source_entities(topic, box.labels, box.expire_after_s)
-    return {**{thing: {**what, **online} for thing, what in shown.items()}, **source_controls(topic)}
+def _of_source(device: Device, source: str) -> Components:
+    topic = f"{device.root}/{source}"
+    online = {"availability": [_node_online(device), {"topic": f"{topic}/availability"}], "availability_mode": "all"}
+    shown = source_entities(topic, device.labels, device.expire_after_s)
+    return {**{entity: {**what, **online} for entity, what in shown.items()}, **source_controls(topic)}
 
 
-def _named(box: Box, key: str, thing: str, what: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A component with its name and its ids. Dots join the ids, which have none: `a_b` + `c` is not `a` + `b_c`."""
-    title = NAMES.get(thing, thing.replace("_", " ").capitalize())
-    slug = re.sub(r"[^a-z0-9]+", "_", f"{box.node}_{key}".lower()).strip("_")
+def _named(device: Device, key: str, entity: str, what: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a component with its name and ids; joined by dots, which ids lack, so `a_b` + `c` is not `a` + `b_c`."""
+    title = NAMES.get(entity, entity.replace("_", " ").capitalize())
+    slug = re.sub(r"[^a-z0-9]+", "_", f"{device.node}_{key}".lower()).strip("_")
     return {
         "platform": what["platform"],
         "name": prefix + title.lower() if prefix else title,
-        "unique_id": f"genrewatch.{box.node}.{key}",
+        "unique_id": f"genrewatch.{device.node}.{key}",
         "default_entity_id": f"{what['platform']}.{slug}",
         "qos": 1,
         **what,
     }
 
 
-def _node_online(box: Box) -> dict[str, str]:
-    return {"topic": f"{box.root}/status"}
+def _node_online(device: Device) -> dict[str, str]:
+    return {"topic": f"{device.root}/status"}

@@ -1,7 +1,7 @@
-"""The entities that Home Assistant shows of a box and of each of its sources, as its MQTT discovery wants them told.
+"""The entities of a node and of its sources, in the form of Home Assistant's MQTT discovery.
 
-Tables, and the templates that make a value of a payload. What they read is promised by `state.schema.json` and
-`health.schema.json`; Home Assistant takes `None`, which is how Jinja prints null, for "unknown".
+The templates read fields that `state.schema.json` and `health.schema.json` specify. Jinja prints null as `None`, which
+Home Assistant takes as "unknown".
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from genrewatch.sinks.events import EVENT_TYPES
 Components = dict[str, dict[str, Any]]
 
 NO_GENRE = ("uncertain", "silence", "not_music")
-"""What the genre sensor shows where there is no genre."""
+"""States of the genre sensor without a genre."""
 RESERVED = ("unknown", "unavailable", "none")
-"""Words that Home Assistant keeps for itself: a label of that name is shown as `uncertain`."""
+"""States that Home Assistant reserves: a label of that name is shown as `uncertain`."""
 
 GENRE = (
     "{% set genre = value_json.genre %}"
@@ -22,7 +22,7 @@ GENRE = (
     " else value_json.reason if value_json.reason in ['silence', 'not_music'] else 'uncertain' }}"
 )
 CONFIDENCE = "{{ None if value_json.confidence is none else (100 * value_json.confidence) | round(1) }}"
-# A refusal is music too where most of the segments heard some: they only disagree on its genre.
+# A refusal counts as music where most segments are music: they only disagree on the genre.
 MUSIC = (
     "{% set quiet = value_json.votes.get('silence', 0) + value_json.votes.get('not_music', 0) %}"
     "{{ 'ON' if value_json.genre or value_json.reason == 'refused' and 2 * quiet < value_json.segments"
@@ -34,7 +34,7 @@ DEGRADED = "{{ 'ON' if value_json.degraded else 'OFF' }}"
 
 
 def source_entities(topic: str, labels: Sequence[str], expire_after_s: int) -> Components:
-    """What is shown of a source whose topics are below `topic`."""
+    """Return the entities of a source whose topics start with `topic`, available while the source is online."""
     state = {"state_topic": f"{topic}/state", "expire_after": expire_after_s}
     sensor = {"platform": "sensor", **state}
     measured = {"state_class": "measurement", **sensor}
@@ -67,10 +67,10 @@ def source_entities(topic: str, labels: Sequence[str], expire_after_s: int) -> C
 
 
 def source_controls(topic: str) -> Components:
-    """What there is of a source even while it is offline.
+    """Return the entities of a source that are available while it is offline.
 
-    One that is switched off is offline and must still be switchable; and `stalled` is said of a source that is
-    offline: an event that only an available one could have would be seen by nobody.
+    A source that is switched off is offline and must be possible to switch on; and the event `stalled` is published
+    while the source is offline.
     """
     return {
         "event": {
@@ -91,7 +91,7 @@ def source_controls(topic: str) -> Components:
 
 
 def node_entities(topic: str, expire_after_s: int) -> Components:
-    """What is shown of the box, out of the diagnostics at `topic`."""
+    """Return the diagnostic entities of the node, read from `topic`."""
     diagnostic = {"entity_category": "diagnostic", "state_topic": topic, "expire_after": expire_after_s}
     sensor = {"platform": "sensor", **diagnostic}
     measured, counted = {"state_class": "measurement", **sensor}, {"state_class": "total_increasing", **sensor}

@@ -1,6 +1,6 @@
-"""The JSON that goes out: `state`, `event`, `votes` and `health`, each stamped with the wall-clock time.
+"""The JSON payloads of `state`, `event`, `votes` and `health`, each with the wall-clock time as `ts`.
 
-The fields are published in `edge/genrewatch/schema/`; they may be added to, never changed.
+Their fields are specified in `edge/genrewatch/schema/`: fields may be added, never changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,42 +17,39 @@ from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.events import Event, event_payload
 from genrewatch.sources.source import NowPlaying
 
-Key = tuple[Any, ...]
-"""What of a state is worth telling at once."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Writer:
-    """Writes payloads in the name of one node."""
+class Payloads:
+    """Encodes the payloads of one node."""
 
     node: str
     top_k: int
     names: Mapping[str, str]
-    """Source id to its name for people."""
+    """Display names by source id."""
     clock: Callable[[], datetime] = field(default=utc_now)
 
     def stamp(self) -> str:
-        """The time now, RFC 3339 in UTC with milliseconds."""
+        """Return the current time, RFC 3339 in UTC with milliseconds."""
         return rfc3339(self.clock())
 
     def state(
         self,
         source: str,
         seq: int,
-        heard: Mapping[str, Any],
+        fields: Mapping[str, Any],
         playing: NowPlaying,
         model: Manifest,
         *,
         ts: str,
         since: str,
     ) -> bytes:
-        """The snapshot of a verdict; `heard` is from `heard_fields` or `silent_fields`."""
+        """Encode a verdict; `fields` are those of `sound_fields` or `no_sound_fields`."""
         head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "name": self.names.get(source, source)}
         head |= {"seq": seq, "ts": ts}
         return _json(
             {
                 **head,
-                **heard,
+                **fields,
                 "station": playing.station,
                 "title": playing.title,
                 "since": since,
@@ -62,12 +59,12 @@ class Writer:
         )
 
     def event(self, event: Event, model: Manifest) -> bytes:
-        """Something that has happened now."""
+        """Encode an event that happens now."""
         name, ts = self.names.get(event.source, event.source), self.stamp()
         return event_payload(event, node=self.node, name=name, ts=ts, model=model.name, version=model.version)
 
     def votes(self, source: str, result: SegmentResult, labels: Sequence[str]) -> bytes:
-        """One segment: its label, the best of its posterior, whose elements are `labels`, and the tally after it."""
+        """Encode a segment: its label, the `top_k` of its posterior (n_labels,), and the votes including it."""
         posterior = None
         if result.ballot.posterior is not None:
             best = result.ballot.posterior.argsort()[::-1][: self.top_k]
@@ -82,17 +79,17 @@ class Writer:
         return _json({**head, **place_fields(result), **body})
 
     def health(self, diagnostics: Mapping[str, Any]) -> bytes:
-        """Diagnostics of the node, as they are given."""
+        """Encode the diagnostics of the node."""
         return _json({"v": SCHEMA_VERSION, "node": self.node, "ts": self.stamp(), **diagnostics})
 
 
-def heard_fields(result: SegmentResult) -> dict[str, Any]:
-    """The part of a state that the pipeline knows."""
+def sound_fields(result: SegmentResult) -> dict[str, Any]:
+    """Return the fields of a state that come from the pipeline."""
     return {**verdict_fields(result.verdict), **place_fields(result), "lost_s": rounded(result.lost_s, 3)}
 
 
 def place_fields(result: SegmentResult) -> dict[str, Any]:
-    """How loud and where in the stream."""
+    """Return the level and the place in the stream."""
     return {
         **level_fields(result),
         "start_s": rounded(result.start_s, 3),
@@ -100,8 +97,8 @@ def place_fields(result: SegmentResult) -> dict[str, Any]:
     }
 
 
-def silent_fields(reason: Literal["stalled", "off"], last: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A state without sound: no verdict and no level; place and loss are those of the last segment, if any."""
+def no_sound_fields(reason: Literal["stalled", "off"], last: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the same fields for a source without sound: place and loss are those of the last segment, if any."""
     last = last or {}
     return {
         "genre": None,

@@ -1,7 +1,7 @@
-"""One connection to a broker, from CONNECT to its end, in one version of the protocol.
+"""One connection to a broker in one version of the protocol, from CONNECT to its end.
 
-A client object of paho's is bound to a version, so a link is made afresh for every attempt. What was in flight when
-it broke is dropped with it: the sink says everything again on the next birth.
+A paho client is bound to a protocol version, so every attempt to connect makes a new one. Messages in flight are lost
+with the connection: the sink publishes everything that still holds on the next birth.
 """
 
 import ssl
@@ -29,9 +29,9 @@ from genrewatch.sinks.mqtt.config import MqttConfig
 CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 5.0
 QUEUED_MESSAGES = 5000
-"""That paho holds beyond its 20 in flight: a birth with hundreds of sources, not an outage."""
+"""Messages that paho queues beyond its 20 in flight: enough for a birth with hundreds of sources, not for an outage."""
 LARGEST_PACKET = 65_536
-"""Bytes that we let a broker send us at a time."""
+"""Largest packet that the broker may send, bytes."""
 UNSUPPORTED_PROTOCOL_VERSION = 132
 LOGIN_REFUSALS = (134, 135, 138, 140)
 """Reason codes: bad user name or password, not authorized, banned, bad authentication method."""
@@ -39,17 +39,17 @@ JSON_SCHEMA = "schema"
 
 
 class Outcome(Enum):
-    """How an attempt to connect ended."""
+    """The result of an attempt to connect."""
 
     CONNECTED = "connected"
-    OTHER_PROTOCOL = "the broker does not speak this version, or hung up on it"
+    OTHER_PROTOCOL = "the broker does not support this protocol version"
     REFUSED = "the broker refuses the login"
     UNREACHABLE = "no broker answers"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is published, whatever the protocol."""
+    """A message to publish, in either protocol version."""
 
     topic: str
     payload: bytes
@@ -58,30 +58,30 @@ class Message:
     schema: str | None = None
     """Name of the JSON payload's schema; None for plain text."""
     expiry_s: int | None = None
-    """With MQTT 5, seconds after which the broker forgets it."""
+    """Message expiry interval, seconds (MQTT 5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """What comes in over a subscription."""
+    """A message that arrived on a subscription."""
 
     topic: str
     payload: bytes
     retain: bool
-    """Whether the broker had kept it from an earlier time."""
+    """True for a message that the broker had retained before the subscription."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """Who is told what happens on a link, from paho's thread; nobody may wait there."""
+    """Callbacks of a client; paho's thread calls them, so they must not block."""
 
     on_message: Callable[[Received], None] = lambda received: None
-    on_receipt: Callable[[int, bool], None] = lambda mid, accepted: None
-    """A message of QoS 1 has been acknowledged: its number, and whether the broker took it."""
+    on_publish: Callable[[int, bool], None] = lambda mid, accepted: None
+    """Called on the PUBACK of a QoS 1 message with its packet id, and whether the broker accepted it."""
 
 
-class Link:
-    """A client object and what became of it. Its events are set from paho's thread."""
+class MqttClient:
+    """A paho client and the state of its connection, which paho's thread updates."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Link:
             reconnect_on_failure=False,
         )
         self.why = ""
-        """The broker's or the system's word on why there is no connection (any more)."""
+        """Why there is no connection (any more): the broker's reason code or the system's error."""
         self._outcome: Outcome | None = None
         self._answered, self._ended = threading.Event(), threading.Event()
         self._client.connect_timeout = CONNECT_TIMEOUT_S
@@ -116,8 +116,8 @@ class Link:
         self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
 
-    def open(self) -> Outcome:
-        """Connects and waits for the broker's answer, at most some 10 s; whatever fails is tidied up."""
+    def connect(self) -> Outcome:
+        """Connect and wait for CONNACK, at most about 10 s; a failed attempt is cleaned up."""
         host, port, _ = self._config.endpoint
         try:
             if self.is_v5:
@@ -138,27 +138,27 @@ class Link:
         return outcome
 
     def publish(self, message: Message) -> MQTTMessageInfo | None:
-        """Hands a message to paho's thread; None if it takes no more."""
+        """Queue a message in paho; return None if its queue is full."""
         retain = message.retain
         properties = _publish_properties(message) if self.is_v5 else None
         info = self._client.publish(message.topic, message.payload, message.qos, retain, properties)
         return info if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, topics: Sequence[str]) -> None:
-        """Asks for what is said on these topics from now on."""
+        """Subscribe to topics at QoS 1."""
         if topics:
             self._client.subscribe([(topic, 1) for topic in topics])
 
-    def wait_ended(self) -> None:
-        """Waits until the connection is lost or closed."""
+    def wait_disconnected(self) -> None:
+        """Wait until the connection is lost or closed."""
         self._ended.wait()
 
-    def hang_up(self) -> None:
-        """Sends DISCONNECT, so that the broker keeps the will to itself; `wait_ended` returns soon after."""
+    def disconnect(self) -> None:
+        """Send DISCONNECT, so that the broker discards the will; `wait_disconnected` returns soon after."""
         self._client.disconnect()
 
     def close(self) -> None:
-        """Ends the connection if it still is, and paho's thread."""
+        """Close the connection if it is open, and stop paho's thread."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -181,7 +181,7 @@ class Link:
     def _on_publish(
         self, client: Client, userdata: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self._callbacks.on_receipt(mid, not reason.is_failure)
+        self._callbacks.on_publish(mid, not reason.is_failure)
 
     def _on_disconnect(
         self,
@@ -198,7 +198,7 @@ class Link:
 
     def _connect_properties(self) -> Properties:
         properties = _properties(PacketTypes.CONNECT)
-        # The will waits no longer than the session lasts, so the session must outlive the delay.
+        # The will is sent at the latest when the session expires, so the session must outlive the will's delay.
         properties.SessionExpiryInterval = self._config.will_delay_s + 1
         properties.MaximumPacketSize = LARGEST_PACKET
         return properties
@@ -218,14 +218,14 @@ def connect(
     will: Message | None,
     tls: ssl.SSLContext | None,
     callbacks: Callbacks | None = None,
-) -> tuple[Link, Outcome]:
-    """One attempt: in 5, then at once in 3.1.1 if the broker did not understand or hung up before CONNACK."""
+) -> tuple[MqttClient, Outcome]:
+    """Try to connect once: in MQTT 5, then in 3.1.1 if the broker does not support 5 or closed before CONNACK."""
     for protocol in ("5", "3.1.1") if config.protocol == "auto" else (config.protocol,):
-        link = Link(config, client_id, protocol, will, tls, callbacks or Callbacks())
-        outcome = link.open()
+        client = MqttClient(config, client_id, protocol, will, tls, callbacks or Callbacks())
+        outcome = client.connect()
         if outcome is not Outcome.OTHER_PROTOCOL:
             break
-    return link, outcome
+    return client, outcome
 
 
 def _publish_properties(message: Message) -> Properties:
