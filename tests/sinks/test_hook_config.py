@@ -25,7 +25,7 @@ def test_a_hook_that_cannot_work_is_refused_with_what_would() -> None:
     assert "neither command nor url" in refused({"on": ["stalled"]})
     assert "found command and url" in refused({"on": ["stalled"], "command": "x", "url": "http://x"})
     assert "timeout_s: found 0.0, expected 0.1 to 300" in refused({"on": ["stalled"], "command": "x", "timeout_s": 0})
-    assert "no program" in refused({"on": ["stalled"], "command": " "})
+    assert "no command" in refused({"on": ["stalled"], "command": " "})
     assert "no closing quotation" in refused({"on": ["stalled"], "command": "say 'x"})
 
 

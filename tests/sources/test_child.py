@@ -14,11 +14,13 @@ from tests.sounds import tune, write_wav
 
 from genrewatch.audio.pcm import PcmFormat
 from genrewatch.contract.errors import SourceError
+from genrewatch.host.backoff import Backoff
 from genrewatch.sources import child
-from genrewatch.sources.child import ChildSource, Watch
+from genrewatch.sources.child import ChildSource
+from genrewatch.sources.supervision import Supervision
 
 RAW = PcmFormat(rate=8000)
-QUICK = Watch(stall_s=0.5, first_wait_s=0.02, longest_wait_s=0.05)
+QUICK = Supervision(stall_s=0.5, backoff=Backoff(first_s=0.02, max_s=0.05))
 
 
 class Heard:
@@ -55,7 +57,7 @@ def samples(blocks) -> int:
 def test_a_command_that_writes_wav_is_heard_whole(tmp_path):
     sound = tune(2)
     path = write_wav(tmp_path / "a.wav", sound)
-    source = ChildSource("a", ["cat", str(path)], None, Watch(restart=False))
+    source = ChildSource("a", ["cat", str(path)], None, Supervision(restart=False))
     heard = Heard()
     got = np.concatenate([block.samples for block in source.blocks(heard)])
     assert np.abs(got - sound).max() <= 1 / 32767
@@ -138,8 +140,8 @@ def test_among_several_sources_one_that_fails_at_once_is_tried_again(tmp_path):
         os.path.exists({str(flag)!r}) or sys.exit("no such card")
         sys.stdout.buffer.write(bytes(3200))
     """
-    watch = Watch(first_wait_s=0.02, longest_wait_s=0.05, patient=True)
-    source = ChildSource("a", python(program), RAW, watch)
+    supervision = replace(QUICK, stall_s=8.0, retry_start=True)
+    source = ChildSource("a", python(program), RAW, supervision)
     threading.Timer(0.4, flag.touch).start()
     _, events = listen(source, lambda got: True)
     assert events[0] == "offline: no such card"
@@ -226,8 +228,8 @@ def test_a_child_that_closes_its_pipe_before_it_ends_may_still_say_why():
 
 def test_thirty_deaths_leave_no_descriptor_thread_or_zombie_behind():
     def left_after(deaths):
-        watch = Watch(first_wait_s=0.001, longest_wait_s=0.001)
-        source = ChildSource("a", python("print('x' * 3199)"), RAW, watch)
+        supervision = Supervision(backoff=Backoff(first_s=0.001, max_s=0.001))
+        source = ChildSource("a", python("print('x' * 3199)"), RAW, supervision)
         listen(source, lambda got: samples(got) >= 1600 * deaths)
         return len(os.listdir("/proc/self/fd")), threading.active_count()
 
@@ -240,7 +242,7 @@ def test_thirty_deaths_leave_no_descriptor_thread_or_zombie_behind():
 def test_a_command_that_runs_once_waits_for_a_slow_reader_and_loses_nothing():
     total = 8000 * 20
     program = f"import sys; sys.stdout.buffer.write(bytes(2 * {total})); sys.stdout.flush()"
-    source = ChildSource("a", python(program), RAW, Watch(queue_s=1.0, restart=False))
+    source = ChildSource("a", python(program), RAW, Supervision(queue_s=1.0, restart=False))
     got = source.blocks(Heard())
     blocks = [next(got)]
     time.sleep(0.5)
@@ -250,7 +252,7 @@ def test_a_command_that_runs_once_waits_for_a_slow_reader_and_loses_nothing():
 
 
 def test_a_reader_that_leaves_early_ends_a_command_that_waits_for_it():
-    source = ChildSource("a", ["cat", "/dev/zero"], RAW, Watch(queue_s=1.0, restart=False))
+    source = ChildSource("a", ["cat", "/dev/zero"], RAW, Supervision(queue_s=1.0, restart=False))
     got = source.blocks(Heard())
     next(got)
     time.sleep(0.2)
@@ -260,7 +262,7 @@ def test_a_reader_that_leaves_early_ends_a_command_that_waits_for_it():
 
 
 def test_closing_from_another_thread_ends_a_source_that_is_waiting():
-    source = ChildSource("a", ["sleep", "600"], RAW, Watch(stall_s=500))
+    source = ChildSource("a", ["sleep", "600"], RAW, Supervision(stall_s=500))
     ended = threading.Event()
 
     def drain():
@@ -276,15 +278,15 @@ def test_closing_from_another_thread_ends_a_source_that_is_waiting():
 def test_closing_while_a_child_is_being_started_ends_that_child(monkeypatch):
     starting, started = threading.Event(), []
 
-    class Slow(child.Child):
+    class Slow(child.ChildProcess):
         def __init__(self, *arguments, **more):
             starting.set()
             assert source._closed.wait(20)
             super().__init__(*arguments, **more)
             started.append(self)
 
-    monkeypatch.setattr(child, "Child", Slow)
-    source = ChildSource("a", python("import time; time.sleep(600)"), RAW, replace(QUICK, patient=True))
+    monkeypatch.setattr(child, "ChildProcess", Slow)
+    source = ChildSource("a", python("import time; time.sleep(600)"), RAW, replace(QUICK, retry_start=True))
     heard = Heard()
     thread = threading.Thread(target=lambda: list(source.blocks(heard)), daemon=True)
     thread.start()

@@ -13,9 +13,8 @@ from tests.icecast import Icecast
 from tests.sounds import tune, write_wav
 
 from genrewatch.contract.errors import SourceError
-from genrewatch.sources.ffmpeg import FfmpegWords
+from genrewatch.sources.ffmpeg import FfmpegStderr
 from genrewatch.sources.tuner import entries
-from genrewatch.sources.words import printable
 
 ONCE = "#restart=never"
 SOUND_S = 3
@@ -202,17 +201,11 @@ def test_the_entries_of_playlists_are_found():
     assert entries("[playlist]\nFile1=http://a/b\nTitle1=x\n", "http://c/d.pls") == ["http://a/b"]
 
 
-def test_what_a_station_says_is_made_fit_to_print():
-    assert printable("Straße \x1b[31m&amp; B\n".encode()) == "Straße [31m& B"
-    assert printable("Straße".encode("latin-1")) == "Straße"
-    assert len(printable(b"x" * 10_000)) == 200
-
-
 def test_an_old_complaint_is_not_why_a_stream_ends_much_later(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("genrewatch.sources.ffmpeg.time.monotonic", lambda: now[0])
-    words = FfmpegWords()
-    words.line(b"[http @ 0x1] [warning] HTTP error 503 Service Unavailable")
-    assert words.why(1) == "503 Service Unavailable"
+    stderr = FfmpegStderr()
+    stderr.feed(b"[http @ 0x1] [warning] HTTP error 503 Service Unavailable")
+    assert stderr.reason(1) == "503 Service Unavailable"
     now[0] += 60
-    assert words.why(0) == "server closed"
+    assert stderr.reason(0) == "server closed"

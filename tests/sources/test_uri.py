@@ -47,7 +47,7 @@ def test_a_uri_is_taken_apart(text, kind, target, options):
         ("file:x.wav?pace=slow", "expected pace=real or max"),
         ("file:", "no path"),
         ("cmd:", "no command"),
-        ("cmd:'unclosed", "cannot be split"),
+        ("cmd:'unclosed", "no closing quotation"),
         ("stdin:?channels=2", "raw PCM without its rate"),
         ("stdin:?rate=fast", "expected rate=NUMBER"),
         ("stdin:?rate=44100&format=mp3", "expected format=s16le"),

@@ -11,10 +11,10 @@ from genrewatch.audio.pcm import Block, pcm_blocks
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.contract.front_end import Samples
-from genrewatch.host.process import Child
+from genrewatch.host.process import ChildProcess
 
 EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
-LAST_WORDS_S = 1.0  # for one that gives no sound to say why
+ERROR_WAIT_S = 1.0  # for one that gives no sound to explain it
 TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 _NAMES = "aac aif aiff au flac m4a mka mp2 mp3 mp4 oga ogg opus wav webm wma wv"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
@@ -22,28 +22,24 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 
 def decode_file(path: Path) -> Iterator[Block]:
-    """Blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
+    """Yield the blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
     _check_file(path)
-    child = Child([*_decoder(), "-i", f"file:{path}", *TO_WAV])
-    wrong, code, empty = None, None, True
-    try:
-        for block in pcm_blocks(child.out.read, None, where=str(path)):
-            empty = False
-            yield block
-        code = child.wait(EXIT_WAIT_S)
-        child.hear_out()
-    except SourceError as exc:
-        wrong = exc  # usually no WAV header came: ffmpeg's own words, if any, say why
-        child.wait(LAST_WORDS_S)
-        child.hear_out()
-    finally:
-        child.end(gently=False)
-        complaint = child.complaint().removeprefix(f"file:{path}:").strip()
-        child.close()
-    if wrong and not complaint:
-        raise wrong
+    with _decoder(path) as child:
+        error, code, empty = None, None, True
+        try:
+            for block in pcm_blocks(child.stdout.read, None, where=str(path)):
+                empty = False
+                yield block
+            code = child.wait(EXIT_WAIT_S)
+        except SourceError as exc:
+            error = exc  # usually no WAV header came: ffmpeg's last line, if any, explains it
+            child.wait(ERROR_WAIT_S)
+        child.end(term_wait_s=0.0)
+        reason = child.last_line().removeprefix(f"file:{path}:").strip()
+    if error and not reason:
+        raise error
     if code != 0 or empty:
-        raise SourceError(str(path), f"cannot be decoded ({complaint or 'no sound in it'})", "a sound file")
+        raise SourceError(str(path), f"cannot be decoded ({reason or 'no sound in it'})", "a sound file")
 
 
 def read_samples(path: Path, sample_rate: int) -> Samples:
@@ -65,8 +61,12 @@ def ffmpeg_path() -> str:
     return found
 
 
-def _decoder() -> list[str]:
-    return [ffmpeg_path(), "-nostdin", "-v", "error"]
+def _decoder(path: Path) -> ChildProcess:
+    command = [ffmpeg_path(), "-nostdin", "-v", "error", "-i", f"file:{path}", *TO_WAV]
+    try:
+        return ChildProcess(command)
+    except OSError as exc:
+        raise SourceError(command[0], os_error_reason(exc), "a program that can run") from None
 
 
 def _check_file(path: Path) -> None:

@@ -38,7 +38,12 @@ class Block:
     lost: int = 0
     """Samples that are missing between the previous block and this one."""
     last: bool = False
-    """Whether a break follows, so that nothing of what was heard need wait for what comes after it."""
+    """Whether a break follows, so that sound before it need not wait for sound after it."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of sound, without what was lost before it."""
+        return len(self.samples) / self.sample_rate
 
 
 @dataclass(frozen=True, kw_only=True)

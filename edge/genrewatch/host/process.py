@@ -1,146 +1,165 @@
-"""A child process whose output is read without ever being at its mercy: no full pipe, no full disk, no endless wait.
+"""The one way to run another program: its own process group, a clean environment, bounded waits, no full pipe.
 
-Its standard output is read through a pipe that can be let go of at any moment, its complaints are drained into a short
-tail, and it is ended with its whole process group: SIGTERM, SIGKILL, and, if even that does not help, abandoned.
+A child cannot block us. Its standard input is a memory file, so no writer waits for it to read. A thread drains its
+standard error, so it may write as much as it likes. Its standard output is read through a `PipeReader`, which can be
+interrupted. Every wait has a limit.
 """
 
+import errno
 import logging
 import os
-import select
 import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO
 
-from genrewatch.contract.errors import SourceError
+from genrewatch.host.environment import child_environment
+from genrewatch.host.pipe_reader import PipeReader
 
 TERM_WAIT_S = 2.0
 KILL_WAIT_S = 1.0
+GROUP_WAIT_S = 0.5  # for what an ended child has started; zombies that no process reaps count as alive
+DRAIN_WAIT_S = 1.0  # for output that a process outside the group may hold open
+POLL_S = 0.01
 TAIL_BYTES = 2000
-LONGEST_LINE = 4000  # bytes; of a longer one the end is kept
+MAX_LINE_BYTES = 4000  # of a longer line the end is kept
+
+_HAS_MEMFD = hasattr(os, "memfd_create")  # not on macOS
 
 log = logging.getLogger("genrewatch")
 
 
-class PipeReader:
-    """Reads a file descriptor that it does not own; `stop` lets a blocked reader go."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._wake_out, self._wake_in = os.pipe()
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
-        self._poll.register(self._wake_out, select.POLLIN)
-        self._stopped = False
-        self._stopping = threading.Lock()  # one thread may stop while another closes
-
-    def wait(self, longest_s: float | None = None) -> bool:
-        """Whether there is something to read, an end or a stop, within the time."""
-        return bool(self._poll.poll(None if longest_s is None else 1000 * longest_s))
-
-    def read(self, n: int) -> bytes:
-        """1 to n bytes, blocking until there is one; none at the end or after `stop`."""
-        self.wait()
-        return b"" if self._stopped else os.read(self._descriptor, n)
-
-    def stop(self) -> None:
-        """Makes `read` return nothing, now and ever after."""
-        with self._stopping:
-            if not self._stopped:
-                self._stopped = True
-                os.write(self._wake_in, b"!")
-
-    def close(self) -> None:
-        """Gives back what `stop` needs; nobody may be reading."""
-        with self._stopping:
-            self._stopped = True
-            os.close(self._wake_out)
-            os.close(self._wake_in)
-
-
-class Child:
-    """A running command in a process group of its own; SourceError when it cannot be started.
-
-    It is `told` some bytes on standard input: what nobody shall read in the list of processes. `on_line` gets each line
-    of its standard error, in the thread that drains it.
-    """
+class ChildProcess:
+    """A running command. Any thread may call `end`; `close` follows it."""
 
     def __init__(
-        self, command: Sequence[str], *, told: bytes = b"", on_line: Callable[[bytes], None] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        drain_stdout: bool = False,
+        on_line: Callable[[bytes], None] | None = None,
     ) -> None:
-        assert len(told) <= select.PIPE_BUF, "more than a pipe takes at once"
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as exc:
-            why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-            raise SourceError(command[0], why.lower(), "a program that can run") from None
+        """Start `command` without a shell; OSError when that fails.
+
+        `stdin` is all that it reads, for what must not be in the list of processes. `environment` is added to ours.
+        `drain_stdout` drains standard output together with standard error; else it is read from `stdout`. `on_line`
+        receives each drained line, in the thread that drains.
+        """
+        self._process = _spawn(command, stdin, environment, merged=drain_stdout)
         assert self._process.stdout
-        assert self._process.stderr
-        self._stdout, self._stderr = self._process.stdout, self._process.stderr
-        self.out = PipeReader(self._stdout.fileno())
-        self._complaints = PipeReader(self._stderr.fileno())
+        self.stdout = self._drained = PipeReader(self._process.stdout.fileno())
+        if self._process.stderr:
+            self._drained = PipeReader(self._process.stderr.fileno())
         self._tail, self._on_line = b"", on_line
-        if self._process.stdin:
-            with suppress(BrokenPipeError), self._process.stdin as ear:
-                ear.write(told)
-        self._drain = threading.Thread(target=self._keep_tail, daemon=True)
+        self._ended = False
+        self._drain = threading.Thread(target=self._drain_lines, daemon=True)
         self._drain.start()
 
-    def wait(self, longest_s: float) -> int | None:
-        """The exit code, or None when it still runs after the time."""
+    def __enter__(self) -> "ChildProcess":
+        """Return the child itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Kill it and release its pipes."""
+        self.end(term_wait_s=0.0)
+        self.close()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return the exit code (negative: the signal that ended it), or None when it still runs after the time."""
         try:
-            return self._process.wait(longest_s)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
-    def complaint(self) -> str:
-        """The last line that it wrote to standard error, perhaps empty."""
-        self.hear_out()
+    def wait_drained(self) -> None:
+        """Wait until all that an ended child wrote is drained; a moment only, as another process may hold the pipe."""
+        self._drain.join(DRAIN_WAIT_S)
+
+    def last_line(self) -> str:
+        """Return the last drained line that is not empty, at most 200 characters; "" when there is none."""
+        self.wait_drained()
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1][:200] if lines else ""
 
-    def hear_out(self) -> None:
-        """Waits for what a child that has ended still had to say; a moment only, if what it started lives on."""
-        self._drain.join(1.0)
-
-    def end(self, *, gently: bool = True) -> None:
-        """Ends it and all that it started, with a chance to tidy up or not; from any thread, and twice if need be."""
-        steps = [(signal.SIGTERM, TERM_WAIT_S)] if gently else []
-        for sent, longest_s in (*steps, (signal.SIGKILL, KILL_WAIT_S)):
-            try:
-                os.killpg(self._process.pid, sent)
-            except ProcessLookupError:
-                break
-            except PermissionError:  # it runs as somebody else: letting go of its pipes is all that we can do
-                continue
-            self.wait(longest_s)
+    def end(self, *, term_wait_s: float = TERM_WAIT_S) -> None:
+        """End it and all that it started: SIGTERM unless `term_wait_s` is 0, then SIGKILL, then abandon it."""
+        if self._ended:  # its number may belong to another process by now
+            return
+        if term_wait_s and self._signal_group(signal.SIGTERM) and self.wait(term_wait_s) is not None:
+            self._wait_group()
+        if self._signal_group(signal.SIGKILL):
+            self.wait(KILL_WAIT_S)
         if self.wait(0) is None:
             log.error("process %d cannot be ended and is abandoned", self._process.pid)
-        self.out.stop()
-        self._complaints.stop()
+        self._ended = True
+        if self.stdout is not self._drained:
+            self.stdout.stop()
+        self.wait_drained()
+        self._drained.stop()
 
     def close(self) -> None:
-        """Gives back its pipes; after `end`, when nobody reads any more."""
-        self._drain.join(1.0)
-        for reader, pipe in ((self.out, self._stdout), (self._complaints, self._stderr)):
+        """Release its pipes; call it after `end`, when no thread reads `stdout` any more."""
+        self._drain.join(DRAIN_WAIT_S)
+        for reader in {self.stdout, self._drained}:
             reader.close()
-            pipe.close()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
 
-    def _keep_tail(self) -> None:
+    def _signal_group(self, number: int) -> bool:
+        """Send a signal, 0 for none; False when the group is empty or runs as another user."""
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def _wait_group(self) -> None:
+        """Give what the child has started a moment to end as well."""
+        deadline = time.monotonic() + GROUP_WAIT_S
+        while time.monotonic() < deadline and self._signal_group(0):
+            time.sleep(POLL_S)
+
+    def _drain_lines(self) -> None:
         rest = b""
-        while data := self._complaints.read(65_536):
+        while data := self._drained.read(65_536):
             self._tail = (self._tail + data)[-TAIL_BYTES:]
             if self._on_line:
                 *lines, rest = (rest + data).split(b"\n")
-                rest = rest[-LONGEST_LINE:]
+                rest = rest[-MAX_LINE_BYTES:]
                 for line in lines:
-                    self._on_line(line[-LONGEST_LINE:])
+                    self._on_line(line[-MAX_LINE_BYTES:])
         if self._on_line and rest:
             self._on_line(rest)
+
+
+def _spawn(
+    command: Sequence[str], stdin: bytes, environment: Mapping[str, str] | None, *, merged: bool
+) -> "subprocess.Popen[bytes]":
+    with _memory_file(stdin) as file:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+                env=child_environment(environment),
+                start_new_session=True,
+            )
+        except ValueError as exc:  # a NUL character in an argument
+            raise OSError(errno.EINVAL, str(exc)) from None
+
+
+@contextmanager
+def _memory_file(data: bytes) -> Iterator[IO[bytes]]:
+    """Open a file without a name that holds `data`."""
+    with open(os.memfd_create("genrewatch-stdin"), "w+b") if _HAS_MEMFD else tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file

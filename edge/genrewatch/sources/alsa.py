@@ -9,18 +9,19 @@ import shutil
 
 from genrewatch.audio.pcm import PcmFormat
 from genrewatch.contract.errors import SourceError
-from genrewatch.sources.child import ChildSource, Watch
+from genrewatch.sources.child import ChildSource
+from genrewatch.sources.stderr import LastLine
+from genrewatch.sources.supervision import Supervision
 from genrewatch.sources.uri import Uri
-from genrewatch.sources.words import LastWords
 
 RATE, CHANNELS = 48_000, 1
-_IN_ENGLISH = ["env", "LC_ALL=C"]  # what it says is read
+_IN_ENGLISH = ["env", "LC_ALL=C"]  # its standard error is parsed
 _OTHER_RATE = re.compile(rb"rate is not accurate \(requested = (\d+)Hz, got = (\d+)Hz\)")
 _OVERRUN = re.compile(rb"overrun!!! \(at least ([0-9.]+) ms long\)")
 
 
-def alsa_source(source_id: str, uri: Uri, watch: Watch) -> ChildSource:
-    """Records in 16 bit at the rate and with the channels of the URI's options; SourceError without arecord."""
+def alsa_source(source_id: str, uri: Uri, supervision: Supervision) -> ChildSource:
+    """Return a source that records 16 bit at the URI's rate and channels; SourceError without arecord."""
     if not uri.target:
         raise SourceError(uri.text, "no device", "alsa:default, alsa:hw:CARD=NAME, ... (arecord -L lists them)")
     arecord = shutil.which("arecord")
@@ -29,28 +30,28 @@ def alsa_source(source_id: str, uri: Uri, watch: Watch) -> ChildSource:
     pcm = PcmFormat(rate=uri.integer("rate", RATE), channels=uri.integer("channels", CHANNELS))
     shape = ["-f", "S16_LE", "-r", str(pcm.rate), "-c", str(pcm.channels)]
     command = [*_IN_ENGLISH, arecord, "-q", "-D", uri.target, "-t", "raw", *shape]
-    return ChildSource(source_id, command, pcm, watch, where=uri.text, words=ArecordWords)
+    return ChildSource(source_id, command, pcm, supervision, where=uri.text, stderr=ArecordStderr)
 
 
-class ArecordWords(LastWords):
-    """Listens to one life of arecord, which says how much an overrun has cost."""
+class ArecordStderr(LastLine):
+    """The standard error of one arecord, which reports what each overrun has cost."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lost_s = 0.0
         self._other_rate: int | None = None
 
-    def line(self, line: bytes) -> None:
-        """See `Words`."""
+    def feed(self, line: bytes) -> None:
+        """See `StderrParser`."""
         if overrun := _OVERRUN.search(line):
             self._lost_s += float(overrun[1]) / 1000
         elif other := _OTHER_RATE.search(line):
             self._other_rate = int(other[2])
         elif not line.startswith((b"Aborted by signal", b"Recording ")):
-            super().line(re.sub(rb"^arecord: \w+:\d+: ", b"", line))
+            super().feed(re.sub(rb"^arecord: \w+:\d+: ", b"", line))
 
-    def lost_s(self) -> float:
-        """See `Words`; SourceError when the card runs at another rate than was asked, since raw PCM does not tell."""
+    def take_lost_s(self) -> float:
+        """See `StderrParser`; SourceError when the card runs at another rate, which raw PCM does not show."""
         if self._other_rate is not None:
             raise SourceError("arecord", f"the card runs at {self._other_rate} Hz", f"?rate={self._other_rate}")
         lost_s, self._lost_s = self._lost_s, 0.0

@@ -1,4 +1,4 @@
-"""What ffmpeg writes to standard error (`-loglevel level+verbose`): why a stream ended, its station and its titles.
+"""The parser of ffmpeg's standard error (`-loglevel level+verbose`): why a stream ended, its station, its titles.
 
 [http @ 0x55f8] [warning] HTTP error 404 Not Found
 [error] http://host/live: Server returned 404 Not Found
@@ -10,16 +10,16 @@
 import re
 import time
 
+from genrewatch.host.untrusted_text import decode_line
 from genrewatch.sources.source import NowPlaying
-from genrewatch.sources.words import printable
 
-FRESH_S = 10.0  # an older complaint is not why a stream ends now
+FRESH_S = 10.0  # an older error does not explain why a stream ends now
 NO_REASON = "server closed"
 
 _LINE = re.compile(rb"^(?:\[[^]]* @ [^]]*\] )?\[(panic|fatal|error|warning|info|verbose)\] (.*)$")
 _UPDATE = re.compile(rb"^Metadata update for StreamTitle: (.*)$")
 _TAG = re.compile(rb"^ +([A-Za-z-]+) *: (.*)$")
-_REASONS = [  # pattern, words for it; before those, a line that begins with a URL has lost that
+_REASONS = [  # pattern, reason to show; a URL at the start of the line has been removed
     (re.compile(r"^HTTP error (\d{3}.*)"), "{}"),
     (re.compile(r"^method \w+ failed: (\d{3}.*)"), "{}"),  # RTSP
     (re.compile(r"^Failed to resolve hostname (\S+: .*)"), "{}"),
@@ -31,12 +31,12 @@ _REASONS = [  # pattern, words for it; before those, a line that begins with a U
     (re.compile(r"matches no streams"), "no sound in it"),
     (re.compile(r"^Invalid data found"), "not a stream that ffmpeg knows"),
     (re.compile(r"^End of file"), "server closed without an answer"),
-    (re.compile(r"^tuner: (.*)"), "{}"),  # what `tuner` says before it becomes ffmpeg
+    (re.compile(r"^tuner: (.*)"), "{}"),  # printed by `tuner` before it becomes ffmpeg
 ]
 
 
-class FfmpegWords:
-    """Listens to one life of ffmpeg."""
+class FfmpegStderr:
+    """The standard error of one ffmpeg."""
 
     def __init__(self) -> None:
         self.format: bytes | None = None
@@ -46,38 +46,38 @@ class FfmpegWords:
         self._reason: tuple[float, str] | None = None
         self._last_error = ""
 
-    def line(self, line: bytes) -> None:
-        """See `Words`."""
+    def feed(self, line: bytes) -> None:
+        """See `StderrParser`."""
         found = _LINE.match(line.rstrip(b"\r"))
         if not found:
             return
         level, text = found.groups()
         if level == b"info":
-            self._describe(text)
+            self._note_info(text)
         elif level == b"verbose":
             if update := _UPDATE.match(text):
-                self._tags[b"streamtitle"] = printable(update[1])
+                self._tags[b"streamtitle"] = decode_line(update[1])
         else:
-            self._complain(printable(text), error=level != b"warning")
+            self._note_error(decode_line(text), error=level != b"warning")
 
-    def why(self, code: int) -> str | None:
-        """See `Words`."""
+    def reason(self, code: int) -> str | None:
+        """See `StderrParser`."""
         if self._reason and time.monotonic() - self._reason[0] < FRESH_S:
             return self._reason[1]
         return (self._last_error or f"ffmpeg's exit code {code}") if code else NO_REASON
 
-    def playing(self) -> NowPlaying | None:
-        """See `Words`."""
+    def now_playing(self) -> NowPlaying | None:
+        """See `StderrParser`."""
         tags = dict(self._tags)
         by = " - ".join(tags[key] for key in (b"artist", b"title") if tags.get(key))
         playing = NowPlaying(station=tags.get(b"icy-name") or None, title=tags.get(b"streamtitle") or by or None)
         return None if playing == NowPlaying() else playing
 
-    def lost_s(self) -> float:
-        """See `Words`; ffmpeg never says."""
+    def take_lost_s(self) -> float:
+        """See `StderrParser`; always 0."""
         return 0.0
 
-    def _describe(self, text: bytes) -> None:
+    def _note_info(self, text: bytes) -> None:
         if text.startswith(b"Input #0, "):
             self._in_input = True
             self.format = text[len(b"Input #0, ") :].split(b", from ")[0]
@@ -86,13 +86,13 @@ class FfmpegWords:
         elif self._in_input and (tag := _TAG.match(text)):
             key = tag[1].lower()
             if key in (b"icy-name", b"streamtitle", b"artist", b"title"):
-                self._tags[key] = printable(tag[2])
+                self._tags[key] = decode_line(tag[2])
 
-    def _complain(self, text: str, *, error: bool) -> None:
+    def _note_error(self, text: str, *, error: bool) -> None:
         text = re.sub(r"^[a-z]{3,6}://\S+: ", "", text)
-        for pattern, words in _REASONS:
-            if told := pattern.search(text):
-                self._reason = time.monotonic(), words.format(*told.groups())
+        for pattern, reason in _REASONS:
+            if found := pattern.search(text):
+                self._reason = time.monotonic(), reason.format(*found.groups())
                 return
         if error and "://" not in text:
             self._last_error = text

@@ -23,13 +23,15 @@ from genrewatch.audio.pcm import Block
 from genrewatch.contract.errors import SourceError
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.host.paths import expand_home
+from genrewatch.host.shell_words import split_command
 from genrewatch.sources.alsa import alsa_source
-from genrewatch.sources.child import ChildSource, Watch, split_command
+from genrewatch.sources.child import ChildSource
 from genrewatch.sources.microphone.listing import microphone_command, microphones
 from genrewatch.sources.pacing import Pace, PacedSource
 from genrewatch.sources.pipe import FifoSource, StdinSource
 from genrewatch.sources.source import Source
 from genrewatch.sources.stream import StreamSource
+from genrewatch.sources.supervision import Supervision
 from genrewatch.sources.tuner import SCHEMES
 from genrewatch.sources.uri import PCM_KEYS, SourceConfig, Uri, parse_uri
 
@@ -39,7 +41,7 @@ class Opening:
     """How a source is to be opened."""
 
     id: str
-    watch: Watch
+    supervision: Supervision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ def open_sources(configs: Sequence[SourceConfig], *, patient: bool = False) -> l
         raise SourceError("stdin:", "a second time", "one reader of standard input")
     ids = _ids([(config.id or uri.options.get("id"), uri) for config, uri in uris])
     return [
-        KINDS[uri.kind].open(uri, Opening(id=source_id, watch=_watch(config, uri, patient=patient)))
+        KINDS[uri.kind].open(uri, Opening(id=source_id, supervision=_supervision(config, uri, patient=patient)))
         for source_id, (config, uri) in zip(ids, uris, strict=True)
     ]
 
@@ -89,9 +91,10 @@ def resolved(uri: Uri) -> Uri:
         return replace(uri, kind="demo")
 
 
-def _watch(config: SourceConfig, uri: Uri, *, patient: bool) -> Watch:
+def _supervision(config: SourceConfig, uri: Uri, *, patient: bool) -> Supervision:
     stall_s = config.stall_s or uri.seconds("stall_s")
-    return Watch(patient=patient) if stall_s is None else Watch(patient=patient, stall_s=stall_s)
+    limits = Supervision(retry_start=patient)
+    return limits if stall_s is None else replace(limits, stall_s=stall_s)
 
 
 def _ids(wanted: list[tuple[str | None, Uri]]) -> list[str]:
@@ -112,31 +115,35 @@ def _auto(uri: Uri, opening: Opening) -> Source:
 
 
 def _mic(uri: Uri, opening: Opening) -> Source:
-    return ChildSource(opening.id, microphone_command(uri.target, stall_s=opening.watch.stall_s), None, opening.watch)
+    command = microphone_command(uri.target, stall_s=opening.supervision.stall_s)
+    return ChildSource(opening.id, command, None, opening.supervision)
 
 
 def _alsa(uri: Uri, opening: Opening) -> Source:
-    return alsa_source(opening.id, uri, opening.watch)
+    return alsa_source(opening.id, uri, opening.supervision)
 
 
 def _cmd(uri: Uri, opening: Opening) -> Source:
     restart = uri.choice("restart", "always", "never") == "always"
-    return ChildSource(opening.id, split_command(uri.target), uri.pcm(), replace(opening.watch, restart=restart))
+    supervision = replace(opening.supervision, restart=restart)
+    return ChildSource(opening.id, split_command(uri.target, uri.text), uri.pcm(), supervision)
 
 
 def _stream(uri: Uri, opening: Opening) -> Source:
-    return StreamSource(opening.id, uri, opening.watch)
+    return StreamSource(opening.id, uri, opening.supervision)
 
 
 def _stdin(uri: Uri, opening: Opening) -> Source:
-    return StdinSource(opening.id, uri.pcm(), stall_s=opening.watch.stall_s)
+    return StdinSource(opening.id, uri.pcm(), stall_s=opening.supervision.stall_s)
 
 
 def _fifo(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "fifo:PATH")
-    watch = opening.watch
-    return FifoSource(opening.id, expand_home(uri.target), uri.pcm(), stall_s=watch.stall_s, patient=watch.patient)
+    limits = opening.supervision
+    return FifoSource(
+        opening.id, expand_home(uri.target), uri.pcm(), stall_s=limits.stall_s, patient=limits.retry_start
+    )
 
 
 def _file(uri: Uri, opening: Opening) -> Source:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
-from genrewatch.host.process import PipeReader
+from genrewatch.host.pipe_reader import PipeReader
 from genrewatch.sources.source import SourceCounts, SourceEvents
 
 NO_WRITER = "no writer"

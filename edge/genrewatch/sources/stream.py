@@ -8,8 +8,9 @@ from pathlib import Path
 from genrewatch import __version__
 from genrewatch.audio.decoding import TO_WAV
 from genrewatch.contract.errors import SourceError
-from genrewatch.sources.child import ChildSource, Watch
-from genrewatch.sources.ffmpeg import FfmpegWords
+from genrewatch.sources.child import ChildSource
+from genrewatch.sources.ffmpeg import FfmpegStderr
+from genrewatch.sources.supervision import Supervision
 from genrewatch.sources.uri import Uri
 
 TUNER = [sys.executable, "-I", str(Path(__file__).with_name("tuner.py"))]
@@ -20,27 +21,27 @@ OUTPUT = ["-flush_packets", "1", *TO_WAV]  # or ffmpeg holds back 256 kB, at a l
 class StreamSource(ChildSource):
     """A station on the network."""
 
-    def __init__(self, source_id: str, uri: Uri, watch: Watch) -> None:
+    def __init__(self, source_id: str, uri: Uri, supervision: Supervision) -> None:
         if len(uri.target) > LONGEST_URL or not uri.target.isprintable() or " " in uri.target:
             raise SourceError(uri.text[:80], "an address that is too long or holds spaces", "a URL")
-        self._url, self._timeout_s = uri.target, watch.stall_s + 2  # the supervisor is to notice first
-        self._latest = FfmpegWords()
+        self._url, self._timeout_s = uri.target, supervision.stall_s + 2  # so that the supervisor notices first
+        self._latest = FfmpegStderr()
         restart = uri.choice("restart", "always", "never") == "always"
         super().__init__(
             source_id,
             TUNER,
             None,
-            replace(watch, restart=restart),
+            replace(supervision, restart=restart),
             where=uri.text,
-            tell=self._task,
-            words=self._new_words,
+            stdin=self._task,
+            stderr=self._new_stderr,
         )
 
-    def _new_words(self) -> FfmpegWords:
-        self._paced = self._latest.format == b"hls"  # found out in the life before
-        self._latest = FfmpegWords()
+    def _new_stderr(self) -> FfmpegStderr:
+        self._paced = self._latest.format == b"hls"  # known from the previous child
+        self._latest = FfmpegStderr()
         return self._latest
 
-    def _task(self, lives: int) -> bytes:
-        task = {"url": self._url, "lives": lives, "timeout_s": self._timeout_s, "paced": self._paced}
+    def _task(self, restarts: int) -> bytes:
+        task = {"url": self._url, "restarts": restarts, "timeout_s": self._timeout_s, "paced": self._paced}
         return json.dumps({**task, "agent": f"genrewatch/{__version__}", "output": OUTPUT}).encode()

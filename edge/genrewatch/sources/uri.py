@@ -3,14 +3,14 @@
 What kinds there are and which options each takes is in `kinds`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from genrewatch.audio.pcm import ENCODINGS, PcmFormat
 from genrewatch.contract.errors import SourceError, require
 from genrewatch.contract.vote import VoteOverrides
+from genrewatch.host.untrusted_text import redact_urls
 
 PCM_KEYS = ("rate", "channels", "format")
 COMMON_KEYS = ("id", "name", "stall_s")
@@ -87,9 +87,10 @@ class Uri:
 
 def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) -> Uri:
     """Takes a URI apart; SourceError on a kind or option that is not in `options_of`, with the `forms` there are."""
+    shown = redact_urls(text, keep_path=True)
     kind, colon, rest = text.partition(":")
     if kind not in options_of or (not colon and kind != "auto"):
-        raise SourceError(redacted(text), "not a source", forms)
+        raise SourceError(shown, "not a source", forms)
     known = {*options_of[kind], *COMMON_KEYS}
     is_url = rest.startswith("//")
     target, mark, query = rest.rpartition("#" if is_url else "?")
@@ -98,21 +99,13 @@ def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) 
         target, pairs = rest, []  # a ? that belongs to the command or the file name
     for key, _ in pairs:
         if key not in known:
-            raise SourceError(redacted(text), f"unknown option {key}", " or ".join(sorted(known)))
-    return Uri(text=redacted(text), kind=kind, target=f"{kind}:{target}" if is_url else target, options=dict(pairs))
-
-
-def redacted(text: str) -> str:
-    """A URI fit to be logged: a URL without user, password and the values in its query, which may be tokens."""
-    if "://" in text and not text.startswith(("cmd:", "file:")):
-        text = re.sub(r"(?<=[?&])([^=&#]*)=[^&#]*", r"\1=...", text)
-    try:
-        parts = urlsplit(text)
-        if "@" not in parts.netloc:
-            return text
-    except ValueError:
-        return text.partition("://")[0] + "://..."
-    return text.replace(f"//{parts.netloc}", "//...@" + parts.netloc.rpartition("@")[2], 1)
+            raise SourceError(shown, f"unknown option {key}", " or ".join(sorted(known)))
+    return Uri(
+        text=shown,
+        kind=kind,
+        target=f"{kind}:{target}" if is_url else target,
+        options=dict(pairs),
+    )
 
 
 def check_stall(value: float | None, where: str) -> None:

@@ -1,12 +1,10 @@
 """What a hook does with an event, and how that went: the one thing that its command and its webhook have in common."""
 
-import re
 from dataclasses import dataclass
 from typing import Protocol
 
 from genrewatch.sinks.events import Event
 
-LONGEST_WHY = 200  # characters
 STOPPED = "not done when genrewatch ended"
 
 
@@ -27,9 +25,3 @@ class Action(Protocol):
 
     def stop(self) -> None:
         """Makes `run` return soon, now and ever after; from any thread."""
-
-
-def without_secrets(text: str) -> str:
-    """One short line for people; of a URL only the scheme and the host are left."""
-    shown = re.sub(r"\b([A-Za-z][\w+.-]*)://(?:[^\s/?#]*@)?([\w.:%\[\]-]*)[^\s\"'<>]*", r"\1://\2", text)
-    return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:LONGEST_WHY]

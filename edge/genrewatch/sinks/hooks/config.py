@@ -3,11 +3,11 @@
 Checked when it is decoded: an alarm with a spelling mistake would be found out on the night that it is needed.
 """
 
-import shlex
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from genrewatch.contract.errors import ConfigError, require
+from genrewatch.host.shell_words import split_command
 from genrewatch.sinks.events import EVENT_TYPES, EventType
 
 URL_FORM = "http://HOST[:PORT]/PATH or https://..., printable ASCII"
@@ -36,7 +36,7 @@ class HookConfig:
         require((self.command is None) != (self.url is None), "command", self._both_or_none(), "one of command and url")
         require(0.1 <= self.timeout_s <= 300, "timeout_s", self.timeout_s, "0.1 to 300")
         if self.command is not None:
-            split_command(self.command)
+            split_command(self.command, "command")
         if self.url is not None:
             split_url(self.url)
 
@@ -47,20 +47,9 @@ class HookConfig:
     def target(self) -> str:
         """The program or the server, for people: arguments, paths and queries may hold secrets."""
         if self.command is not None:
-            return split_command(self.command)[0]
+            return split_command(self.command, "command")[0]
         parts = split_url(self.url or "")
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def split_command(command: str) -> list[str]:
-    """`say "it is quiet"` -> its words; ConfigError, in which no argument is repeated, when there are none."""
-    try:
-        words = shlex.split(command)
-    except ValueError as exc:
-        raise ConfigError("command", str(exc).lower(), "a program and its arguments, quoted as in a shell") from None
-    require(bool(words) and bool(words[0]), "command", "no program", "a program and its arguments")
-    require("\0" not in command, "command", "a NUL character", "a program and its arguments")
-    return words
 
 
 def split_url(url: str) -> SplitResult:

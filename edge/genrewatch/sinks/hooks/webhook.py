@@ -15,8 +15,9 @@ from urllib.parse import unquote
 
 from genrewatch import __version__
 from genrewatch.contract.errors import os_error_reason
+from genrewatch.host.untrusted_text import one_line, redact_urls
 from genrewatch.sinks.events import Event
-from genrewatch.sinks.hooks.action import STOPPED, Outcome, without_secrets
+from genrewatch.sinks.hooks.action import STOPPED, Outcome
 from genrewatch.sinks.hooks.config import split_url
 
 TICK_S = 0.1  # how often one that waits for an answer looks whether it is to stop
@@ -110,7 +111,7 @@ class Webhook:
     def _why(self, wrong: OSError) -> str:
         if isinstance(wrong, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
-        return without_secrets(os_error_reason(wrong))
+        return one_line(redact_urls(os_error_reason(wrong)))
 
 
 def _left_s(deadline: float) -> float:
@@ -125,4 +126,4 @@ def _refusal(head: bytes) -> str | None:
         return "no HTTP answer"
     if status[1].startswith(b"2"):
         return None
-    return without_secrets(f"answered {status[1].decode()} {status[2].decode(errors='replace')}")
+    return one_line(redact_urls(f"answered {status[1].decode()} {status[2].decode(errors='replace')}"))

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.host.backoff import Backoff
+from genrewatch.host.shell_words import split_command
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import Action, Outcome
 from genrewatch.sinks.hooks.command import Command
-from genrewatch.sinks.hooks.config import HookConfig, split_command
+from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.webhook import Webhook
 
 log = logging.getLogger("genrewatch")
@@ -164,6 +165,6 @@ class HookWorker:
 
 def _action(config: HookConfig) -> Action:
     if config.command is not None:
-        return Command(split_command(config.command), config.timeout_s)
+        return Command(split_command(config.command, "command"), config.timeout_s)
     assert config.url is not None
     return Webhook(config.url, config.timeout_s)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from genrewatch.contract.errors import ConfigError
+from genrewatch.host.environment import child_environment
 from genrewatch.sinks.mqtt.client import Outcome, connect
 from genrewatch.sinks.mqtt.config import MqttConfig, Protocol, parse_url, tls_context
 
@@ -104,6 +105,7 @@ def embedded_broker(port: int = PORT) -> Iterator[int]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=child_environment(),
         start_new_session=True,  # Ctrl-C is for us: the broker must outlive our farewell
     ) as child:
         try:

@@ -1,0 +1,52 @@
+"""Blocking reads from a pipe that another thread can interrupt."""
+
+import os
+import select
+import threading
+import time
+
+
+class PipeReader:
+    """Reads a file descriptor that it does not own; `stop` interrupts a blocked `read`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._wake_out, self._wake_in = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
+        self._poll.register(self._wake_out, select.POLLIN)
+        self._stopped = False
+        self._stopping = threading.Lock()  # one thread may stop while another closes
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Return True as soon as `read` would not block, False after `timeout_s` seconds."""
+        return bool(self._poll.poll(None if timeout_s is None else 1000 * timeout_s))
+
+    def read(self, n: int) -> bytes:
+        """Return 1 to n bytes, blocking until there is one; none at the end or after `stop`."""
+        self.wait()
+        return b"" if self._stopped else os.read(self._descriptor, n)
+
+    def read_all(self, timeout_s: float) -> bytes | None:
+        """Return everything up to the end; None when that takes longer than `timeout_s` seconds."""
+        deadline, pieces = time.monotonic() + timeout_s, list[bytes]()
+        while self.wait(max(0.0, deadline - time.monotonic())):
+            data = self.read(65_536)
+            if not data:
+                return b"".join(pieces)
+            pieces.append(data)
+        return None
+
+    def stop(self) -> None:
+        """Make `read` return nothing from now on."""
+        with self._stopping:
+            if not self._stopped:
+                self._stopped = True
+                os.write(self._wake_in, b"!")
+
+    def close(self) -> None:
+        """Release what `stop` needs; call it when no thread reads any more."""
+        with self._stopping:
+            self._stopped = True
+            os.close(self._wake_out)
+            os.close(self._wake_in)

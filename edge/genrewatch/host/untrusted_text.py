@@ -1,0 +1,35 @@
+"""Text from outside (a child's stderr, a station's title, a server's answer, a URI) made safe to log and to publish."""
+
+import html
+import re
+
+MAX_CHARACTERS = 200
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);")
+_URL = re.compile(r"\b([A-Za-z][\w+.-]*)://([^\s/?#]*@)?([\w.:%\[\]-]*)([^\s\"'<>]*)")
+_QUERY_VALUE = re.compile(r"(?<=[?&])([^=&#]*)=[^&#]*")
+
+
+def one_line(text: str) -> str:
+    """Return printable characters on one line, at most 200, with runs of white space as one space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_CHARACTERS]
+
+
+def decode_line(data: bytes) -> str:
+    """Decode UTF-8, else Latin-1, resolve HTML entities and return `one_line` of it."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return one_line(_ENTITY.sub(lambda found: html.unescape(found[0]), text[: 10 * MAX_CHARACTERS]))
+
+
+def redact_urls(text: str, *, keep_path: bool = False) -> str:
+    """Reduce each URL in a text to its scheme and host; with `keep_path` only login and query values are removed."""
+
+    def redacted(url: re.Match[str]) -> str:
+        scheme, login, host, rest = url.groups()
+        if not keep_path:
+            return f"{scheme}://{host}"
+        return f"{scheme}://{'...@' if login else ''}{host}" + _QUERY_VALUE.sub(r"\1=...", rest)
+
+    return _URL.sub(redacted, text)

@@ -1,0 +1,24 @@
+"""How a child process is supervised: its time limits, its restarts and its queue."""
+
+from dataclasses import dataclass
+
+from genrewatch.host.backoff import Backoff
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """Limits for one source that is a child process."""
+
+    stall_s: float = 8.0
+    """Seconds without a byte after which a child is ended."""
+    backoff: Backoff = Backoff()
+    """Pauses before restarts."""
+    steady_s: float = 60.0
+    """Seconds of sound after which the backoff starts from its first pause again."""
+    queue_s: float = 30.0
+    """Seconds of sound that may wait to be classified; beyond it the oldest are dropped and counted."""
+    restart: bool = True
+    """Whether a child that ends is started again; if not, its end is the end of the source, and a full queue makes the
+    child wait instead of dropping sound."""
+    retry_start: bool = False
+    """Whether a child that fails before its first sound is started again; if not, that is a SourceError."""
