@@ -100,12 +100,13 @@ def test_docstrings_and_messages_use_the_glossary():
 
 
 def test_docstrings_open_with_a_verb_or_their_subject():
-    found = []
-    for path, tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
-                if text.split()[0] in OPENINGS or (isinstance(node, ast.FunctionDef) and THIRD_PERSON.match(text)):
-                    found.append(f"{path}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}")
+    found = [
+        f"{path}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}"
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node))
+        if text.split()[0] in OPENINGS or (isinstance(node, ast.FunctionDef) and THIRD_PERSON.match(text))
+    ]
     assert not found, "\n".join(found)
 
 
