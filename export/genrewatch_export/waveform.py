@@ -22,7 +22,7 @@ from genrewatch.inference.runtime import interpreter
 from genrewatch_export.chain import chain
 from genrewatch_export.convert import convert_function
 from genrewatch_export.metadata import Description, with_metadata
-from genrewatch_trainer.files import whole_file
+from genrewatch_trainer.files import atomic_file
 
 ROUNDS = 30
 POSTERIOR_LIMIT = 0.02
@@ -75,7 +75,7 @@ def write_waveform(bundle: Bundle, path: Path) -> WaveformModel:
     """Writes the model of a bundle, which must give the bundle's golden posterior; raises DataError."""
     content = waveform_model(bundle)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_bytes(content)
         difference = np.abs(WaveformModel(beside).posterior(bundle.golden.waveform) - bundle.golden.posterior).max()
         if not difference <= POSTERIOR_LIMIT:

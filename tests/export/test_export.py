@@ -21,10 +21,12 @@ from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.evaluation.evaluate import evaluate
 from genrewatch_trainer.files import write_json
 from genrewatch_trainer.run import HeldOutClip, Run, RunRecord, write_features
-from genrewatch_trainer.training.recipes import Block, Recipe
+from genrewatch_trainer.training.recipes import ConvBlock, Recipe
 
 TINY = FrontEndConfig(sample_rate=8000, n_fft=64, hop_length=64, n_mels=8, fmin=0, fmax=4000, segment_frames=16)
-RECIPE = Recipe(name="tiny", front_end=TINY, segment_hop_frames=8, blocks=(Block(filters=4),), head="flatten", epochs=1)
+RECIPE = Recipe(
+    name="tiny", front_end=TINY, segment_hop_frames=8, blocks=(ConvBlock(filters=4),), head="flatten", epochs=1
+)
 LABELS = ("high", "low")
 
 

@@ -1,64 +1,69 @@
-"""Small synthetic corpora: audio with a broken file and a duplicate, and a store that two genres part trivially."""
+"""Session-wide tiny runs, and a small corpus of sound files with a broken file and a duplicate."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.lab import DISTILLED, experiment, write_store, write_talk, write_targets
 
-from genrewatch.contract.front_end import COMPACT, FrontEndConfig, PowerDb
-from genrewatch_trainer.data.store import Store, new_store
+from genrewatch.contract.front_end import COMPACT
+from genrewatch_trainer.data.store import Store
+from genrewatch_trainer.distillation.targets import Targets
 from genrewatch_trainer.run import Run
-from genrewatch_trainer.training.recipes import Block, Recipe
-
-TINY = FrontEndConfig(sample_rate=8000, n_fft=64, hop_length=64, n_mels=8, fmin=0, fmax=4000, segment_frames=16)
-TINY_RECIPE = Recipe(
-    name="tiny",
-    front_end=TINY,
-    segment_hop_frames=8,
-    blocks=(Block(filters=4),),
-    head="flatten",
-    batch_norm=True,
-    learning_rate=0.02,
-    batch=8,
-    epochs=6,
-)
-
-
-def low_or_high(rng: np.random.Generator, label: str, n_frames: int, front_end: FrontEndConfig) -> PowerDb:
-    """A clip whose energy lies in the lower or upper half of the bands."""
-    power_db = rng.uniform(-70, -50, (n_frames, front_end.n_mels)).astype(np.float32)
-    half = front_end.n_mels // 2
-    power_db[:, slice(0, half) if label == "low" else slice(half, None)] += 50
-    return power_db
-
-
-def write_store(path: Path, front_end: FrontEndConfig = TINY) -> Store:
-    """A store of 20 clips a label: 10 for training, 5 for validation, 5 for test."""
-    rng, labels = np.random.default_rng(20260102), ("low", "high")
-    parts = ["train"] * 10 + ["valid"] * 5 + ["test"] * 5
-    schemes = {"fixed": {f"{label}.{i:02}": part for label in labels for i, part in enumerate(parts)}}
-    with new_store(path, front_end, provenance="synthetic", splits=schemes) as writer:
-        for label in labels:
-            for i in range(len(parts)):
-                clip = low_or_high(rng, label, front_end.segment_frames * 2 + i, front_end)
-                writer.add(clip, name=f"{label}.{i:02}", label=label)
-    return Store.load(path)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
+    """A store of low and high sound that a test may change."""
     return write_store(tmp_path / "store")
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Run]:
-    """A store and a run of the tiny recipe on its part `train`; not to be written to."""
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store of low and high sound; not to be written to."""
+    return write_store(tmp_path_factory.mktemp("store") / "store")
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of a third label, `not_music`; not to be written to."""
+    return write_talk(tmp_path_factory.mktemp("talk") / "talk")
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
+    """A target store of low and high crops; not to be written to."""
+    return write_targets(tmp_path_factory.mktemp("targets") / "targets")
+
+
+@pytest.fixture(scope="session")
+def trained(shared_store: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Run]:
+    """The store and a run of the tiny recipe on its part `train`; not to be written to."""
     from genrewatch_trainer.training.fit import fit
 
-    store = write_store(tmp_path_factory.mktemp("trained") / "store")
-    run = fit(store, TINY_RECIPE, store.path.parent / "run", scheme="fixed", train_parts=("train",), seed=0)
-    return store, run
+    return shared_store, fit(experiment(shared_store), tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture(scope="session")
+def distilled(
+    shared_store: Store, talk: Store, targets: Targets, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Store, Run]:
+    """The store and a distilled run on it, on `talk` and on `targets`; not to be written to."""
+    from genrewatch_trainer.training.fit import fit
+
+    of = experiment(shared_store, DISTILLED, extra_stores=((talk, 0.5),), targets=(targets,))
+    return shared_store, fit(of, tmp_path_factory.mktemp("distilled") / "run")
+
+
+@pytest.fixture(scope="session")
+def readout(distilled: tuple[Store, Run], talk: Store, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A readout of the distilled run on the labels high, low and not_music; not to be written to."""
+    from genrewatch_trainer.distillation.readout import fit_readout, readout_of
+
+    store, run = distilled
+    of = readout_of(run, store, scheme="fixed", train_parts=("train",), extra_stores=((talk, 0.5),))
+    return fit_readout(of, tmp_path_factory.mktemp("readout") / "run", strength=1.0)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.trainer.conftest import write_store
+from tests.lab import write_store
 
 from genrewatch_trainer.cli import main
 

@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
-from tests.trainer.conftest import TINY, TINY_RECIPE
+from tests.lab import TINY, TINY_RECIPE
 
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.training.augment import blank, cut, equaliser, mixup, shift_bands
-from genrewatch_trainer.training.feed import Feed, clip_segments, representative_segments
+from genrewatch_trainer.training.feed import Batch, Feed, clip_segments, representative_segments
 from genrewatch_trainer.training.recipes import Augmentation
 
 EVERYTHING = Augmentation(
@@ -20,38 +20,40 @@ EVERYTHING = Augmentation(
 )
 
 
-def batches(feed: Feed, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def batches(feed: Feed, epoch: int) -> list[Batch]:
     return list(feed.epoch(epoch))
 
 
-def test_an_epoch_shows_every_clip_once_in_segments_from_0_to_1(store: Store) -> None:
-    feed = Feed(store=store, clips=tuple(range(0, 40, 2)), recipe=TINY_RECIPE, seed=0)
+def test_an_epoch_shows_every_clip_once_in_segments_from_0_to_1(shared_store: Store) -> None:
+    feed = Feed(store=shared_store, clips=tuple(range(0, 40, 2)), recipe=TINY_RECIPE, seed=0)
     got = batches(feed, 0)
     assert len(got) == feed.n_batches == 3
-    assert [x.shape for x, _ in got] == [(8, 16, 8, 1), (8, 16, 8, 1), (4, 16, 8, 1)]
-    assert sum(y.sum() for _, y in got) == 20
-    for x, _ in got:
-        assert x.dtype == np.float32
-        assert 0 <= x.min() <= x.max() == 1
+    assert [batch.log_mel.shape for batch in got] == [(8, 16, 8, 1), (8, 16, 8, 1), (4, 16, 8, 1)]
+    assert sum(batch.soft_labels.sum() for batch in got) == 20
+    for batch in got:
+        assert batch.log_mel.dtype == np.float32
+        assert 0 <= batch.log_mel.min() <= batch.log_mel.max() == 1
+        assert batch.labelled.all()
+        assert batch.targets is None
 
 
-def test_epochs_differ_and_an_epoch_repeats_exactly(store: Store) -> None:
+def test_epochs_differ_and_an_epoch_repeats_exactly(shared_store: Store) -> None:
     recipe = replace(TINY_RECIPE, augmentation=EVERYTHING, crops_per_clip=2)
-    feed = Feed(store=store, clips=tuple(range(20)), recipe=recipe, seed=0)
+    feed = Feed(store=shared_store, clips=tuple(range(20)), recipe=recipe, seed=0)
     first, again, second = batches(feed, 0), batches(feed, 0), batches(feed, 1)
-    for (x, y), (same_x, same_y) in zip(first, again, strict=True):
-        np.testing.assert_array_equal(x, same_x)
-        np.testing.assert_array_equal(y, same_y)
-    assert not np.array_equal(first[0][0], second[0][0])
-    for x, y in first:
-        np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-6)
-        assert 0 <= x.min() <= x.max() <= 1
+    for batch, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(batch.log_mel, same.log_mel)
+        np.testing.assert_array_equal(batch.soft_labels, same.soft_labels)
+    assert not np.array_equal(first[0].log_mel, second[0].log_mel)
+    for batch in first:
+        np.testing.assert_allclose(batch.soft_labels.sum(axis=1), 1, rtol=1e-6)
+        assert 0 <= batch.log_mel.min() <= batch.log_mel.max() <= 1
 
 
-def test_representative_segments_are_unchanged_crops_of_training_clips(store: Store) -> None:
-    feed = Feed(store=store, clips=(0, 3), recipe=replace(TINY_RECIPE, augmentation=EVERYTHING), seed=0)
+def test_representative_segments_are_unaugmented_crops_of_training_clips(shared_store: Store) -> None:
+    feed = Feed(store=shared_store, clips=(0, 3), recipe=replace(TINY_RECIPE, augmentation=EVERYTHING), seed=0)
     segments = representative_segments(feed, 6)
-    every = [s for i in (0, 3) for s in clip_segments(store.clip(i), FrontEnd(TINY), 1)]
+    every = [s for i in (0, 3) for s in clip_segments(shared_store.clip(i), FrontEnd(TINY), 1)]
     assert segments.shape == (6, 16, 8)
     assert all(any(np.array_equal(segment, one) for one in every) for segment in segments)
 
@@ -70,11 +72,11 @@ def test_a_stretched_cut_has_the_length_of_a_segment_and_keeps_a_ramp_a_ramp(rng
     assert min(steps) < 0.9 < 1.1 < max(steps)
 
 
-def test_shifting_bands_moves_the_picture_and_leaves_silence_behind() -> None:
-    picture = np.arange(1, 5, dtype=np.float32)[None]
-    assert shift_bands(picture, 1, floor_db=-100).tolist() == [[-100, 1, 2, 3]]
-    assert shift_bands(picture, -1, floor_db=-100).tolist() == [[2, 3, 4, -100]]
-    assert shift_bands(picture, 0, floor_db=-100).tolist() == picture.tolist()
+def test_shifting_bands_moves_the_segment_and_leaves_silence_behind() -> None:
+    segment = np.arange(1, 5, dtype=np.float32)[None]
+    assert shift_bands(segment, 1, floor_db=-100).tolist() == [[-100, 1, 2, 3]]
+    assert shift_bands(segment, -1, floor_db=-100).tolist() == [[2, 3, 4, -100]]
+    assert shift_bands(segment, 0, floor_db=-100).tolist() == segment.tolist()
 
 
 def test_an_equaliser_stays_within_its_range(rng: np.random.Generator) -> None:
@@ -85,12 +87,12 @@ def test_an_equaliser_stays_within_its_range(rng: np.random.Generator) -> None:
 
 def test_blanking_sets_whole_frames_or_whole_bands_to_zero(rng: np.random.Generator) -> None:
     for axis in (0, 1):
-        picture = np.ones((20, 10), np.float32)
+        segment = np.ones((20, 10), np.float32)
         for _ in range(20):
-            blank(picture, axis=axis, longest=2, rng=rng)
-        along = picture.all(axis=1 - axis)
+            blank(segment, axis=axis, longest=2, rng=rng)
+        along = segment.all(axis=1 - axis)
         assert not along.all()
-        assert picture.any(axis=1 - axis).tolist() == along.tolist()
+        assert segment.any(axis=1 - axis).tolist() == along.tolist()
 
 
 def test_mixup_mixes_inputs_and_labels_by_the_same_share(rng: np.random.Generator) -> None:

@@ -11,25 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.trainer.conftest import TINY_RECIPE
+from tests.lab import TINY_RECIPE, experiment
 
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import COMPACT
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.run import Run
-from genrewatch_trainer.training.epoch_log import read_history
+from genrewatch_trainer.training.epoch_log import read_history, write_history
 from genrewatch_trainer.training.recipes import Augmentation, recipe_named
 
 ROOT = Path(__file__).parents[2]
 FIT = """
 import sys
-from pathlib import Path
-from tests.trainer.conftest import TINY_RECIPE
 from dataclasses import replace
+from pathlib import Path
+from tests.lab import TINY_RECIPE, experiment
 from genrewatch_trainer.training.fit import fit
 from genrewatch_trainer.data.store import Store
-fit(Store.load(Path(sys.argv[1])), replace(TINY_RECIPE, epochs=int(sys.argv[3])), Path(sys.argv[2]),
-    scheme="fixed", train_parts=("train",), seed=0)
+recipe = replace(TINY_RECIPE, epochs=int(sys.argv[3]))
+fit(experiment(Store.load(Path(sys.argv[1])), recipe), Path(sys.argv[2]))
 """
 
 
@@ -66,83 +66,82 @@ def test_a_run_holds_out_every_clip_it_was_not_trained_on_unchanged(trained: tup
         run.held_out("train")
 
 
-def test_the_network_answers_logits(trained: tuple[Store, Run]) -> None:
+def test_the_network_outputs_logits(trained: tuple[Store, Run]) -> None:
     run = trained[1]
     out = np.asarray(run.model().predict(np.zeros((1, 16, 8, 1), np.float32), verbose=0))
     assert out.shape == (1, 2)
     assert run.model().layers[-1].activation.__name__ == "linear"
 
 
-def test_training_on_train_and_valid_looks_at_nothing_held_out(store: Store, tmp_path: Path) -> None:
+def test_training_on_train_and_valid_looks_at_nothing_held_out(shared_store: Store, tmp_path: Path) -> None:
     from genrewatch_trainer.training.fit import fit
 
     recipe = replace(TINY_RECIPE, epochs=2)
-    run = fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train", "valid"), seed=0)
+    run = fit(experiment(shared_store, recipe, train_parts=("train", "valid")), tmp_path / "run")
     assert run.record.validation_part is None
     assert set(read_history(run.path)[0]) == {"epoch", "loss", "accuracy", "seconds"}
     assert run.weights.name == "last.keras"
     assert {clip.part for clip in run.held_out("test")} == {"test"}
 
 
-def test_a_finished_run_is_left_alone_and_other_settings_are_refused(trained: tuple[Store, Run]) -> None:
+def test_a_finished_run_is_not_trained_again_and_other_settings_are_refused(trained: tuple[Store, Run]) -> None:
     from genrewatch_trainer.training.fit import fit
 
     store, run = trained
     written = (run.path / "last.keras").stat().st_mtime_ns
-    again = fit(store, TINY_RECIPE, run.path, scheme="fixed", train_parts=("train",), seed=0)
+    again = fit(experiment(store), run.path)
     assert again.record.epochs_done == 6
     assert (run.path / "last.keras").stat().st_mtime_ns == written
     with pytest.raises(ConfigError, match="holds a run with another seed"):
-        fit(store, TINY_RECIPE, run.path, scheme="fixed", train_parts=("train",), seed=1)
+        fit(experiment(store, seed=1), run.path)
 
 
-def test_a_run_does_not_go_on_with_clips_parted_otherwise_nor_with_weights_of_unknown_origin(
-    store: Store, tmp_path: Path
+def test_a_run_is_not_resumed_with_another_split_nor_with_weights_of_unknown_origin(
+    trained: tuple[Store, Run], tmp_path: Path
 ) -> None:
     from genrewatch_trainer.training.fit import fit
 
-    recipe = replace(TINY_RECIPE, epochs=1)
-    run = fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train",), seed=0)
+    store, run = trained[0], Run.load(Path(shutil.copytree(trained[1].path, tmp_path / "run")))
     swapped = {"train": "test", "test": "train", "valid": "valid"}
     parts = {name: swapped[part] for name, part in store.index.splits["fixed"].items()}
     other = Store(store.path, replace(store.index, splits={"fixed": parts}), store._power_db)
-    with pytest.raises(ConfigError, match="parted otherwise"):
-        fit(other, recipe, run.path, scheme="fixed", train_parts=("train",), seed=0)
+    with pytest.raises(ConfigError, match="another split of the clips"):
+        fit(experiment(other), run.path)
     (run.path / "run.json").unlink()
     with pytest.raises(ConfigError, match=r"of another run but no run\.json"):
-        fit(store, recipe, run.path, scheme="fixed", train_parts=("train",), seed=0)
+        fit(experiment(store), run.path)
 
 
 def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genrewatch_trainer.training import fit as fitting
 
     how = Augmentation(equalise_db=3, mixup_alpha=0.2)
     recipe = replace(TINY_RECIPE, schedule="cosine", weight_decay=0.01, head_dropout_percent=20, augmentation=how)
-    settings = {"scheme": "fixed", "train_parts": ("train",), "seed": 3}
-    whole = fitting.fit(store, recipe, tmp_path / "whole", **settings)
+    of = experiment(shared_store, recipe, seed=3)
+    whole = fitting.fit(of, tmp_path / "whole")
 
     def power_cut(run: Run, model: object, rows: list[dict[str, float]], feed: object) -> None:
         if len(rows) == 4:  # the best weights and the history are written, the last weights are not
-            fitting.write_history(run.path, rows)
+            write_history(run.path, rows)
             raise KeyboardInterrupt
-        keep(run, model, rows, feed)
+        save_epoch(run, model, rows, feed)
 
-    keep = fitting._keep
-    monkeypatch.setattr(fitting, "_keep", power_cut)
+    save_epoch = fitting.save_epoch
+    monkeypatch.setattr(fitting, "save_epoch", power_cut)
     with pytest.raises(KeyboardInterrupt):
-        fitting.fit(store, recipe, tmp_path / "cut", **settings)
-    monkeypatch.setattr(fitting, "_keep", keep)
-    resumed = fitting.fit(store, recipe, tmp_path / "cut", **settings)
+        fitting.fit(of, tmp_path / "cut")
+    monkeypatch.setattr(fitting, "save_epoch", save_epoch)
+    resumed = fitting.fit(of, tmp_path / "cut")
     assert [row["epoch"] for row in read_history(resumed.path)] == [1, 2, 3, 4, 5, 6]
     for one, other in zip(whole.model().get_weights(), resumed.model().get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_a_fit_killed_at_any_time_goes_on_to_the_same_number_of_epochs(store: Store, tmp_path: Path) -> None:
+def test_a_fit_killed_at_any_time_resumes_to_the_same_number_of_epochs(shared_store: Store, tmp_path: Path) -> None:
     run, epochs = tmp_path / "run", 15
-    process = start_fit(store.path, run, epochs)
+    process = start_fit(shared_store.path, run, epochs)
     deadline = time.monotonic() + 60
     while len(read_history(run)) < 3 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
@@ -150,7 +149,7 @@ def test_a_fit_killed_at_any_time_goes_on_to_the_same_number_of_epochs(store: St
     assert process.wait() == -signal.SIGKILL
     before = len(read_history(run))
     assert 3 <= before < epochs
-    process = start_fit(store.path, run, epochs)
+    process = start_fit(shared_store.path, run, epochs)
     assert process.communicate()[1] is not None
     assert process.returncode == 0
     assert [row["epoch"] for row in read_history(run)] == list(range(1, epochs + 1))
@@ -159,22 +158,22 @@ def test_a_fit_killed_at_any_time_goes_on_to_the_same_number_of_epochs(store: St
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_fit_works_on_another_backend(backend: str, store: Store, tmp_path: Path) -> None:
+def test_fit_works_on_another_backend(backend: str, shared_store: Store, tmp_path: Path) -> None:
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    process = start_fit(store.path, tmp_path / "run", 4, backend)
-    complaint = process.communicate(timeout=120)[1]
-    assert process.returncode == 0, complaint.decode()
+    process = start_fit(shared_store.path, tmp_path / "run", 4, backend)
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, error.decode()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["versions"]["backend"] == backend
     assert record["metrics"]["valid"]["clip_accuracy_mean"] > 0.9
 
 
-def test_a_store_of_another_front_end_is_refused(store: Store, tmp_path: Path) -> None:
+def test_a_store_of_another_front_end_is_refused(shared_store: Store, tmp_path: Path) -> None:
     from genrewatch_trainer.training.fit import fit
 
     with pytest.raises(DataError, match="front_end: is not that of recipe compact"):
-        fit(store, recipe_named("compact"), tmp_path / "r", scheme="fixed", train_parts=("train",), seed=0)
+        fit(experiment(shared_store, recipe_named("compact")), tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
 

@@ -1,4 +1,4 @@
-"""Number formats, several devices, other backends: the same run directory, weights that are a device's to read."""
+"""Number formats, several devices, other backends: the same run directory, weights that a device can read."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.trainer.conftest import TINY_RECIPE
+from tests.lab import TINY_RECIPE, experiment
 
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.data.store import Store
@@ -26,24 +26,23 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.trainer.conftest import TINY_RECIPE
+from tests.lab import TINY_RECIPE, experiment
 from genrewatch_trainer.training.fit import fit
 from genrewatch_trainer.training.hardware import hardware, n_devices
 from genrewatch_trainer.data.store import Store
 with hardware(precision="float32", every_device=True):
     assert n_devices() == 2, n_devices()
-    fit(Store.load(Path(sys.argv[1])), replace(TINY_RECIPE, batch=7), Path(sys.argv[2]),
-        scheme="fixed", train_parts=("train",), seed=0)
+    fit(experiment(Store.load(Path(sys.argv[1])), replace(TINY_RECIPE, batch=7)), Path(sys.argv[2]))
 """
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_a_batch_is_spread_over_two_devices_though_it_is_odd(backend: str, store: Store, tmp_path: Path) -> None:
+def test_a_batch_is_spread_over_two_devices_though_it_is_odd(backend: str, shared_store: Store, tmp_path: Path) -> None:
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment |= {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    command = [sys.executable, "-c", FIT_ON_TWO, str(store.path), str(tmp_path / "run")]
+    command = [sys.executable, "-c", FIT_ON_TWO, str(shared_store.path), str(tmp_path / "run")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -65,7 +64,7 @@ def test_a_backend_without_data_parallelism_is_refused(monkeypatch: pytest.Monke
         pass
 
 
-def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Path) -> None:
+def test_a_run_in_mixed_precision_is_read_as_float32(shared_store: Store, tmp_path: Path) -> None:
     import keras
 
     from genrewatch_trainer.training.fit import fit
@@ -73,7 +72,7 @@ def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Pat
 
     recipe = replace(TINY_RECIPE, epochs=3)
     with hardware(precision="mixed", every_device=False):
-        run = fit(store, recipe, tmp_path / "run", scheme="fixed", train_parts=("train",), seed=0)
+        run = fit(experiment(shared_store, recipe), tmp_path / "run")
     assert keras.config.dtype_policy().name == "float32"
     assert run.record.versions["precision"] == "mixed_bfloat16"
     model = run.model()
@@ -85,19 +84,18 @@ def test_a_run_in_mixed_precision_is_read_as_float32(store: Store, tmp_path: Pat
     assert 0 < np.abs(answer - rounded).max() < 0.1
 
 
-def test_a_seed_gives_the_same_weights_twice(store: Store, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_weights_twice(shared_store: Store, tmp_path: Path) -> None:
     from genrewatch_trainer.training.fit import fit
 
-    recipe = replace(TINY_RECIPE, epochs=3, head_dropout_percent=20)
-    settings = {"scheme": "fixed", "train_parts": ("train",), "seed": 5}
-    runs = [fit(store, recipe, tmp_path / name, **settings) for name in ("one", "two")]
+    recipe = replace(TINY_RECIPE, epochs=2, head_dropout_percent=20)
+    runs = [fit(experiment(shared_store, recipe, seed=5), tmp_path / name) for name in ("one", "two")]
     for one, other in zip(*(run.model().get_weights() for run in runs), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_the_feed_is_timed_alone(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    found = feed_speed(store, TINY_RECIPE, batches=25)
+def test_the_feed_is_timed_without_a_network(shared_store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    found = feed_speed(shared_store, TINY_RECIPE, batches=25)
     assert found.segments_per_s == pytest.approx(8 * found.batches_per_s)  # 40 clips in five batches
     assert found.batch_ms == pytest.approx(1000 / found.batches_per_s)
-    assert main(["benchmark-feed", str(store.path)]) == 2
+    assert main(["benchmark-feed", str(shared_store.path)]) == 2
     assert "front_end: is not that of recipe compact" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.trainer.conftest import TINY
+from tests.lab import TINY
 
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.vote import NOT_MUSIC

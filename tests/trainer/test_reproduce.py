@@ -9,7 +9,7 @@ import pytest
 import scipy.fft
 import soundfile
 from sklearn.linear_model import LogisticRegression
-from tests.trainer.conftest import TINY, low_or_high
+from tests.lab import TINY, low_or_high
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConfig

@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.trainer.conftest import TINY
+from tests.lab import TINY
 
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch_trainer.data.splits import check_table, parts_of, read_splits

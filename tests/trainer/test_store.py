@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.trainer.conftest import TINY
+from tests.lab import TINY
 
 from genrewatch.contract.errors import DataError
 from genrewatch_trainer.data.store import Store, new_store

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.trainer.conftest import TINY
+from tests.lab import TINY
 
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd
@@ -79,7 +79,7 @@ def test_making_goes_on_after_a_kill_and_gives_the_same(songs: list[Path], teach
 
 
 @pytest.mark.parametrize(
-    ("program", "complaint"),
+    ("program", "error"),
     [
         ("import sys; sys.exit(3)", "exit code 3"),
         ("import sys; sys.stdin.buffer.read()", "answered 0 numbers to 2 crops"),
@@ -87,8 +87,8 @@ def test_making_goes_on_after_a_kill_and_gives_the_same(songs: list[Path], teach
         ("import sys; sys.stdin.buffer.read(); sys.stdout.buffer.write(b'\\xff' * 16)", "not finite"),
     ],
 )
-def test_a_teacher_that_fails_is_one_clear_line(program: str, complaint: str) -> None:
-    with pytest.raises(DataError, match=complaint):
+def test_a_teacher_that_fails_is_one_clear_line(program: str, error: str) -> None:
+    with pytest.raises(DataError, match=error):
         ask([sys.executable, "-c", program], iter([np.zeros(8, np.float32)] * 2))
 
 

@@ -212,35 +212,36 @@ def _sweep(arguments: argparse.Namespace) -> None:
     from genrewatch_trainer.training.sweep import load_spec, sweep
 
     spec, store = load_spec(arguments.spec), Store.load(arguments.store)
-    also, targets = _more(arguments)
-    rows = sweep(spec, store, arguments.output, also=also, targets=targets)
+    extra, targets = _more(arguments)
+    rows = sweep(spec, store, arguments.output, extra=extra, targets=targets)
     print(f"{arguments.output / 'table.md'}: {len(rows)} configurations")
 
 
 def _fit(arguments: argparse.Namespace) -> None:
     from genrewatch_trainer.data.store import Store
     from genrewatch_trainer.run import Run
+    from genrewatch_trainer.training.experiment import Experiment
     from genrewatch_trainer.training.recipes import recipe_named
 
     recipe = recipe_named(arguments.recipe)
     changes = {key: getattr(arguments, key) for key in ("epochs", "batch") if getattr(arguments, key) is not None}
     recipe, store = replace(recipe, **changes), Store.load(arguments.store)
-    also, targets = _more(arguments)
-    start = Run.load(arguments.start_from) if arguments.start_from else None
-    from genrewatch_trainer.training.fit import More, fit  # loads Keras, so after everything that can be wrong at once
+    extra, targets = _more(arguments)
+    experiment = Experiment(
+        store=store,
+        recipe=recipe,
+        scheme=arguments.split,
+        train_parts=tuple(arguments.train_parts.split(",")),
+        seed=arguments.seed,
+        extra_stores=extra,
+        targets=targets,
+        start=Run.load(arguments.start_from) if arguments.start_from else None,
+    )
+    from genrewatch_trainer.training.fit import fit  # loads Keras, so after everything that can be wrong at once
     from genrewatch_trainer.training.hardware import hardware
 
-    parts = tuple(arguments.train_parts.split(","))
     with hardware(precision=arguments.precision, every_device=arguments.devices == "all"):
-        run = fit(
-            store,
-            recipe,
-            arguments.run,
-            scheme=arguments.split,
-            train_parts=parts,
-            seed=arguments.seed,
-            more=More(also=also, targets=targets, start=start),
-        )
+        run = fit(experiment, arguments.run)
     print(f"{run.path}: {run.record.epochs_done} epochs, {json.dumps(run.record.metrics)}")
 
 

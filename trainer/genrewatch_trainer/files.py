@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or absent: written beside their place, then renamed into it."""
+"""Atomic writes: a file or folder is written beside its place, then renamed into it, so it is complete or absent."""
 
 import csv
 import io
@@ -16,36 +16,39 @@ from genrewatch.contract.errors import DataError, os_error_reason
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a path of the same suffix to write; on success it replaces `path`, on failure it is removed."""
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")  # a fixed name: what a kill leaves is used again
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path of the same suffix to write to; on success it replaces `path`, on failure it is removed."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")  # a fixed name: the next write replaces a kill's
     try:
-        yield beside
-        os.replace(beside, path)
+        yield partial
+        os.replace(partial, path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder to fill; on success it becomes `path`, which must not exist before."""
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; on success it becomes `path`.
+
+    Raises DataError where `path` exists before or cannot be written.
+    """
     if path.exists():
         raise DataError(str(path), "exists already", "a new folder")
-    beside = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)  # what a kill left
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process may have left one
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        os.replace(beside, path)
+        partial.mkdir(parents=True)
+        yield partial
+        os.replace(partial, path)
     except OSError as exc:
         raise DataError(str(path), os_error_reason(exc)) from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Raises DataError naming `path` for whatever the libraries raise on a file that is truncated or not theirs."""
+    """Raise DataError naming `path` for any error of the libraries on a file that is truncated or of another format."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
@@ -54,16 +57,16 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """A dataclass or plain value as indented JSON."""
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(encode(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Write a dataclass or plain value as indented JSON."""
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(encode(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Rows of the same keys as CSV with a header; floats in full precision."""
+    """Write rows of the same keys as CSV with a header; floats in full precision."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    with whole_file(path) as beside:
-        beside.write_text(text.getvalue(), encoding="utf-8")
+    with atomic_file(path) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")

@@ -1,12 +1,12 @@
-"""A run directory: everything that came of one training, enough to export from without the corpus.
+"""A run directory: the result of one training, enough to export from without the corpus.
 
-RUN/run.json       what was trained and how, epochs done, figures
+RUN/run.json       recipe, data and seed, epochs done, metrics
 RUN/split.json     clip name -> part, of the whole store
-RUN/best.keras     weights of the best epoch on the validation part; absent where there was none
+RUN/best.keras     weights of the best epoch on the validation part; absent without one
 RUN/last.keras     weights and optimizer after the last finished epoch
-RUN/average.keras  the network to be used as it is there: averaged and settled, if the recipe says so
-RUN/features.npz   held-out clips before scaling, and representative training segments
-RUN/history.csv    a line an epoch; RUN/curves.png draws it
+RUN/average.keras  weights of the last epoch for evaluation (EMA, batch norm recalibrated), if the recipe has them
+RUN/features.npz   log-mel of the held-out clips in dB, and representative training segments
+RUN/history.csv    a line per epoch; RUN/curves.png draws it
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEndConfig, PowerDb
-from genrewatch_trainer.files import readable, whole_file
+from genrewatch_trainer.files import atomic_file, readable
 from genrewatch_trainer.training.recipes import Recipe
 
 VERSION = 1
@@ -30,19 +30,19 @@ BEST, LAST, AVERAGE = "best.keras", "last.keras", "average.keras"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoreClips:
-    """Labelled clips of another store that were trained on too."""
+class ExtraClipsRecord:
+    """The entry of a further store whose clips were trained on too."""
 
     store: str
     store_sha256: str
     n_clips: int
     share: float
-    """Crops drawn from it for each crop of the first store."""
+    """Crops drawn from it per crop of the first store."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What run.json says."""
+    """The content of run.json. Field names are a format on disk."""
 
     version: int
     recipe: Recipe
@@ -56,20 +56,20 @@ class RunRecord:
     split_scheme: str
     train_parts: tuple[str, ...]
     validation_part: str | None
-    """The part that chose the best epoch; None: no part did, the last epoch counts."""
+    """The part that chose the best epoch; None: the last epoch is used."""
     seed: int
-    also: tuple[MoreClips, ...] = ()
+    also: tuple[ExtraClipsRecord, ...] = ()
     targets: tuple[str, ...] = ()
     """Folder and teacher of each target store."""
     targets_sha256: str = ""
-    """Of the targets."""
+    """Of the standardised targets."""
     started_from: str = ""
-    """Folder of the run whose weights it began with."""
+    """Folder of the run whose weights training began with."""
     epochs_done: int = 0
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the libraries that trained it."""
+    """Of the libraries that trained it, the Keras backend and the number format."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """Figures on the validation part, once all epochs are done."""
+    """Metrics of training and on the validation part, once all epochs are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Run:
 
     @classmethod
     def load(cls, path: Path) -> "Run":
-        """Opens and checks the run in folder `path`; raises DataError."""
+        """Open and check the run in folder `path`; raises DataError."""
         if not (path / RECORD).is_file():
             raise DataError(str(path), f"holds no {RECORD}", "a run directory")
         record = decode(RunRecord, read_json(path / RECORD, error=DataError), where=str(path / RECORD), error=DataError)
@@ -104,22 +104,22 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """How the network was made."""
+        """The recipe of network and training."""
         return self.record.recipe
 
     @property
     def front_end(self) -> FrontEndConfig:
-        """What the network's input is computed with."""
+        """The front end that computes the network's input."""
         return self.record.recipe.front_end
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of the network's outputs."""
+        """The labels in the order of the network's outputs."""
         return self.record.labels
 
     @property
     def weights(self) -> Path:
-        """The file of the weights that count: the best epoch's, or the last's where no part chose."""
+        """The file of the weights to use: the best epoch's, or without validation the last's; raises DataError."""
         path = self.path / (self._last if self.record.validation_part is None else BEST)
         if not path.is_file():
             raise DataError(str(self.path), "holds no weights yet", path.name)
@@ -127,22 +127,22 @@ class Run:
 
     @property
     def weights_epoch(self) -> int:
-        """The epoch that those weights are of, counted from 1."""
+        """The epoch of those weights, counted from 1; 0 while it is not known yet."""
         if self.record.validation_part is None:
             return self.record.epochs_done
         return int(self.record.metrics["valid"]["best_epoch"]) if self.finished else 0
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs of the recipe are done and the figures written."""
+        """True once all epochs of the recipe are done and the metrics written."""
         return self.record.epochs_done >= self.recipe.all_epochs and bool(self.record.metrics)
 
     def trained_on(self, names: Iterable[str]) -> int:
-        """How many of these clips the network was trained on."""
+        """Count the clips of these names that the network was trained on."""
         return sum(self.split.get(name) in self.record.train_parts for name in names)
 
     def model(self, *, last: bool = False) -> Any:
-        """The Keras model, with the weights that count or the last: (n, segment_frames, n_mels, 1) -> logits."""
+        """Load the model (n, segment_frames, n_mels, 1) -> logits (n, n_labels), with `weights` or the last epoch's."""
         import keras
 
         from genrewatch_trainer.training.hardware import in_float32
@@ -153,7 +153,7 @@ class Run:
             return in_float32(logits_of(keras.models.load_model(path, compile=False)))
 
     def whole_model(self) -> Any:
-        """The Keras model after its last epoch, averaged if the recipe says so, with all that it answers."""
+        """Load the Keras model after its last epoch with all its outputs, averaged if the recipe does so."""
         import keras
 
         with readable(self.path / self._last):
@@ -161,14 +161,14 @@ class Run:
 
     @property
     def _last(self) -> str:
-        return AVERAGE if self.recipe.judges_others else LAST
+        return AVERAGE if self.recipe.evaluates_other_weights else LAST
 
     def representative(self) -> NDArray[np.float32]:
-        """(n, segment_frames, n_mels) in [0, 1]: random crops of training clips, to set quantization ranges by."""
+        """Return (n, segment_frames, n_mels) in [0, 1]: random training segments, to set quantization ranges."""
         return self._features["representative"]
 
     def held_out(self, part: str) -> list[HeldOutClip]:
-        """The clips of a part that was not trained on; raises DataError where there are none."""
+        """Return the clips of a part that was not trained on; raises DataError where there are none."""
         features = self._features
         ends = np.cumsum(features["n_frames"])
         rows = zip(features["name"], features["label"], features["part"], ends, features["n_frames"], strict=True)
@@ -193,11 +193,11 @@ class Run:
 
 
 def write_features(path: Path, held_out: list[HeldOutClip], representative: NDArray[np.float32]) -> None:
-    """Writes features.npz into the run in folder `path`."""
+    """Write features.npz into the run in folder `path`."""
     n_mels = representative.shape[2]
-    with whole_file(path / FEATURES) as beside:
+    with atomic_file(path / FEATURES) as partial:
         np.savez_compressed(
-            beside,
+            partial,
             name=np.array([clip.name for clip in held_out], np.str_),
             label=np.array([clip.label for clip in held_out], np.str_),
             part=np.array([clip.part for clip in held_out], np.str_),

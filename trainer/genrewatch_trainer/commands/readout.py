@@ -86,7 +86,8 @@ def _readout(arguments: argparse.Namespace) -> None:
 
     taught, store = Run.load(arguments.taught), Store.load(arguments.store)
     also = tuple((Store.load(path), share) for path, share in arguments.also)
-    from genrewatch_trainer.distillation.opinions import Opinions, read_table
+    from genrewatch_trainer.distillation.feature_table import read_table
+    from genrewatch_trainer.distillation.soft_labels import SoftLabels
     from genrewatch_trainer.distillation.targets import Targets
 
     if arguments.opinion_share > 1:
@@ -94,19 +95,22 @@ def _readout(arguments: argparse.Namespace) -> None:
     if arguments.folds < 0 or arguments.folds == 1:
         raise ConfigError("--folds", f"found {arguments.folds}", "0 or at least 2")
     tables = tuple(read_table(path, tuple(map(Targets.load, targets))) for path, targets in arguments.opinion)
-    opinions = Opinions(tables=tables, share=arguments.opinion_share, crops_share=arguments.crops_share)
-    from genrewatch_trainer.distillation.readout import fit_readout  # loads Keras
+    soft_labels = SoftLabels(tables=tables, share=arguments.opinion_share, crops_share=arguments.crops_share)
+    from genrewatch_trainer.distillation.readout import fit_readout, readout_of  # loads Keras
 
-    run = fit_readout(
+    experiment = readout_of(
         taught,
         store,
-        arguments.run,
         scheme=arguments.split,
         train_parts=tuple(arguments.train_parts.split(",")),
-        strength=arguments.strength,
-        also=also,
+        extra_stores=also,
         pooling=arguments.pooling,
-        opinions=opinions if tables else None,
+    )
+    run = fit_readout(
+        experiment,
+        arguments.run,
+        strength=arguments.strength,
+        soft_labels=soft_labels if tables else None,
         folds=arguments.folds,
     )
     print(f"{run.path}: {json.dumps(run.record.metrics)}")

@@ -22,7 +22,7 @@ from genrewatch.contract.bundle import RESERVED_LABELS
 from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEndConfig, PowerDb
-from genrewatch_trainer.files import whole_folder, write_json
+from genrewatch_trainer.files import atomic_folder, write_json
 
 VERSION = 1
 
@@ -151,7 +151,7 @@ def new_store(
     path: Path, front_end: FrontEndConfig, *, provenance: str, splits: dict[str, dict[str, str]] | None = None
 ) -> Iterator[StoreWriter]:
     """Writes a store: add clips to what is yielded; `path` appears, whole, when the block ends without an error."""
-    with whole_folder(path) as folder:
+    with atomic_folder(path) as folder:
         with open(folder / "power_db.npy", "wb") as frames:
             writer = StoreWriter(front_end, frames)
             yield writer

@@ -23,7 +23,7 @@ from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
 from genrewatch_trainer.data.splits import read_splits
 from genrewatch_trainer.distillation.crops import CropChanges, random_crop
 from genrewatch_trainer.distillation.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path, read_index
-from genrewatch_trainer.files import whole_file, write_json
+from genrewatch_trainer.files import atomic_file, write_json
 from genrewatch_trainer.progress import progress
 
 CROPS_PER_CHUNK = 256
@@ -98,8 +98,8 @@ def _make_chunk(songs: Sequence[Path], index: TargetIndex, path: Path, number: i
     answers = ask(command, crops())
     if len(answers) != count:
         raise DataError(index.teacher, f"gave {len(answers)} vectors", f"{count}, one a crop")
-    with whole_file(path) as beside:
-        np.savez(beside, power_db=pictures, target=answers)
+    with atomic_file(path) as partial:
+        np.savez(partial, power_db=pictures, target=answers)
 
 
 def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]:

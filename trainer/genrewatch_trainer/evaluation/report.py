@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch_trainer.evaluation.evaluate import Evaluation
-from genrewatch_trainer.files import whole_file, write_csv, write_json
+from genrewatch_trainer.files import atomic_file, write_csv, write_json
 
 
 def print_report(evaluation: Evaluation) -> None:
@@ -59,5 +59,5 @@ def draw_confusion(path: Path, table: NDArray[np.int64], labels: tuple[str, ...]
     axes.set_xlabel("decided")
     axes.set_ylabel("true")
     axes.set_title(title)
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         figure.savefig(beside, dpi=120)

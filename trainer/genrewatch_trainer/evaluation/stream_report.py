@@ -8,7 +8,7 @@ from genrewatch.contract.decode import encode
 from genrewatch_trainer.evaluation.programme import Programme, Stretch
 from genrewatch_trainer.evaluation.stream import StreamEvaluation, Trial, trial_rows
 from genrewatch_trainer.evaluation.stream_figures import StreamFigures, moments
-from genrewatch_trainer.files import whole_file, write_csv, write_json
+from genrewatch_trainer.files import atomic_file, write_csv, write_json
 
 ROWS_SHOWN = 15
 LINE_S = 600
@@ -122,7 +122,7 @@ def _draw_timeline(path: Path, evaluation: StreamEvaluation, stretches: Sequence
     every[-1].set_xlabel("seconds")
     handles = [Patch(color=colour, label=label) for label, colour in palette.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(8, len(handles)))
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         figure.savefig(beside, dpi=100)
 
 
@@ -150,5 +150,5 @@ def _draw_grid(path: Path, trials: Sequence[Trial]) -> None:
     axes.set_xlabel("seconds until a genre is announced, median")
     axes.set_ylabel("false changes per hour")
     axes.grid(alpha=0.3)
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         figure.savefig(beside, dpi=120)

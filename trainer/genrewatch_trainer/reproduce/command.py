@@ -109,7 +109,7 @@ def _write(
     *,
     compute_table_ii: bool,
 ) -> None:
-    from genrewatch_trainer.files import whole_file, write_json
+    from genrewatch_trainer.files import atomic_file, write_json
     from genrewatch_trainer.reproduce.baselines import table_ii
     from genrewatch_trainer.reproduce.draw import draw_all
     from genrewatch_trainer.reproduce.report import page
@@ -124,5 +124,5 @@ def _write(
     said = f"genrewatch-train reproduce {store.path.name} -o {report.name}" + (
         f" --audio {audio.name}" if audio else ""
     )
-    with whole_file(report / "report.md") as beside:
+    with atomic_file(report / "report.md") as beside:
         beside.write_text(page(summary, said, [path.name for path in report.glob("*.png")]), encoding="utf-8")

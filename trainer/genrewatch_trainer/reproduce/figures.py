@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from genrewatch.contract.front_end import FrontEndConfig, PowerDb, Samples, mel_edges
-from genrewatch_trainer.files import whole_file
+from genrewatch_trainer.files import atomic_file
 from genrewatch_trainer.reproduce.measures import Heard, Reliability, Roc
 from genrewatch_trainer.training.epoch_log import Row
 
@@ -175,5 +175,5 @@ def draw_reliability(path: Path, of_split: Mapping[str, Reliability]) -> None:
 
 
 def _save(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         figure.savefig(beside, dpi=dpi)

@@ -17,7 +17,7 @@ from genrewatch.inference.classifier import softmax
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.evaluate import PREDICT_BATCH, PosteriorPerClip
 from genrewatch_trainer.evaluation.metrics import clip_metrics
-from genrewatch_trainer.files import readable, whole_file
+from genrewatch_trainer.files import atomic_file, readable
 from genrewatch_trainer.reproduce.mfcc import write_picture_store
 from genrewatch_trainer.reproduce.plan import Experiment, split_of
 from genrewatch_trainer.run import RECORD, Run
@@ -83,19 +83,20 @@ def finished(experiment: Experiment, report: Path, store: Store) -> Outcome | No
 
 def carry_out(experiment: Experiment, report: Path, store: Store) -> None:
     """Fits, or goes on fitting; raises ConfigError where the folder holds another run."""
+    from genrewatch_trainer.training import experiment as training
     from genrewatch_trainer.training.fit import fit  # loads Keras
 
     parts = split_of(store.index, experiment)
     if experiment.part == "mfcc":
         store = _picture_store(store, report / "stores" / experiment.name, experiment, parts)
-    fit(
-        store.parted(experiment.scheme, parts),
-        experiment.recipe,
-        report / "runs" / experiment.name,
+    fitted = training.Experiment(
+        store=store.parted(experiment.scheme, parts),
+        recipe=experiment.recipe,
         scheme=experiment.scheme,
         train_parts=experiment.train_parts,
         seed=experiment.seed,
     )
+    fit(fitted, report / "runs" / experiment.name)
 
 
 def _picture_store(store: Store, path: Path, experiment: Experiment, parts: dict[str, str]) -> Store:
@@ -119,7 +120,7 @@ def _judge(run: Run, part: str) -> Outcome:
 
 
 def _keep(path: Path, outcome: Outcome) -> None:
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         np.savez_compressed(
             beside,
             name=np.array(outcome.names, np.str_),

@@ -1,4 +1,4 @@
-"""Random changes to training segments, in the mel domain, in numpy; every draw comes from the generator handed in.
+"""Augmentation of training segments in the mel domain, in numpy; every draw comes from the generator handed in.
 
 clip (n_frames, n_mels) dB -> cut -> equalise, shift, noise -> front end's scale -> blank -> mix with another
 """
@@ -14,7 +14,7 @@ EQUALISER_KNOTS = 6
 
 
 def random_segment(power_db: PowerDb, front_end: FrontEnd, how: Augmentation, rng: Generator) -> LogMel:
-    """A clip (n_frames, n_mels) dB -> one random segment (segment_frames, n_mels) in [0, 1]."""
+    """Cut one augmented segment (segment_frames, n_mels) in [0, 1] from a clip (n_frames, n_mels) in dB."""
     config = front_end.config
     segment = cut(power_db, config.segment_frames, how.stretch_percent, rng)
     if how.equalise_db:
@@ -32,28 +32,28 @@ def random_segment(power_db: PowerDb, front_end: FrontEnd, how: Augmentation, rn
 
 
 def cut(power_db: PowerDb, segment_frames: int, stretch_percent: int, rng: Generator) -> PowerDb:
-    """A random crop; with `stretch_percent` a longer or shorter one, brought to length by linear interpolation."""
-    stretch = 1 + rng.uniform(-stretch_percent, stretch_percent) / 100 if stretch_percent else 1.0
-    length = min(round(segment_frames * stretch), len(power_db))
+    """Cut a random segment; with `stretch_percent` a longer or shorter one, interpolated linearly to length."""
+    factor = 1 + rng.uniform(-stretch_percent, stretch_percent) / 100 if stretch_percent else 1.0
+    length = min(round(segment_frames * factor), len(power_db))
     start = int(rng.integers(len(power_db) - length + 1))
-    crop = np.array(power_db[start : start + length])
+    source = np.array(power_db[start : start + length])
     if length == segment_frames:
-        return crop
+        return source
     at = np.linspace(0, length - 1, segment_frames)
     low = np.minimum(at.astype(np.int64), length - 2)
     share = (at - low).astype(np.float32)[:, None]
-    stretched: PowerDb = crop[low] * (1 - share) + crop[low + 1] * share
+    stretched: PowerDb = source[low] * (1 - share) + source[low + 1] * share
     return stretched
 
 
 def equaliser(n_mels: int, most_db: int, rng: Generator) -> NDArray[np.float32]:
-    """A smooth random gain (n_mels,) in dB, piecewise linear over the bands."""
+    """Draw a smooth random gain (n_mels,) in dB, piecewise linear over the bands."""
     knots = rng.uniform(-most_db, most_db, EQUALISER_KNOTS)
     return np.interp(np.linspace(0, 1, n_mels), np.linspace(0, 1, EQUALISER_KNOTS), knots).astype(np.float32)
 
 
 def shift_bands(segment: PowerDb, bands: int, *, floor_db: int) -> PowerDb:
-    """Moves the picture up (or down, if negative) by `bands`; what comes in is silence."""
+    """Shift a segment up (or down, if negative) by `bands`; the bands that become free are silent."""
     moved = np.full_like(segment, floor_db)
     n_mels = segment.shape[1]
     if bands >= 0:
@@ -63,8 +63,8 @@ def shift_bands(segment: PowerDb, bands: int, *, floor_db: int) -> PowerDb:
     return moved
 
 
-def blank(scaled: LogMel, *, axis: int, longest: int, rng: Generator) -> None:
-    """Sets two random stretches along `axis` to 0, in place (SpecAugment, Park et al. 2019)."""
+def blank(scaled: PowerDb, *, axis: int, longest: int, rng: Generator) -> None:
+    """Set two random stretches along `axis` to 0, in place (SpecAugment, Park et al. 2019)."""
     for _ in range(2 if longest else 0):
         length = int(rng.integers(longest + 1))
         start = int(rng.integers(scaled.shape[axis] - length + 1))
@@ -75,7 +75,7 @@ def blank(scaled: LogMel, *, axis: int, longest: int, rng: Generator) -> None:
 def mixup(
     x: NDArray[np.float32], y: NDArray[np.float32], alpha: float, rng: Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mixes each item of a batch with another one, inputs and one-hot labels alike (Zhang et al. 2018)."""
+    """Mix each item of a batch with another one, inputs and one-hot labels alike (Zhang et al. 2018)."""
     if not alpha:
         return x, y
     share = rng.beta(alpha, alpha, len(x)).astype(np.float32)

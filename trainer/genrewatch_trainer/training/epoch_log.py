@@ -1,17 +1,17 @@
-"""The figures of each epoch, as CSV for programs and as curves for people."""
+"""The history of a run, a row per epoch: CSV for programs, curves for people."""
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from genrewatch_trainer.files import readable, whole_file, write_csv
+from genrewatch_trainer.files import atomic_file, readable, write_csv
 
 HISTORY, CURVES = "history.csv", "curves.png"
 Row = dict[str, float]
 
 
 def read_history(run: Path) -> list[Row]:
-    """The rows of RUN/history.csv, an epoch each; none where there is no file yet."""
+    """Read the rows of RUN/history.csv, one per epoch; none where there is no file yet."""
     if not (run / HISTORY).is_file():
         return []
     with readable(run / HISTORY), open(run / HISTORY, encoding="utf-8", newline="") as lines:
@@ -19,12 +19,12 @@ def read_history(run: Path) -> list[Row]:
 
 
 def write_history(run: Path, rows: Sequence[Row]) -> None:
-    """Replaces RUN/history.csv."""
+    """Replace RUN/history.csv."""
     write_csv(run / HISTORY, rows)
 
 
 def draw_curves(run: Path, rows: Sequence[Row]) -> None:
-    """Draws RUN/curves.png: loss and accuracy by epoch, in training and on the validation part if there is one."""
+    """Draw RUN/curves.png: loss and accuracy by epoch, in training and on the validation part if there is one."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -39,5 +39,5 @@ def draw_curves(run: Path, rows: Sequence[Row]) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     figure.axes[1].set_ylim(0, 1)
-    with whole_file(run / CURVES) as beside:
-        figure.savefig(beside, dpi=120)
+    with atomic_file(run / CURVES) as partial:
+        figure.savefig(partial, dpi=120)

@@ -1,8 +1,8 @@
-"""Where and in which number format a fit computes, on whichever backend Keras runs.
+"""The devices and the number format of a fit, on whichever backend Keras runs.
 
 `mixed` is Keras' mixed_bfloat16: weights and sums stay float32, products are bfloat16, whose range is float32's, so no
-loss has to be scaled and a run is resumed as any other. A batch is spread over all devices by Keras' own data
-parallelism, each taking the same number of rows; a backend that has none is refused.
+loss has to be scaled and a run is resumed as any other. Keras' own data parallelism spreads a batch over all devices,
+each taking the same number of rows. A backend without it is refused.
 """
 
 import warnings
@@ -21,7 +21,7 @@ POLICIES = {"float32": "float32", "mixed": "mixed_bfloat16"}
 
 @contextmanager
 def hardware(*, precision: str, every_device: bool) -> Iterator[None]:
-    """A stretch of code in which models are built, fitted and asked so."""
+    """Build, fit and evaluate models inside the `with` block on these devices in this number format."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[precision])
     try:
@@ -32,7 +32,7 @@ def hardware(*, precision: str, every_device: bool) -> Iterator[None]:
 
 
 def n_devices() -> int:
-    """How many devices share a batch here."""
+    """Return the number of devices that share a batch."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -42,19 +42,19 @@ def n_devices() -> int:
 
 
 def evenly(rows: NDArray[Any]) -> NDArray[Any]:
-    """(n, ...) -> as many rows for each device: the first ones come again at the end where there are too few."""
+    """Repeat the first rows of (n, ...) at its end, until each device gets the same number."""
     missing = -len(rows) % n_devices()
     return np.resize(rows, (len(rows) + missing, *rows.shape[1:])) if missing else rows
 
 
 def predict(model: Any, rows: NDArray[np.float32], batch: int) -> NDArray[np.float32]:
-    """(n, ...) -> (n, ...) what the model answers, `batch` rows at a time on each device."""
-    answer = model.predict(evenly(rows), batch_size=batch * n_devices(), verbose=0)
-    return np.asarray(answer[: len(rows)], np.float32)
+    """Compute a model's output (n, ...) of rows (n, ...), `batch` rows at a time on each device."""
+    output = model.predict(evenly(rows), batch_size=batch * n_devices(), verbose=0)
+    return np.asarray(output[: len(rows)], np.float32)
 
 
 def in_float32(model: Any) -> Any:
-    """A model that was trained in mixed precision, computing in float32 as a device or an exporter does."""
+    """Make a model trained in mixed precision compute in float32, as a device or an exporter does."""
     for layer in model.layers:
         layer.dtype_policy = keras.DTypePolicy("float32")
     return model
@@ -69,7 +69,7 @@ def _every_device() -> Iterator[None]:
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         names = [device.name.replace("/device:", "") for device in devices]
         with tf.distribute.MirroredStrategy(names).scope(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Your input ran out of data")  # it is asked for one batch too many
+            warnings.filterwarnings("ignore", "Your input ran out of data")  # Keras asks for one batch too many
             yield
     elif backend == "jax":
         with keras.distribution.DataParallel().scope():

@@ -1,4 +1,4 @@
-"""What a network is and how it is taught. A run saves the recipe it used, so a recipe is all there is to know.
+"""Recipes: the network and its training. A run saves its recipe, field names and all, so they are a format on disk.
 
 Percentages are integers; the learning rate and mixing strengths are the only fractions.
 """
@@ -15,13 +15,13 @@ Head = Literal["flatten", "mean", "bands"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
+class ConvBlock:
     """Convolution, ReLU, max-pooling, dropout; strides and pools are (time, mel)."""
 
     filters: int
-    """Channels that the convolution gives."""
+    """Output channels of the convolution."""
     kernel: int = 3
-    """Frames and bands that the convolution sees at once, "same" padding."""
+    """Width of the convolution in frames and in bands, "same" padding."""
     stride_time: int = 1
     stride_mel: int = 1
     """Steps of the convolution, in frames and in bands."""
@@ -39,7 +39,7 @@ class Augmentation:
     stretch_percent: int = 0
     """Tempo: a segment is cut up to this much longer or shorter and fitted to length."""
     mel_shift_bands: int = 0
-    """Pitch: bands are moved up or down by up to this many."""
+    """Pitch: the bands are shifted up or down by up to this many."""
     equalise_db: int = 0
     """Equalisation: a smooth random curve over the bands, up to this much up or down."""
     noise_floor_db: int = 0
@@ -57,21 +57,21 @@ class Recipe:
     """Network and training. The network's output is logits; its input (segment_frames, n_mels, 1) in [0, 1]."""
 
     name: str
-    """What it is called on the command line."""
+    """Name on the command line."""
     front_end: FrontEndConfig
-    """Samples to log-mel; a store must be of the same."""
+    """Samples to log-mel; a store must have the same."""
     segment_hop_frames: int
-    """Frames between the starts of neighbouring segments when a clip is judged."""
-    blocks: tuple[Block, ...]
+    """Frames between the starts of neighbouring segments when a clip is evaluated."""
+    blocks: tuple[ConvBlock, ...]
     """From the input on."""
     head: Head
-    """How the last picture becomes a vector: as it is, its mean over time and mel, or over time alone, band by band."""
+    """The last feature map as a vector: flattened, its mean over time and mel, or its mean over time for each band."""
     head_dropout_percent: int = 0
     """Dropout on that vector, 0 to 99."""
     batch_norm: bool = False
-    """Batch normalisation between each convolution and its ReLU; it vanishes into the convolution on export."""
+    """Batch normalisation between each convolution and its ReLU; export folds it into the convolution."""
     batch_norm_momentum: float = 0.9
-    """Share that its running statistics keep at a step; Keras' 0.99 is too slow for small corpora."""
+    """Share that its running statistics keep per step; Keras' 0.99 is too slow for small corpora."""
     augmentation: Augmentation = Augmentation()
     """Random changes to each crop; the default is none."""
     crops_per_clip: int = 1
@@ -79,34 +79,34 @@ class Recipe:
     label_smoothing: float = 0.0
     """Share of the target that is spread evenly over all labels, 0 to 1."""
     weight_decay: float = 0.0
-    """Share of each kernel that a step of learning rate 1 takes off (AdamW); biases and norms are spared."""
+    """Share of each kernel that a step of learning rate 1 takes off (AdamW); not of biases and norms."""
     learning_rate: float = 0.001
     """Adam's, at the start."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """What becomes of it: it stays, or falls to 0 along a half cosine over all epochs."""
+    """The learning rate stays, or falls to 0 along a half cosine over all epochs."""
     batch: int = 32
-    """Segments a step."""
+    """Segments per step."""
     steps_per_epoch: int = 0
-    """Batches after which an epoch ends; 0: a pass over the training clips is an epoch."""
+    """Batches in an epoch; 0: a pass over the training clips is an epoch."""
     epochs: int = 100
-    """Epochs in which genres are learned; 0 where a readout is to follow."""
+    """Epochs of training on labels; 0 where a readout follows."""
     teach_epochs: int = 0
-    """Epochs before these in which a teacher's targets alone are learned."""
+    """Epochs of distillation before those, on a teacher's targets only."""
     teach_learning_rate: float = 0.002
-    """Adam's at the start of those; it falls to 0 along a half cosine over them."""
+    """Adam's at the start of distillation; it falls to 0 along a half cosine over its epochs."""
     taught_percent: int = 0
-    """Share of the rows of a batch, while genres are learned, that are crops with a teacher's targets instead."""
+    """Share of a batch, in the epochs on labels, whose rows are crops with a teacher's targets instead."""
     target_weight: float = 1.0
-    """Weight of their squared error (each value in units of its standard deviation) beside the cross-entropy."""
+    """Weight of the targets' squared error, each value in units of its standard deviation, beside the cross-entropy."""
     taught_augmentation: Augmentation = Augmentation()
-    """Random changes to the crops of taught rows, whose targets stay what they are."""
+    """Random changes to crops with targets; the targets stay as they are."""
     settle_batches: int = 0
-    """Batches of unchanged training clips whose statistics stand in batch normalisation when the network is judged and
-    saved to be used, instead of those of augmented ones and of taught crops; 0: those that training left."""
+    """Batches of unaugmented training clips with which batch normalisation is recalibrated before the network is
+    evaluated and saved for use; 0: it keeps the running statistics of training."""
     average_momentum: float = 0.0
-    """Share that the running average of the weights keeps at a step; the average is what is judged. 0 is none."""
+    """Share that the moving average (EMA) of the weights keeps per step; the average is evaluated. 0: no average."""
     tunes: bool = False
-    """Whether it goes on with a whole network, genre head and all, as `readout` leaves one, instead of a fresh head."""
+    """True: fine-tune a whole network, genre head included, such as a readout. False: begin with a fresh head."""
 
     def __post_init__(self) -> None:
         require(1 <= self.batch <= 65_536, "batch", self.batch, "1 to 65536")
@@ -128,21 +128,21 @@ class Recipe:
 
     @property
     def all_epochs(self) -> int:
-        """Those that learn targets and those that learn genres."""
+        """Number of epochs, of distillation and on labels."""
         return self.teach_epochs + self.epochs
 
     @property
-    def judges_others(self) -> bool:
-        """Whether the weights that are judged are others than those that training goes on with."""
+    def evaluates_other_weights(self) -> bool:
+        """True where the weights that are evaluated differ from those that training goes on with."""
         return self.average_momentum > 0 or self.settle_batches > 0
 
     @property
-    def teaches(self) -> bool:
-        """Whether it needs a teacher's targets."""
+    def needs_targets(self) -> bool:
+        """True where training needs a teacher's targets."""
         return self.teach_epochs > 0 or self.taught_percent > 0
 
-    def taught_rows(self, epoch: int) -> int:
-        """Rows of each batch of an epoch, counted from 0, that are crops with a teacher's targets."""
+    def target_rows(self, epoch: int) -> int:
+        """Return the rows with a teacher's targets in each batch of an epoch, counted from 0."""
         return self.batch if epoch < self.teach_epochs else self.batch * self.taught_percent // 100
 
 
@@ -150,7 +150,7 @@ PAPER_RECIPE = Recipe(
     name="paper",
     front_end=PAPER,
     segment_hop_frames=330,
-    blocks=tuple(Block(filters=filters, dropout_percent=20) for filters in (16, 32, 64, 128, 256)),
+    blocks=tuple(ConvBlock(filters=filters, dropout_percent=20) for filters in (16, 32, 64, 128, 256)),
     head="flatten",
 )
 """The paper, read so that it is consistent: five blocks, dense over ten genres, Adam, batch 32, 100 epochs."""
@@ -160,11 +160,11 @@ COMPACT_RECIPE = Recipe(
     front_end=COMPACT,
     segment_hop_frames=24,
     blocks=(
-        Block(filters=16, stride_mel=2),
-        Block(filters=32),
-        Block(filters=64),
-        Block(filters=128),
-        Block(filters=192, pool_time=1, pool_mel=1),
+        ConvBlock(filters=16, stride_mel=2),
+        ConvBlock(filters=32),
+        ConvBlock(filters=64),
+        ConvBlock(filters=128),
+        ConvBlock(filters=192, pool_time=1, pool_mel=1),
     ),
     head="mean",
     head_dropout_percent=30,
@@ -183,7 +183,7 @@ COMPACT_RECIPE = Recipe(
     learning_rate=0.002,
     schedule="cosine",
 )
-"""The shipped model's: small enough for 0.5 ms a segment in int8, taught against the smallness of its corpus."""
+"""The shipped model's: small enough for 0.5 ms a segment in int8, augmented because its corpus is small."""
 
 DISTILLED_RECIPE = replace(
     COMPACT_RECIPE,
@@ -197,7 +197,7 @@ DISTILLED_RECIPE = replace(
     learning_rate=0.001,
     average_momentum=0.99,
 )
-"""The same network, taught the features of a pretrained one; the shipped model is a readout of such a run, because a
+"""The same network, distilled from the features of a pretrained one. The shipped model is a readout of such a run: a
 genre head trained by gradients on so few clips was worse (53.8 % of the validation clips against 67.5 %)."""
 
 TUNED_RECIPE = replace(
@@ -211,22 +211,23 @@ TUNED_RECIPE = replace(
     settle_batches=20,
     tunes=True,
 )
-"""A readout of `distilled` (`--pooling bands`) trained on by gradients, all layers: it learns the artists that it is
-shown, so it helps where they are heard again (random splits) and not where they are new."""
+"""A readout of `distilled` (`--pooling bands`) with all layers fine-tuned by gradients. It learns the artists of its
+clips, so it helps where the test part has the same artists (random splits) and not where they are new."""
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, COMPACT_RECIPE, DISTILLED_RECIPE, TUNED_RECIPE)}
 
 
 def recipe_named(name: str) -> Recipe:
-    """The recipe `name`; raises ConfigError."""
+    """Return the recipe called `name`; raises ConfigError."""
     if name not in RECIPES:
         raise ConfigError("--recipe", f"found {name}", "one of " + ", ".join(RECIPES))
     return RECIPES[name]
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values of some fields, named by dotted keys such as `augmentation.mixup_alpha`; raises
-    ConfigError for a key that is none or a value that cannot be.
+    """Return the recipe with some fields changed, named by dotted keys such as `augmentation.mixup_alpha`.
+
+    Raises ConfigError for an unknown key or an impossible value.
     """
     plain = encode(recipe)
     for key, value in changes.items():

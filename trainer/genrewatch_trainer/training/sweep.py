@@ -1,4 +1,4 @@
-"""A list of configurations, each trained with each seed, and the table of what came of them.
+"""A sweep: a list of configurations, each trained with each seed, and the table of their metrics.
 
     recipe = "distilled"            SPEC.toml
     split = "fault_filtered"
@@ -10,8 +10,8 @@
     [runs.changes]
     "augmentation.mixup_alpha" = 0.0
 
-Runs are trained one after another, each in DIR/NAME-SEED, and go on where they were killed. The table is written anew
-after each, so it can be read meanwhile.
+Runs are trained one after another, each in DIR/NAME-SEED, and resume after a kill. The table is replaced after each
+run, so it can be read meanwhile.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,13 @@ from genrewatch.contract.decode import decode, read_toml
 from genrewatch.contract.errors import require
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Targets
-from genrewatch_trainer.files import whole_file, write_csv
+from genrewatch_trainer.files import atomic_file, write_csv
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.epoch_log import read_history
+from genrewatch_trainer.training.experiment import Experiment
 from genrewatch_trainer.training.recipes import Recipe, changed, recipe_named
 
-FIGURES = {
+METRICS = {
     "segment_accuracy": "segment",
     "clip_accuracy_mean": "clip, mean posterior",
     "clip_accuracy_vote": "clip, vote",
@@ -45,16 +46,16 @@ class SweepRun:
     changes: dict[str, Any] = field(default_factory=dict)
     """Fields of the recipe, by dotted keys, and their values."""
     start_from: str | None = None
-    """An earlier run of the list with whose weights, of the same seed, this one begins."""
+    """An earlier run of the list: this one begins with its weights of the same seed."""
     also: bool = True
-    """Whether the other labelled stores are learned from."""
+    """True: train on the extra stores too."""
     note: str = ""
-    """A word for the reader of the table."""
+    """A remark for the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSpec:
-    """What a sweep's file says."""
+    """The content of a sweep's file."""
 
     recipe: str
     split: str
@@ -74,12 +75,12 @@ class SweepSpec:
             require(run.start_from in earlier, "runs.start_from", run.start_from, f"a run before {run.name}")
 
     def recipe_of(self, run: SweepRun) -> Recipe:
-        """The recipe with the run's changes; raises ConfigError."""
+        """Return the recipe with the run's changes; raises ConfigError."""
         return changed(recipe_named(self.recipe), run.changes)
 
 
 def load_spec(path: Path) -> SweepSpec:
-    """Reads a sweep's file and checks every change in it; raises ConfigError."""
+    """Read a sweep's file and check every change in it; raises ConfigError."""
     spec = decode(SweepSpec, read_toml(path), where=str(path))
     for run in spec.runs:
         spec.recipe_of(run)
@@ -87,25 +88,28 @@ def load_spec(path: Path) -> SweepSpec:
 
 
 def sweep(
-    spec: SweepSpec, store: Store, path: Path, *, also: Sequence[tuple[Store, float]], targets: Sequence[Targets]
+    spec: SweepSpec, store: Store, path: Path, *, extra: Sequence[tuple[Store, float]], targets: Sequence[Targets]
 ) -> list[dict[str, object]]:
-    """Trains every run with every seed below `path`, writes the table there and returns its rows."""
-    from genrewatch_trainer.training.fit import More, fit
+    """Train every run with every seed below `path`, write the table there and return its rows."""
+    from genrewatch_trainer.training.fit import fit  # loads Keras
 
     path.mkdir(parents=True, exist_ok=True)
     done: dict[str, list[Run]] = {}
     for each in spec.runs:
         recipe = spec.recipe_of(each)
         for seed in spec.seeds:
-            more = More(
-                also=tuple(also) if each.also else (),
-                targets=tuple(targets) if recipe.teaches else (),
+            experiment = Experiment(
+                store=store,
+                recipe=recipe,
+                scheme=spec.split,
+                train_parts=spec.train_parts,
+                seed=seed,
+                extra_stores=tuple(extra) if each.also else (),
+                targets=tuple(targets) if recipe.needs_targets else (),
                 start=Run.load(_folder(path, each.start_from, seed)) if each.start_from else None,
             )
             folder = _folder(path, each.name, seed)
-            run = _finished(folder, recipe) or fit(
-                store, recipe, folder, scheme=spec.split, train_parts=spec.train_parts, seed=seed, more=more
-            )
+            run = _finished(folder, recipe) or fit(experiment, folder)
             done.setdefault(each.name, []).append(run)
             rows = [_row(one, done[one.name]) for one in spec.runs if one.name in done]
             _write(path, rows)
@@ -117,7 +121,7 @@ def _folder(path: Path, name: str, seed: int) -> Path:
 
 
 def _finished(folder: Path, recipe: Recipe) -> Run | None:
-    """The run that is there and needs no work; one of another recipe is for `fit` to refuse."""
+    """Return the finished run in a folder, or None; `fit` refuses a run of another recipe."""
     if not (folder / "run.json").is_file():
         return None
     run = Run.load(folder)
@@ -125,12 +129,12 @@ def _finished(folder: Path, recipe: Recipe) -> Run | None:
 
 
 def _row(each: SweepRun, runs: Sequence[Run]) -> dict[str, object]:
-    """Name, figures of the validation part as mean and standard deviation over seeds, and what they cost.
+    """Return name, validation metrics as mean and standard deviation over seeds, and the cost of training.
 
-    The figures are those of the last epoch: no epoch was chosen by the part that they are measured on.
+    The metrics are those of the last epoch: no epoch was chosen by the part that they are measured on.
     """
     row: dict[str, object] = {"name": each.name, "seeds": len(runs)}
-    for key in FIGURES:
+    for key in METRICS:
         found = [run.record.metrics["valid_last"][key] for run in runs if "valid_last" in run.record.metrics]
         row[key] = round(mean(found), 4) if found else ""
         row[f"{key}_sd"] = round(stdev(found), 4) if len(found) > 1 else ""
@@ -148,7 +152,7 @@ def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
     head = [
         "configuration",
         "seeds",
-        *FIGURES.values(),
+        *METRICS.values(),
         "epochs",
         "seconds",
         "weights",
@@ -158,11 +162,11 @@ def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
     ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
-        figures = [_with_spread(row[key], row[f"{key}_sd"]) for key in FIGURES]
+        metrics = [_with_spread(row[key], row[f"{key}_sd"]) for key in METRICS]
         rest = [row[key] for key in ("epochs", "seconds", "weights", "multiplications", "start_from", "note")]
-        lines.append("| " + " | ".join(map(str, [row["name"], row["seeds"], *figures, *rest])) + " |")
-    with whole_file(path / "table.md") as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines.append("| " + " | ".join(map(str, [row["name"], row["seeds"], *metrics, *rest])) + " |")
+    with atomic_file(path / "table.md") as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _with_spread(value: object, spread: object) -> str:
