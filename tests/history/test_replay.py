@@ -1,4 +1,4 @@
-"""`genrewatch replay`: what the real pipeline decided, derived again from the posteriors that the real sink kept."""
+"""`genrewatch replay`: verdicts of the real pipeline, derived again from the posteriors that the real sink stored."""
 
 import json
 import sqlite3
@@ -15,8 +15,8 @@ from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import database_path
-from genrewatch.history.replay import Disagreement, Judge, RecordedSegment, RecordedStream
-from genrewatch.history.ring import POSTERIOR_TYPE
+from genrewatch.history.posterior_buffer import POSTERIOR_TYPE
+from genrewatch.history.replay import Disagreement, RecordedSegment, RecordedStream, VerdictChecker
 from genrewatch.history.store import HistoryStore
 from genrewatch.inference.json_fields import verdict_fields
 from genrewatch.inference.pipeline import classify_stream, open_pipeline
@@ -34,11 +34,11 @@ def pipeline():
 
 @pytest.fixture(scope="module")
 def results(pipeline):
-    """What the pipeline says of `heard`."""
-    return heard(pipeline)
+    """Results of the pipeline for `classified`."""
+    return classified(pipeline)
 
 
-def heard(pipeline):
+def classified(pipeline):
     """Music and silence with a short gap, a long one, and several short ones that add up to more than a segment."""
     segment = pipeline.manifest.front_end.segment_samples
     lost = [0, segment // 3, segment + 1, 0, 0, segment // 3 * 2, segment // 3 * 2]
@@ -56,7 +56,7 @@ def heard(pipeline):
 
 
 def recorded(directory, pipeline, results, *, keep=1000, source="mic"):
-    """The database after a daemon has said all this."""
+    """Write the results to a database and return its path."""
     path = database_path(directory, "box")
     sink = HistorySink(path, "box", HistoryConfig(posteriors=keep), names={})
     sink.start()
@@ -77,7 +77,7 @@ def test_the_sound_has_every_kind_of_gap_and_verdict(results):
     assert 1 in counts[1:]  # one gap cleared the vote
     lost = np.diff([result.lost for result in results])
     longest = results[0].end - results[0].start
-    assert sum(lost > longest) == 2  # and one did not, because it was several
+    assert sum(lost > longest) == 2  # and one did not, because it was several short ones
     assert counts[1:].count(1) == 1
     assert {"silence", "majority", "refused", "warming_up"} <= {result.verdict.reason for result in results}
 
@@ -94,11 +94,11 @@ def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, 
     assert capsys.readouterr().out == f"mic  {n} segments, {n} verdicts derived, {n} agree\n"
 
 
-def test_of_a_ring_that_has_lost_its_beginning_what_cannot_be_known_is_not_judged(tmp_path, pipeline, results, capsys):
+def test_verdicts_after_a_missing_start_of_the_stream_are_undecidable(tmp_path, pipeline, results, capsys):
     (found,) = replayed(capsys, recorded(tmp_path, pipeline, results, keep=len(results) - 1))
     assert (found["disagreeing"], found["not_judgeable"], found["segments"]) == (0, 2, len(results) - 1)
     main(["replay", "--state", str(tmp_path)])
-    assert "2 not judgeable: what was before them is not recorded" in capsys.readouterr().out
+    assert "2 undecidable: the segments before them are not recorded" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,12 @@ def test_any_field_of_a_verdict_that_does_not_follow_is_a_disagreement(tmp_path,
     assert difference["recorded"][key] == value != difference["derived"][key]
     assert difference["end_s"] == round(results[2].end / RATE, 3)
     assert main(["replay", str(path)]) == 1
-    said = capsys.readouterr().out
-    assert "1 DISAGREE" in said
-    assert f"recorded {key} " in said
+    output = capsys.readouterr().out
+    assert "1 DISAGREE" in output
+    assert f"recorded {key} " in output
 
 
-def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, pipeline, results, capsys):
+def test_a_changed_posterior_is_a_disagreement(tmp_path, pipeline, results, capsys):
     path = recorded(tmp_path, pipeline, results)
     db = sqlite3.connect(path)
     (blob,) = db.execute("SELECT posterior FROM segments WHERE segment = 2").fetchone()
@@ -139,23 +139,23 @@ def test_a_posterior_that_says_something_else_is_a_disagreement(tmp_path, pipeli
     assert "a posterior of 1 bytes" in capsys.readouterr().err
 
 
-def test_a_label_that_is_not_what_the_posterior_says_is_a_disagreement():
+def test_a_label_that_is_not_the_top1_of_the_posterior_is_a_disagreement():
     of = stream()
-    segments = told(of, ["jazz"] * 4)
+    segments = record(of, ["jazz"] * 4)
     segments[1] = replace(segments[1], label="blues")
     assert answers(of, segments) == [True, "no", True, True]
 
 
-def test_a_sharpness_is_recorded_with_the_vote_and_heeded(tmp_path, pipeline, results, capsys):
+def test_sharpness_is_recorded_with_the_vote_and_used(tmp_path, pipeline, results, capsys):
     sharp = replace(pipeline, vote=replace(pipeline.vote, sharpness=2.0))
-    path = recorded(tmp_path, sharp, results)  # with verdicts that were given without it
+    path = recorded(tmp_path, sharp, results)  # the verdicts were computed without it
     found = replayed(capsys, path, 1)[-1]
     assert found["disagreeing"] == sum(result.verdict.genre is not None for result in results)
 
 
-def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_path, capsys):
+def test_a_stream_recorded_before_votes_had_a_sharpness_is_checked(tmp_path, capsys):
     pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, sharpness=1.0), LevelConfig())
-    results = heard(pipeline)
+    results = classified(pipeline)
     path = recorded(tmp_path, pipeline, results)
     with sqlite3.connect(path) as db:
         (vote,) = db.execute("SELECT vote FROM streams").fetchone()
@@ -165,7 +165,7 @@ def test_a_stream_that_was_recorded_before_votes_had_a_sharpness_is_judged(tmp_p
     assert replayed(capsys, path)[-1]["agreeing"] == len(results)
 
 
-def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, pipeline, results, capsys):
+def test_outcomes_are_by_source_and_one_source_can_be_chosen(tmp_path, pipeline, results, capsys):
     path = recorded(tmp_path, pipeline, results)
     recorded(tmp_path, pipeline, results[:5], source="line")
     assert [(one["source"], one["segments"]) for one in replayed(capsys, path)] == [("mic", len(results)), ("line", 5)]
@@ -174,13 +174,13 @@ def test_sources_are_told_apart_and_one_can_be_chosen(tmp_path, pipeline, result
     assert "--source: no posteriors of lime, expected one of line, mic" in capsys.readouterr().err
 
 
-def test_without_posteriors_it_says_how_to_have_them_recorded(tmp_path, capsys):
+def test_without_posteriors_the_error_names_the_setting(tmp_path, capsys):
     path = database_path(tmp_path, "box")
     HistoryStore(path, "box", deliver=False).close()
     assert main(["replay", str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
-        f"genrewatch: {path}: no posteriors were recorded, expected `[history] posteriors = 100000` in the config"
+        f"genrewatch: {path}: no recorded posteriors, expected `[history] posteriors = 100000` in the config"
     )
     assert main(["replay", str(tmp_path / "absent.db")]) == 2
     assert "cannot be read (no such file" in capsys.readouterr().err
@@ -194,8 +194,8 @@ def stream(**vote):
     )  # fmt: skip
 
 
-def told(of, labels, *, lost=(), cleared=(), rng=None):
-    """What a daemon would record of these ballots; `lost`: samples before each, `cleared`: where the vote forgot."""
+def record(of, labels, *, lost=(), cleared=(), rng=None):
+    """Segments as a daemon would record them; `lost`: samples before each, `cleared`: indices where the vote was cleared."""
     rng = rng or np.random.default_rng(1)
     vote, start, lost_so_far, segments = MajorityVote(of.vote, LABELS), 0, 0, []
     for index, label in enumerate(labels):
@@ -227,34 +227,34 @@ def told(of, labels, *, lost=(), cleared=(), rng=None):
 
 
 def answers(of, segments):
-    judge = Judge(of)
-    return ["no" if isinstance(a, Disagreement) else a for a in map(judge.judge, segments)]
+    checker = VerdictChecker(of)
+    return ["no" if isinstance(a, Disagreement) else a for a in map(checker.check, segments)]
 
 
-def test_a_long_gap_or_several_short_ones_are_told_apart_by_what_follows():
+def test_one_long_gap_and_several_short_ones_are_distinguished_by_later_verdicts():
     of, labels = stream(), ["jazz"] * 4 + ["blues"] * 4
     lost = [0, 0, 0, 0, SEGMENT + 1, 0, 0, 0]
-    assert answers(of, told(of, labels, lost=lost, cleared=[4])) == [True] * 8
-    assert answers(of, told(of, labels, lost=lost)) == [True] * 8
+    assert answers(of, record(of, labels, lost=lost, cleared=[4])) == [True] * 8
+    assert answers(of, record(of, labels, lost=lost)) == [True] * 8
 
 
 def test_a_gap_of_a_segment_or_less_cannot_have_cleared_the_vote():
     of, labels = stream(), ["jazz"] * 4 + ["blues"] * 4
     lost = [0, 0, 0, 0, SEGMENT, 0, 0, 0]
-    assert answers(of, told(of, labels, lost=lost)) == [True] * 8
-    assert answers(of, told(of, labels, lost=lost, cleared=[4]))[4] == "no"
+    assert answers(of, record(of, labels, lost=lost)) == [True] * 8
+    assert answers(of, record(of, labels, lost=lost, cleared=[4]))[4] == "no"
 
 
-def test_after_a_disagreement_later_verdicts_are_still_judged():
+def test_verdicts_after_a_disagreement_are_still_checked():
     of = stream()
-    segments = told(of, ["jazz", "jazz", "blues", "blues", "blues"])
+    segments = record(of, ["jazz", "jazz", "blues", "blues", "blues"])
     segments[1] = replace(segments[1], verdict={**segments[1].verdict, "share": 0.5})
     assert answers(of, segments) == [True, "no", True, True, True]
 
 
-def test_with_hysteresis_the_middle_of_a_stream_is_judged_once_what_is_announced_follows_from_what_is_recorded():
+def test_with_hysteresis_a_stream_is_checked_once_the_announced_genre_follows_from_recorded_segments():
     of = stream(segments=1, enter_segments=3, exit_segments=2)
-    segments = told(of, ["jazz"] * 5 + ["blues", "jazz", "blues", "blues", "blues", "jazz"])
+    segments = record(of, ["jazz"] * 5 + ["blues", "jazz", "blues", "blues", "blues", "jazz"])
     assert answers(of, segments) == [True] * 11
     assert answers(of, segments[4:]) == [None, None, None, None, None, True, True]
 
@@ -262,7 +262,7 @@ def test_with_hysteresis_the_middle_of_a_stream_is_judged_once_what_is_announced
 @pytest.mark.parametrize(
     "vote", [{}, {"segments": 5, "enter_segments": 2, "exit_segments": 3}, {"segments": 1, "exit_segments": 4}]
 )
-def test_wherever_a_ring_begins_nothing_that_is_judged_disagrees_and_in_the_end_all_is_judged(rng, vote):
+def test_wherever_a_recording_starts_nothing_disagrees_and_later_verdicts_are_all_checked(rng, vote):
     of = stream(**vote)
     runs = [
         [label] * int(n) for label, n in zip(rng.choice([*LABELS, SILENCE], 40), rng.integers(1, 9, 40), strict=True)
@@ -270,7 +270,7 @@ def test_wherever_a_ring_begins_nothing_that_is_judged_disagrees_and_in_the_end_
     labels = [label for run in runs for label in run]
     lost = [int(rng.choice([0, 0, 0, 0, 0, 0, 50, SEGMENT + 5])) if i else 0 for i in range(len(labels))]
     cleared = [i for i, n in enumerate(lost) if n > SEGMENT]
-    segments = told(of, labels, lost=lost, cleared=cleared, rng=rng)
+    segments = record(of, labels, lost=lost, cleared=cleared, rng=rng)
     assert answers(of, segments) == [True] * len(labels)
     for begin in range(1, len(segments) - 80):
         found = answers(of, segments[begin:])
@@ -278,15 +278,17 @@ def test_wherever_a_ring_begins_nothing_that_is_judged_disagrees_and_in_the_end_
         assert found[-1] is True
 
 
-def test_a_stream_that_begins_with_a_loss_is_judged_from_its_first_segment():
+def test_a_stream_that_starts_with_a_loss_is_checked_from_its_first_segment():
     of = stream()
-    segments = [replace(s, start=s.start + 7000, end=s.end + 7000, lost=s.lost + 6950) for s in told(of, ["jazz"] * 3)]
+    segments = [
+        replace(s, start=s.start + 7000, end=s.end + 7000, lost=s.lost + 6950) for s in record(of, ["jazz"] * 3)
+    ]
     assert answers(of, segments) == [True, True, True]  # fifty samples came before, too few for a segment
     late = [replace(s, start=s.start + HOP) for s in segments]
     assert answers(of, late) == [None, None, True]
 
 
-def test_segments_that_were_never_recorded_begin_the_judging_anew():
+def test_unrecorded_segments_make_the_next_verdicts_undecidable():
     of = stream()
-    segments = told(of, ["jazz"] * 30 + ["blues"] * 4)
+    segments = record(of, ["jazz"] * 30 + ["blues"] * 4)
     assert answers(of, [*segments[:4], *segments[30:]]) == [True] * 4 + [None, None, True, True]

@@ -1,4 +1,4 @@
-"""`genrewatch report`: the time listened, divided; nothing lost and nothing counted twice, wherever the borders are."""
+"""`genrewatch report`: listening time is divided without loss and without double counting, whatever the boundaries."""
 
 import csv
 import io
@@ -17,9 +17,9 @@ from tests.history.rig import spell
 
 from genrewatch.cli import main
 from genrewatch.history.database import database_path
-from genrewatch.history.reports.bins import bins, floor
-from genrewatch.history.reports.report import NO_GENRE, report, without_gaps
-from genrewatch.history.spell import Subject
+from genrewatch.history.reports.calendar_bins import bin_start, calendar_bins
+from genrewatch.history.reports.report import NO_GENRE, build_report, fill_gaps
+from genrewatch.history.spell import SpellKey
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import Timestamp, local_time, ms_to_rfc3339, rfc3339_to_ms
 
@@ -32,7 +32,7 @@ YEAR = rfc3339_to_ms("2026-01-01T00:00:00Z")
 
 @pytest.fixture(autouse=True)
 def berlin(monkeypatch, tmp_path):
-    """A box in Berlin whose state directory is `tmp_path`."""
+    """A node in Berlin whose state directory is `tmp_path`."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path))
     time.tzset()
@@ -42,10 +42,10 @@ def berlin(monkeypatch, tmp_path):
 
 
 def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None, lost=0.0, step=0.0, source="mic"):
-    """A spell from a UTC time on; `heard` seconds of sound unless it is all of it; the wall clock jumps by `step`."""
+    """A spell that starts at a UTC time; `heard` seconds of sound, by default all of it; the wall clock steps by `step`."""
     begin = rfc3339_to_ms(f"2026-{start}Z")
     made = spell(genre, source=source)
-    made.subject = Subject(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
+    made.key = SpellKey(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
     made.start = Timestamp(utc_ms=begin, mono_s=1000.0)
     made.end = Timestamp(utc_ms=begin + round(1000 * (seconds + step)), mono_s=1000.0 + seconds)
     made.heard_ms, made.lost_ms = round(1000 * (seconds - lost if heard is None else heard)), round(1000 * lost)
@@ -54,11 +54,11 @@ def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None,
 
 
 def divided(spells, by="hour", zone=BERLIN, **limits):
-    return report([one.body() for one in spells], by, zone=zone, **limits)
+    return build_report([one.fields() for one in spells], by, zone=zone, **limits)
 
 
 def amounts(row):
-    """By column, milliseconds, without what is not there."""
+    """Milliseconds by column, without zeros."""
     return {key: ms for key, ms in {**row.genres, **row.others}.items() if ms}
 
 
@@ -66,7 +66,7 @@ def times(found, zone=BERLIN):
     return [f"{local_time(row.start_ms, zone):%m-%d %H:%M}" for row in found.rows]
 
 
-def test_each_spell_counts_for_what_it_was():
+def test_each_spell_is_counted_in_its_column():
     found = divided(
         [
             of("11-24T12:00:00", 10, "rock", lost=2.5),
@@ -89,7 +89,7 @@ def test_each_spell_counts_for_what_it_was():
     assert found.others == list(NO_GENRE)
 
 
-def test_a_spell_that_crosses_hours_is_shared_out_by_how_long_it_was_in_each():
+def test_a_spell_across_hours_is_divided_in_proportion_to_time():
     found = divided([of("11-24T11:50:00", 7200, "rock", lost=1200)])
     assert times(found) == ["11-24 12:00", "11-24 13:00", "11-24 14:00"]
     assert [amounts(row) for row in found.rows] == [
@@ -99,14 +99,14 @@ def test_a_spell_that_crosses_hours_is_shared_out_by_how_long_it_was_in_each():
     ]
 
 
-def test_days_are_those_of_the_box_and_not_those_of_utc():
+def test_days_are_local_days():
     found = divided([of("11-24T22:30:00", 3600)], "day")
     assert times(found) == ["11-24 00:00", "11-25 00:00"]
     assert [row.listened_ms for row in found.rows] == [1_800_000, 1_800_000]
     assert len(divided([of("11-24T22:30:00", 3600)], "day", zone=UTC).rows) == 1
 
 
-def test_the_day_on_which_clocks_go_back_has_25_hours_and_one_hour_comes_twice():
+def test_the_day_on_which_clocks_go_back_has_25_hours_and_one_hour_occurs_twice():
     whole = [of("10-24T22:00:00", 25 * 3600)]  # 25 October 2026 in Berlin
     assert [row.listened_ms for row in divided(whole, "day").rows] == [25 * HOUR_MS]
     found = divided(whole)
@@ -120,7 +120,7 @@ def test_the_day_on_which_clocks_go_forward_has_23_hours():
     assert times(divided(whole))[1:3] == ["03-29 01:00", "03-29 03:00"]
 
 
-def test_a_spell_during_which_the_clock_was_set_lasts_from_its_start_by_the_other_clock():
+def test_a_spell_in_which_the_clock_was_set_lasts_by_the_monotonic_clock():
     forward = divided([of("11-24T11:50:00", 300, step=7200)])
     assert [(name, row.listened_ms) for name, row in zip(times(forward), forward.rows, strict=True)] == [
         ("11-24 12:00", 300_000)
@@ -130,7 +130,7 @@ def test_a_spell_during_which_the_clock_was_set_lasts_from_its_start_by_the_othe
     assert times(back) == ["11-24 12:00", "11-24 13:00"]
 
 
-def test_a_spell_that_ends_before_it_begins_is_where_it_began_and_so_is_one_without_length():
+def test_a_spell_without_positive_length_is_counted_at_its_start():
     unmarked = replace(of("11-24T12:00:00", 10), clock_step_s=0.0)
     unmarked.end = Timestamp(utc_ms=unmarked.start.utc_ms - HOUR_MS, mono_s=1010.0)
     at_once = of("11-24T12:59:59.999", 0, heard=1234.567)
@@ -139,7 +139,7 @@ def test_a_spell_that_ends_before_it_begins_is_where_it_began_and_so_is_one_with
     assert found.total.listened_ms == 10_000 + 1_234_567
 
 
-def test_range_limits_cut_spells_and_leave_out_what_lies_outside():
+def test_range_limits_cut_spells_and_exclude_those_outside():
     spells = [of("11-24T12:00:00", 600), of("11-24T13:00:00", 600, "jazz")]
     limits = {"since_ms": rfc3339_to_ms("2026-11-24T12:04:00Z"), "until_ms": rfc3339_to_ms("2026-11-24T13:05:00Z")}
     for by in ("hour", "day", "source"):
@@ -148,16 +148,16 @@ def test_range_limits_cut_spells_and_leave_out_what_lies_outside():
     assert divided(spells, **before).rows == []
 
 
-def test_rows_of_sources_are_by_name_and_time_without_sound_has_no_row_but_keeps_its_place_in_a_picture():
+def test_sources_are_sorted_and_hours_without_sound_have_rows_only_in_a_chart():
     spells = [of("11-24T12:00:00", 60, source="line"), of("11-24T15:00:00", 60, source="attic")]
     assert [row.name for row in divided(spells, "source").rows] == ["attic", "line"]
     found = divided(spells)
     assert times(found) == ["11-24 13:00", "11-24 16:00"]
-    assert [row.listened_ms for row in without_gaps(found, BERLIN)] == [60_000, 0, 0, 60_000]
+    assert [row.listened_ms for row in fill_gaps(found, BERLIN)] == [60_000, 0, 0, 60_000]
 
 
 def records():
-    """Spells as they may be, and as they should never be."""
+    """Strategy for valid and invalid spells."""
     return st.builds(
         lambda start, wall, heard, lost, step, kind, source: {
             **dict(zip(("genre", "reason", "dead_air"), kind, strict=True)),
@@ -191,16 +191,16 @@ def records():
 @given(
     st.lists(records(), max_size=8), st.sampled_from(ZONES), st.lists(st.integers(-DAY_MS, 310 * DAY_MS), max_size=4)
 )
-def test_totals_are_the_sum_of_the_spells_whatever_the_borders(spells, zone, cuts):
+def test_totals_are_the_sum_of_the_spells_whatever_the_boundaries(spells, zone, cuts):
     expected = sum(round(1000 * r["heard_s"]) + round(1000 * r["lost_s"]) for r in spells)
-    by_source = report(spells, "source", zone=zone)
+    by_source = build_report(spells, "source", zone=zone)
     assert by_source.total.listened_ms == expected
     limits = [None, *sorted(YEAR + cut for cut in set(cuts)), None]
     for by in ("hour", "day", "source"):
-        whole = report(spells, by, zone=zone)
+        whole = build_report(spells, by, zone=zone)
         assert sum(row.listened_ms for row in whole.rows) == whole.total.listened_ms == expected
         assert amounts(whole.total) == amounts(by_source.total)
-        parts = [report(spells, by, since_ms=a, until_ms=b, zone=zone).total for a, b in pairwise(limits)]
+        parts = [build_report(spells, by, since_ms=a, until_ms=b, zone=zone).total for a, b in pairwise(limits)]
         assert sum((Counter(amounts(part)) for part in parts), Counter()) == amounts(whole.total)
         assert all(ms > 0 for row in whole.rows for ms in amounts(row).values())
 
@@ -213,9 +213,9 @@ def test_totals_are_the_sum_of_the_spells_whatever_the_borders(spells, zone, cut
 @example(rfc3339_to_ms("2026-03-28T20:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")  # Beirut: there is no midnight
 @example(rfc3339_to_ms("2026-10-24T19:10:00Z") - YEAR, 5 * HOUR_MS, ZONES[4], "day")
 @example(rfc3339_to_ms("2010-11-07T01:10:00Z") - YEAR, 3 * HOUR_MS, ST_JOHNS, "hour")  # set back at one past midnight
-def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(start, length, zone, unit):
+def test_hours_and_days_are_contiguous_with_one_name_each(start, length, zone, unit):
     start_ms, end_ms = YEAR + start, YEAR + start + length
-    found = list(bins(start_ms, end_ms, unit, zone))
+    found = list(calendar_bins(start_ms, end_ms, unit, zone))
     assert found[0][0] <= start_ms < found[0][1]
     assert found[-1][0] < end_ms <= found[-1][1]
     assert all(before[1] == after[0] for before, after in pairwise(found))
@@ -224,7 +224,7 @@ def test_hours_and_days_follow_each_other_without_gap_and_each_has_one_name(star
     assert all(first == last for first, last in names)
     assert len({first for first, _ in names}) == len(names)
     assert all(
-        floor(middle, unit, zone) == begin for begin, end in found for middle in (begin, (begin + end) // 2, end - 1)
+        bin_start(at_ms, unit, zone) == begin for begin, end in found for at_ms in (begin, (begin + end) // 2, end - 1)
     )
 
 
@@ -244,44 +244,44 @@ def kept(tmp_path):
     store.close()
 
 
-def told(capsys, *arguments, code=0):
+def printed(capsys, *arguments, code=0):
     assert main(["report", *arguments]) == code
     return capsys.readouterr().out
 
 
-def test_people_read_shares_of_the_time_listened_and_a_total(kept, capsys):
-    assert told(capsys, "--by", "hour").splitlines() == [
+def test_the_table_has_shares_of_the_listening_time_and_a_total(kept, capsys):
+    assert printed(capsys, "--by", "hour").splitlines() == [
         "% of the time  listened   rock   jazz  refused   lost",
         "2026-11-24, Tue",
         "  13:00         0:33:20   50.0   25.0     25.0    0.0",
         "  14:00         0:50:00  100.0      -        -      -",
         "total           1:23:20   80.0   10.0     10.0    0.0",
     ]
-    assert told(capsys, "--by", "source").splitlines()[1:] == [
+    assert printed(capsys, "--by", "source").splitlines()[1:] == [
         "line            0:16:40      -   50.0     50.0      -",
         "mic             1:06:40  100.0      -        -    0.0",
         "total           1:23:20   80.0   10.0     10.0    0.0",
     ]
-    assert told(capsys).splitlines()[1].startswith("2026-11-24, Tue   1:23:20")
+    assert printed(capsys).splitlines()[1].startswith("2026-11-24, Tue   1:23:20")
 
 
-def test_an_hour_that_comes_twice_is_named_with_its_offset(tmp_path, capsys):
+def test_an_hour_that_occurs_twice_is_named_with_its_offset(tmp_path, capsys):
     store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
     store.append([of("10-25T00:00:00", 7200)], [])
     store.close()
-    lines = told(capsys, "--by", "hour").splitlines()
+    lines = printed(capsys, "--by", "hour").splitlines()
     assert [line.split("  ")[1] for line in lines[2:4]] == ["02:00 +0200", "02:00 +0100"]
 
 
-def test_csv_and_json_carry_exact_seconds_that_add_up(kept, capsys):
-    first, second, total = csv.DictReader(io.StringIO(told(capsys, "--by", "hour", "--csv")))
+def test_csv_and_json_have_exact_seconds_that_add_up(kept, capsys):
+    first, second, total = csv.DictReader(io.StringIO(printed(capsys, "--by", "hour", "--csv")))
     assert (first["start"], first["end"]) == ("2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00")
     assert (first["listened_s"], first["rock_s"], first["lost_s"]) == ("2000.001", "1000.000", "0.001")
     assert (total["start"], total["listened_s"], total["silence_s"]) == ("total", "5000.001", "0.000")
     columns = [key for key in total if key.endswith("_s") and key != "listened_s"]
     for row in (first, second, total):
         assert sum(round(1000 * float(row[key])) for key in columns) == round(1000 * float(row["listened_s"]))
-    found = json.loads(told(capsys, "--by", "source", "--json"))
+    found = json.loads(printed(capsys, "--by", "source", "--json"))
     assert (found["node"], [row["name"] for row in found["rows"]]) == ("box", ["line", "mic"])
     assert found["total"] == {
         "listened_s": 5000.001, "genres_s": {"rock": 4000.0, "jazz": 500.0}, "silence_s": 0.0, "dead_air_s": 0.0,
@@ -291,16 +291,16 @@ def test_csv_and_json_carry_exact_seconds_that_add_up(kept, capsys):
 
 def test_a_range_and_a_source_can_be_chosen(kept, capsys):
     arguments = ["--since", "2026-11-24 14:10", "--until", "2026-11-24 14:20", "--source", "mic"]
-    assert json.loads(told(capsys, "--json", *arguments))["total"]["listened_s"] == 600.0
+    assert json.loads(printed(capsys, "--json", *arguments))["total"]["listened_s"] == 600.0
     assert main(["report", "--source", "attic"]) == 2
-    assert "nothing was heard in this range" in capsys.readouterr().err
+    assert "no spells in this range" in capsys.readouterr().err
 
 
-def test_a_range_finds_a_spell_whose_clock_was_set_back_far_before_it(tmp_path, capsys):
+def test_a_range_finds_a_spell_whose_end_was_set_back_before_it(tmp_path, capsys):
     store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
     store.append([of("11-24T12:00:00", 600, step=-7200)], [])
     store.close()
-    found = json.loads(told(capsys, "--json", "--since", "2026-11-24 13:05"))
+    found = json.loads(printed(capsys, "--json", "--since", "2026-11-24 13:05"))
     assert found["total"]["listened_s"] == 300.0
 
 
@@ -315,7 +315,7 @@ def test_a_day_of_ten_genres_stays_readable(tmp_path, capsys):
     store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
     store.append(spells, [])
     store.close()
-    lines = told(capsys, "--by", "hour").splitlines()
+    lines = printed(capsys, "--by", "hour").splitlines()
     assert len(lines) == 1 + 1 + 24 + 1
     assert max(map(len, lines)) <= 140
     assert len({len(line) for line in lines if not line.startswith("2026")}) == 1

@@ -1,4 +1,4 @@
-"""Spells: every millisecond that a source has given or cost is in exactly one of them."""
+"""Spells: every millisecond received or lost is in exactly one of them."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SAMPLE_RATE, SILENCE
 
-from genrewatch.history.spell import Setting
+from genrewatch.history.spell import SpellContext
 from genrewatch.history.spell_builder import SpellBuilder
 from genrewatch.host.times import Timestamp, ms_to_rfc3339, rfc3339_to_ms
 
-SETTING = Setting(node="box", source="mic", name="Mic", model="net", version="1", run="r")
+CONTEXT = SpellContext(node="box", source="mic", name="Mic", model="net", version="1", run="r")
 NOON = rfc3339_to_ms("2026-11-24T12:00:00.000Z")
 
 
@@ -18,26 +18,26 @@ def at(seconds, utc_ms=NOON):
     return Timestamp(utc_ms=utc_ms + round(1000 * seconds), mono_s=100 + seconds)
 
 
-def heard(result, end_s, lost_s=0.0):
-    """A segment that ends there, with so much lost before it."""
+def segment(result, end_s, lost_s=0.0):
+    """A result whose segment ends at `end_s`, with `lost_s` missing before it."""
     end, lost = round(end_s * SAMPLE_RATE), round(lost_s * SAMPLE_RATE)
     return replace(result, start=max(0, end - 7 * SAMPLE_RATE), end=end, lost=lost)
 
 
-def told(book):
+def spells_of(builder):
     """(reason or genre, sound, loss) of each spell."""
-    return [(s.subject.genre or s.subject.reason, s.heard_ms, s.lost_ms) for s in book.ended]
+    return [(s.key.genre or s.key.reason, s.heard_ms, s.lost_ms) for s in builder.ended]
 
 
-def test_segments_of_one_verdict_are_one_spell_and_a_new_verdict_begins_another():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
+def test_segments_with_one_verdict_are_one_spell_and_a_new_verdict_starts_another():
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
     for second, result in ((7, ROCK), (9, ROCK), (11, JAZZ), (13, JAZZ)):
-        book.result("mic", heard(result, second), at(second + 0.25))
-    book.heard("mic", 14.5, 0.0, at(14.5))
-    book.finish("mic", at(14.5))
-    assert told(book) == [("rock", 9000, 0), ("jazz", 5500, 0)]
-    rock, jazz = (spell.body() for spell in book.ended)
+        builder.add_result("mic", segment(result, second), at(second + 0.25))
+    builder.add_duration("mic", 14.5, 0.0, at(14.5))
+    builder.end_stream("mic", at(14.5))
+    assert spells_of(builder) == [("rock", 9000, 0), ("jazz", 5500, 0)]
+    rock, jazz = (spell.fields() for spell in builder.ended)
     assert (rock["start"], rock["end"]) == ("2026-11-24T12:00:00.000Z", "2026-11-24T12:00:09.250Z")
     assert (jazz["start"], jazz["start_s"], jazz["end_s"]) == ("2026-11-24T12:00:09.250Z", 9.0, 14.5)
     assert (rock["votes"], rock["segments"], rock["confidence"], rock["share"]) == ({"rock": 2}, 2, 0.6432, 0.7778)
@@ -45,116 +45,121 @@ def test_segments_of_one_verdict_are_one_spell_and_a_new_verdict_begins_another(
 
 
 def test_a_held_genre_and_a_won_one_are_the_same_spell_but_dead_air_is_not_silence():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
     held = replace(ROCK, verdict=replace(ROCK.verdict, reason="held"))
     for second, result in ((7, ROCK), (9, held), (11, SILENCE), (13, replace(SILENCE, dead_air=True))):
-        book.result("mic", heard(result, second), at(second))
-    book.finish("mic", at(13))
-    assert told(book) == [("rock", 9000, 0), ("silence", 2000, 0), ("silence", 2000, 0)]
-    assert [spell.body()["dead_air"] for spell in book.ended] == [False, False, True]
-    assert book.ended[1].body()["confidence"] is None
+        builder.add_result("mic", segment(result, second), at(second))
+    builder.end_stream("mic", at(13))
+    assert spells_of(builder) == [("rock", 9000, 0), ("silence", 2000, 0), ("silence", 2000, 0)]
+    assert [spell.fields()["dead_air"] for spell in builder.ended] == [False, False, True]
+    assert builder.ended[1].fields()["confidence"] is None
 
 
-def test_an_outage_is_a_spell_that_costs_what_the_source_says_when_it_is_back():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
-    book.result("mic", heard(ROCK, 7), at(7))
-    book.heard("mic", 8.0, 0.0, at(16))  # 8 s after the last sound it is found to have stalled
-    book.stalled("mic", at(16))
-    book.stalled("mic", at(40))
-    assert book.drafts()[0].lost_ms == 24_000, "by the clock, until the source has counted"
-    book.resumed("mic", at(50))
-    book.result("mic", heard(JAZZ, 57, lost_s=42), at(57))
-    book.finish("mic", at(57))
-    assert told(book) == [("rock", 8000, 0), ("stalled", 0, 42_000), ("jazz", 7000, 0)]
-    stalled, jazz = book.ended[1].body(), book.ended[2].body()
+def test_an_outage_is_a_spell_with_the_loss_that_the_source_reports_afterwards():
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
+    builder.add_result("mic", segment(ROCK, 7), at(7))
+    builder.add_duration("mic", 8.0, 0.0, at(16))  # 8 s after the last sound it is found to have stalled
+    builder.mark_stalled("mic", at(16))
+    builder.mark_stalled("mic", at(40))
+    assert builder.open_spells()[0].lost_ms == 24_000, "by the clock, until the source reports the loss"
+    builder.mark_resumed("mic", at(50))
+    builder.add_result("mic", segment(JAZZ, 57, lost_s=42), at(57))
+    builder.end_stream("mic", at(57))
+    assert spells_of(builder) == [("rock", 8000, 0), ("stalled", 0, 42_000), ("jazz", 7000, 0)]
+    stalled, jazz = builder.ended[1].fields(), builder.ended[2].fields()
     assert (stalled["start"][11:19], stalled["end"][11:19]) == ("12:00:16", "12:00:50")
     assert (stalled["start_s"], stalled["end_s"], jazz["start_s"], jazz["end_s"]) == (8.0, 50.0, 50.0, 57.0)
 
 
 def test_sound_too_short_for_a_segment_between_two_outages_is_warming_up():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
-    book.result("mic", heard(ROCK, 7), at(7))
-    book.stalled("mic", at(15))
-    book.resumed("mic", at(20))
-    book.heard("mic", 10.0, 13.0, at(31))
-    book.stalled("mic", at(31))
-    book.finish("mic", at(41))
-    assert told(book) == [("rock", 7000, 0), ("stalled", 0, 13_000), ("warming_up", 3000, 0), ("stalled", 0, 10_000)]
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
+    builder.add_result("mic", segment(ROCK, 7), at(7))
+    builder.mark_stalled("mic", at(15))
+    builder.mark_resumed("mic", at(20))
+    builder.add_duration("mic", 10.0, 13.0, at(31))
+    builder.mark_stalled("mic", at(31))
+    builder.end_stream("mic", at(41))
+    assert spells_of(builder) == [
+        ("rock", 7000, 0),
+        ("stalled", 0, 13_000),
+        ("warming_up", 3000, 0),
+        ("stalled", 0, 10_000),
+    ]
 
 
 def test_a_source_that_is_absent_at_first_is_stalled_by_the_clock():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
-    book.stalled("mic", at(2))
-    book.resumed("mic", at(60))
-    book.result("mic", heard(ROCK, 7), at(67))
-    book.finish("mic", at(67))
-    assert told(book) == [("stalled", 0, 60_000), ("rock", 7000, 0)]
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
+    builder.mark_stalled("mic", at(2))
+    builder.mark_resumed("mic", at(60))
+    builder.add_result("mic", segment(ROCK, 7), at(67))
+    builder.end_stream("mic", at(67))
+    assert spells_of(builder) == [("stalled", 0, 60_000), ("rock", 7000, 0)]
 
 
-def test_loss_without_an_outage_belongs_to_the_spell_in_which_it_happened():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
-    book.result("mic", heard(ROCK, 7), at(7))
-    book.result("mic", heard(ROCK, 17, lost_s=1.5), at(17))
-    book.finish("mic", at(17))
-    assert told(book) == [("rock", 15_500, 1500)]
+def test_loss_without_an_outage_belongs_to_the_spell_in_which_it_occurred():
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
+    builder.add_result("mic", segment(ROCK, 7), at(7))
+    builder.add_result("mic", segment(ROCK, 17, lost_s=1.5), at(17))
+    builder.end_stream("mic", at(17))
+    assert spells_of(builder) == [("rock", 15_500, 1500)]
 
 
-def test_a_spell_is_cut_at_the_full_hour_and_goes_on():
-    book = SpellBuilder()
-    book.begin(SETTING, at(3590))
-    book.result("mic", heard(ROCK, 7), at(3597))
-    book.result("mic", heard(ROCK, 15), at(3605))
-    book.stalled("mic", at(3613))
-    book.stalled("mic", at(7201))
-    book.resumed("mic", at(7300))
-    book.result("mic", heard(ROCK, 3710, lost_s=3688), at(7307))
-    book.finish("mic", at(7307))
-    assert told(book) == [
+def test_a_spell_is_cut_at_the_full_hour_and_continued():
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(3590))
+    builder.add_result("mic", segment(ROCK, 7), at(3597))
+    builder.add_result("mic", segment(ROCK, 15), at(3605))
+    builder.mark_stalled("mic", at(3613))
+    builder.mark_stalled("mic", at(7201))
+    builder.mark_resumed("mic", at(7300))
+    builder.add_result("mic", segment(ROCK, 3710, lost_s=3688), at(7307))
+    builder.end_stream("mic", at(7307))
+    assert spells_of(builder) == [
         ("rock", 7000, 0),
         ("rock", 8000, 0),
         ("stalled", 0, 8000),
         ("stalled", 0, 3_680_000),
         ("rock", 7000, 0),
     ]
-    assert [spell.continues for spell in book.ended] == [False, True, False, True, False]
+    assert [spell.continues for spell in builder.ended] == [False, True, False, True, False]
 
 
 def test_a_full_hour_between_two_segments_cuts_once():
-    book = SpellBuilder()
-    book.begin(SETTING, at(3580))
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(3580))
     for number in range(10):
         seconds = 7 + 1.86 * number
-        book.result("mic", heard(ROCK, seconds), at(3580 + seconds))
-    book.finish("mic", at(3605))
-    assert [spell.continues for spell in book.ended] == [False, True]
+        builder.add_result("mic", segment(ROCK, seconds), at(3580 + seconds))
+    builder.end_stream("mic", at(3605))
+    assert [spell.continues for spell in builder.ended] == [False, True]
 
 
-def test_a_clock_that_is_set_is_noted_and_changes_no_duration():
-    book = SpellBuilder()
-    book.begin(SETTING, at(0))
-    book.result("mic", heard(ROCK, 7), at(7))
-    book.result("mic", heard(ROCK, 9), at(9, utc_ms=NOON + 600_000))
-    book.result("mic", heard(JAZZ, 11), at(11, utc_ms=NOON - 600_000))
-    book.finish("mic", at(11, utc_ms=NOON - 600_000))
-    assert told(book) == [("rock", 9000, 0), ("jazz", 2000, 0)]
-    assert [spell.body()["clock_step_s"] for spell in book.ended] == [600.0, -1200.0]
-    assert [spell.body()["mono_end_s"] for spell in book.ended] == [109.0, 111.0]
+def test_a_clock_step_is_recorded_and_changes_no_duration():
+    builder = SpellBuilder()
+    builder.start_stream(CONTEXT, at(0))
+    builder.add_result("mic", segment(ROCK, 7), at(7))
+    builder.add_result("mic", segment(ROCK, 9), at(9, utc_ms=NOON + 600_000))
+    builder.add_result("mic", segment(JAZZ, 11), at(11, utc_ms=NOON - 600_000))
+    builder.end_stream("mic", at(11, utc_ms=NOON - 600_000))
+    assert spells_of(builder) == [("rock", 9000, 0), ("jazz", 2000, 0)]
+    assert [spell.fields()["clock_step_s"] for spell in builder.ended] == [600.0, -1200.0]
+    assert [spell.fields()["mono_end_s"] for spell in builder.ended] == [109.0, 111.0]
 
 
-def test_what_is_said_of_a_source_without_a_stream_is_of_no_account():
-    book = SpellBuilder()
-    book.stalled("mic", at(0))
-    book.resumed("mic", at(0))
-    book.heard("mic", 5.0, 1.0, at(1))
-    book.result("mic", ROCK, at(8))
-    book.finish("mic", at(9))
-    assert not book.ended
-    assert not book.drafts()
+def test_calls_for_a_source_without_a_stream_are_ignored():
+    builder = SpellBuilder()
+    builder.mark_stalled("mic", at(0))
+    builder.mark_resumed("mic", at(0))
+    builder.add_duration("mic", 5.0, 1.0, at(1))
+    builder.add_result("mic", ROCK, at(8))
+    builder.end_stream("mic", at(9))
+    assert not builder.ended
+    assert not builder.open_spells()
 
 
 steps = st.lists(
@@ -168,9 +173,9 @@ steps = st.lists(
 
 
 @given(steps)
-def test_spells_add_up_to_what_was_heard_and_lost_whatever_happens(steps):
-    book, now_s, heard_ms, lost_ms = SpellBuilder(), 0.0, 0, 0
-    book.begin(SETTING, at(0))
+def test_spells_add_up_to_the_sound_received_and_lost(steps):
+    builder, now_s, heard_ms, lost_ms = SpellBuilder(), 0.0, 0, 0
+    builder.start_stream(CONTEXT, at(0))
     for what, ms, result in steps:
         now_s += ms / 1000
         if what == "gap":
@@ -178,21 +183,21 @@ def test_spells_add_up_to_what_was_heard_and_lost_whatever_happens(steps):
         elif what == "outage":
             if not heard_ms:
                 continue  # before the first sound nothing is counted
-            book.heard("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
-            book.stalled("mic", at(now_s))
-            book.resumed("mic", at(now_s + 1))
+            builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+            builder.mark_stalled("mic", at(now_s))
+            builder.mark_resumed("mic", at(now_s + 1))
             lost_ms, now_s = lost_ms + ms, now_s + 1
             heard_ms += 1
-            book.heard("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+            builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
         else:
             heard_ms += ms
             if what == "sound":
-                book.result("mic", heard(result, (heard_ms + lost_ms) / 1000, lost_ms / 1000), at(now_s))
-    book.heard("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
-    book.finish("mic", at(now_s))
-    assert sum(spell.heard_ms for spell in book.ended) == heard_ms
-    assert sum(spell.lost_ms for spell in book.ended) == lost_ms
-    assert all(spell.heard_ms >= 0 <= spell.lost_ms for spell in book.ended)
+                builder.add_result("mic", segment(result, (heard_ms + lost_ms) / 1000, lost_ms / 1000), at(now_s))
+    builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+    builder.end_stream("mic", at(now_s))
+    assert sum(spell.heard_ms for spell in builder.ended) == heard_ms
+    assert sum(spell.lost_ms for spell in builder.ended) == lost_ms
+    assert all(spell.heard_ms >= 0 <= spell.lost_ms for spell in builder.ended)
 
 
 def test_a_time_is_written_and_read_to_the_millisecond():

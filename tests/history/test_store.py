@@ -1,4 +1,4 @@
-"""The database: what is reported as kept is kept, no number is given twice, nothing grows without bound."""
+"""The database: committed records survive, no `seq` is assigned twice, nothing grows without bound."""
 
 import json
 import os
@@ -13,14 +13,14 @@ import pytest
 from tests.history.rig import NOON, spell
 
 from genrewatch.history.chain import genesis, record_hash
-from genrewatch.history.database import Damaged, Gone, Unavailable, database_path, open_for_reading
+from genrewatch.history.database import Damaged, Missing, Unavailable, database_path, open_for_reading
 from genrewatch.history.store import HistoryStore
 
 DAY_MS = 86_400_000
 PLENTY = 10**9
 
 
-def opened(directory, **more):
+def open_history(directory, **more):
     return HistoryStore(database_path(directory, "box"), "box", **{"deliver": True, **more})
 
 
@@ -32,23 +32,23 @@ def rows(directory, query="SELECT seq, record, prev, hash FROM spells ORDER BY s
         db.close()
 
 
-def test_records_are_numbered_and_chained_in_the_order_in_which_they_come(tmp_path):
-    store = opened(tmp_path)
+def test_records_are_numbered_and_chained_in_order(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell("rock"), spell("jazz")], [])
     store.append([spell(None)], [])
     kept = rows(tmp_path)
     assert [seq for seq, *_ in kept] == [1, 2, 3]
     before = genesis("box", 1)
     for seq, record, prev, hash_ in kept:
-        body = json.loads(record)
-        assert body["seq"] == seq
-        assert (prev, hash_) == (before, record_hash(before, body))
+        fields = json.loads(record)
+        assert fields["seq"] == seq
+        assert (prev, hash_) == (before, record_hash(before, fields))
         before = hash_
     assert (store.head, store.last_seq, store.stored, store.waiting) == (before, 3, 3, 3)
     store.close()
 
 
-def test_a_hash_covers_every_field_but_those_that_are_made_from_it():
+def test_a_hash_covers_every_field_but_the_hashes_and_backfilled():
     record = {"seq": 1, "genre": "rock", "votes": {"rock": 2}}
     made = record_hash("a", record)
     assert made != record_hash("b", record)
@@ -57,23 +57,23 @@ def test_a_hash_covers_every_field_but_those_that_are_made_from_it():
     assert made == record_hash("a", {"votes": {"rock": 2}, **record, "prev": "x", "hash": "y", "backfilled": True})
 
 
-def test_the_next_writer_goes_on_where_the_last_one_ended(tmp_path):
-    store = opened(tmp_path)
+def test_the_next_writer_continues_the_numbers_and_the_chain(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell(), spell()], [])
     head = store.head
     store.close()
-    again = opened(tmp_path)
+    again = open_history(tmp_path)
     assert (again.head, again.last_seq, again.waiting) == (head, 2, 2)
     again.append([spell()], [])
     assert [row[0] for row in rows(tmp_path)] == [1, 2, 3]
 
 
-def test_a_spell_that_was_open_when_its_writer_died_becomes_an_interrupted_record(tmp_path):
-    store = opened(tmp_path)
+def test_a_spell_that_was_open_when_the_writer_was_killed_becomes_an_interrupted_record(tmp_path):
+    store = open_history(tmp_path)
     store.append([], [spell("rock"), spell("jazz", source="line", seconds=5)])
     store.append([spell("pop")], [spell("rock", seconds=99), spell("jazz", source="line", seconds=5)])
     del store
-    again = opened(tmp_path)
+    again = open_history(tmp_path)
     records = [json.loads(record) for _, record, _, _ in rows(tmp_path)]
     assert [(r["genre"], r["interrupted"], r["heard_s"]) for r in records] == [
         ("pop", False, 10.0),
@@ -82,11 +82,11 @@ def test_a_spell_that_was_open_when_its_writer_died_becomes_an_interrupted_recor
     ]
     assert again.waiting == 3
     again.close()
-    assert opened(tmp_path).stored == 3, "once"
+    assert open_history(tmp_path).stored == 3, "once"
 
 
-def test_a_transaction_that_fails_leaves_nothing_behind_and_its_numbers_are_given_to_the_next(tmp_path):
-    store = opened(tmp_path, posteriors=0)
+def test_a_failed_transaction_leaves_nothing_and_its_numbers_are_used_by_the_next(tmp_path):
+    store = open_history(tmp_path, posteriors=0)
     store.append([spell("rock")], [])
     head = store.head
     bad = spell("jazz")
@@ -98,41 +98,41 @@ def test_a_transaction_that_fails_leaves_nothing_behind_and_its_numbers_are_give
     assert [json.loads(record)["genre"] for _, record, _, _ in rows(tmp_path)] == ["rock", "blues"]
 
 
-def test_a_new_database_begins_beyond_every_number_that_a_lost_one_may_have_given(tmp_path):
-    store = opened(tmp_path)
+def test_a_new_database_starts_after_every_number_that_a_lost_one_may_have_assigned(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell() for _ in range(1500)], [])
     store.close()
     database_path(tmp_path, "box").unlink()
-    again = opened(tmp_path)
+    again = open_history(tmp_path)
     again.append([spell()], [])
     assert again.last_seq > 1500
     assert rows(tmp_path)[0][2] == genesis("box", again.last_seq)
 
 
-def test_an_old_copy_is_noticed_after_a_clean_end_however_young_it_is(tmp_path):
-    store, path = opened(tmp_path), database_path(tmp_path, "box")
+def test_an_old_copy_is_detected_after_a_clean_stop_even_if_one_record_is_missing(tmp_path):
+    store, path = open_history(tmp_path), database_path(tmp_path, "box")
     store.append([spell()], [])
     store.close()
     old = path.read_bytes()
-    store = opened(tmp_path)
+    store = open_history(tmp_path)
     store.append([spell() for _ in range(30)], [])
     store.close()
     path.write_bytes(old)
-    store = opened(tmp_path)
+    store = open_history(tmp_path)
     store.append([spell()], [])
     assert store.last_seq == 32
 
 
-def test_an_old_copy_of_the_file_does_not_give_numbers_again(tmp_path):
-    store, path = opened(tmp_path), database_path(tmp_path, "box")
+def test_an_old_copy_of_the_file_does_not_assign_numbers_again(tmp_path):
+    store, path = open_history(tmp_path), database_path(tmp_path, "box")
     store.append([spell()], [])
     store.close()
     old = path.read_bytes()
-    store = opened(tmp_path)
+    store = open_history(tmp_path)
     store.append([spell() for _ in range(2500)], [])
     store.close()
     path.write_bytes(old)
-    store = opened(tmp_path)
+    store = open_history(tmp_path)
     store.append([spell()], [])
     assert store.last_seq > 2501
     first, second = rows(tmp_path)
@@ -142,9 +142,9 @@ def test_an_old_copy_of_the_file_does_not_give_numbers_again(tmp_path):
 @pytest.mark.parametrize(
     "damage", ["garbage", "truncated", "foreign", "newer", "flipped", "no outbox", "open", "utf-8"]
 )
-def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path, damage):
+def test_a_damaged_or_foreign_file_is_distinguished_from_an_unavailable_one(tmp_path, damage):
     path = database_path(tmp_path, "box")
-    store = opened(tmp_path)
+    store = open_history(tmp_path)
     store.append([spell() for _ in range(200)], [])
     store.close()
     if damage == "garbage":
@@ -168,20 +168,20 @@ def test_a_damaged_or_foreign_file_is_told_from_one_that_cannot_be_had(tmp_path,
             )
         db.close()
     with pytest.raises(Damaged):
-        opened(tmp_path).outbox_records(0, 10)
+        open_history(tmp_path).outbox_records(0, 10)
 
 
-def test_a_place_where_nothing_can_be_written_is_unavailable_and_not_damaged(tmp_path):
+def test_a_read_only_directory_is_unavailable_and_not_damaged(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable):
-        opened(tmp_path / "file" / "state")
+        open_history(tmp_path / "file" / "state")
 
 
-def test_a_full_disk_is_unavailable_and_what_was_to_be_kept_can_be_kept_later(tmp_path):
-    store = opened(tmp_path)
+def test_a_full_disk_is_unavailable_and_spells_can_be_stored_later(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell()], [])
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to be out of space
+    store._db.execute(f"PRAGMA max_page_count = {pages}")  # makes SQLite report a full disk
     many = [spell() for _ in range(300)]
     with pytest.raises(Unavailable, match="full"):
         store.append(many, [])
@@ -191,16 +191,16 @@ def test_a_full_disk_is_unavailable_and_what_was_to_be_kept_can_be_kept_later(tm
     assert (store.last_seq, len(rows(tmp_path))) == (301, 301)
 
 
-def test_a_file_that_is_deleted_under_the_writer_is_noticed(tmp_path):
-    store = opened(tmp_path)
+def test_deletion_of_the_open_file_is_detected(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell()], [])
     database_path(tmp_path, "box").unlink()
-    with pytest.raises(Gone):
+    with pytest.raises(Missing):
         store.append([spell()], [])
 
 
-def test_what_is_delivered_leaves_the_outbox_and_stays_in_the_log(tmp_path):
-    store = opened(tmp_path)
+def test_a_delivered_record_leaves_the_outbox_and_stays_stored(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell("rock"), spell("jazz", source="line"), spell("pop")], [])
     outbox_records = store.outbox_records(1, 10)
     assert [(p.seq, p.source, p.record["genre"]) for p in outbox_records] == [(2, "line", "jazz"), (3, "mic", "pop")]
@@ -209,19 +209,19 @@ def test_what_is_delivered_leaves_the_outbox_and_stays_in_the_log(tmp_path):
     store.remove_delivered([3])
     assert (store.waiting, store.stored, store.newest_waiting) == (1, 3, 2)
     store.close()
-    assert opened(tmp_path).waiting == 1
+    assert open_history(tmp_path).waiting == 1
 
 
-def test_without_a_broker_to_deliver_to_nothing_waits(tmp_path):
-    store = opened(tmp_path, deliver=False)
+def test_without_delivery_the_outbox_stays_empty(tmp_path):
+    store = open_history(tmp_path, deliver=False)
     store.append([spell()], [spell()])
     store.close()
-    again = opened(tmp_path, deliver=False)
+    again = open_history(tmp_path, deliver=False)
     assert (again.stored, again.waiting) == (2, 0)
 
 
-def test_what_is_too_old_goes_but_not_what_still_waits_to_be_delivered(tmp_path):
-    store = opened(tmp_path)
+def test_old_records_are_deleted_unless_they_are_in_the_outbox(tmp_path):
+    store = open_history(tmp_path)
     store.append([spell(start_s=day * 86_400) for day in range(10)], [])
     store.remove_delivered([1, 2, 3, 5])
     more, dropped = store.prune(now_ms=NOON + 7 * DAY_MS, keep_days=1, max_bytes=PLENTY)
@@ -231,8 +231,8 @@ def test_what_is_too_old_goes_but_not_what_still_waits_to_be_delivered(tmp_path)
     assert rows(tmp_path)[0][2] == anchor
 
 
-def test_what_is_too_much_goes_oldest_first_and_the_file_shrinks(tmp_path):
-    store = opened(tmp_path)
+def test_above_the_size_limit_the_oldest_are_deleted_and_the_file_shrinks(tmp_path):
+    store = open_history(tmp_path)
     for _ in range(10):
         store.append([spell() for _ in range(500)], [])
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -260,7 +260,7 @@ while True:
 """
 
 
-def test_what_a_writer_has_reported_is_there_after_it_was_killed(tmp_path, rng):
+def test_committed_records_survive_a_kill_of_the_writer(tmp_path, rng):
     path, reported = database_path(tmp_path, "box"), {}
     for _ in range(8):
         command = [sys.executable, "-c", WRITER, str(path)]

@@ -1,4 +1,4 @@
-"""`genrewatch history verify`: what somebody does to a log behind our back is found, and what is normal is not."""
+"""`genrewatch history verify`: tampering is found, and normal events are no faults."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from genrewatch.history.store import HistoryStore
 
 @pytest.fixture
 def path(tmp_path):
-    """A log of six records, closed."""
+    """A closed database of six records."""
     found = database_path(tmp_path, "box")
     store = HistoryStore(found, "box", deliver=False)
     genres = ["rock", "jazz", None, "pop", "rock", "blues"]
@@ -27,7 +27,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def tamper(path):
-    """Runs SQL on the log, as somebody would who has the file."""
+    """Run SQL on the database, as anyone with the file can."""
 
     def run(*statements):
         db = sqlite3.connect(path)
@@ -45,7 +45,7 @@ def verified(capsys, path, code):
 
 
 def printed(capsys, path):
-    """What `history --json` prints."""
+    """The lines of `history --json`."""
     main(["history", "--state", str(path.parent), "--json"])
     return capsys.readouterr().out.splitlines()
 
@@ -57,7 +57,7 @@ def from_file(capsys, tmp_path, lines, code=0):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_log_that_nobody_touched_is_whole(path, capsys):
+def test_an_untouched_history_is_intact(path, capsys):
     found = verified(capsys, path, 0)
     assert (found["node"], found["whole"], found["records"]) == ("box", True, 6)
     assert (found["start"], found["end"]) == ("2026-11-24T12:00:00.000Z", "2026-11-24T12:01:00.000Z")
@@ -65,12 +65,12 @@ def test_a_log_that_nobody_touched_is_whole(path, capsys):
     assert found["head"] == store.head
     store.close()
     assert main(["history", "--state", str(path.parent), "verify"]) == 0
-    said = capsys.readouterr().out
-    assert "box: 6 records, 1 to 6, 2026-11-24T12:00:00.000Z to 2026-11-24T12:01:00.000Z" in said
-    assert f"head {found['head']}" in said
+    output = capsys.readouterr().out
+    assert "box: 6 records, 1 to 6, 2026-11-24T12:00:00.000Z to 2026-11-24T12:01:00.000Z" in output
+    assert f"head {found['head']}" in output
 
 
-def test_a_log_is_whole_while_it_is_written_and_before_its_first_record(tmp_path, capsys):
+def test_a_history_is_intact_while_it_is_written_and_before_its_first_record(tmp_path, capsys):
     path = database_path(tmp_path, "box")
     store = HistoryStore(path, "box", deliver=False)
     assert verified(capsys, path, 0)["records"] == 0
@@ -79,7 +79,7 @@ def test_a_log_is_whole_while_it_is_written_and_before_its_first_record(tmp_path
     store.close()
 
 
-def test_a_log_whose_oldest_records_were_forgotten_is_whole(path, capsys):
+def test_a_history_whose_oldest_records_were_pruned_is_intact(path, capsys):
     store = HistoryStore(path, "box", deliver=False)
     store.prune(now_ms=NOON + 86_400_000 + 35_000, keep_days=1, max_bytes=10**9)
     store.close()
@@ -92,42 +92,42 @@ def test_a_log_whose_oldest_records_were_forgotten_is_whole(path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "seq", "what"),
+    ("change", "seq", "fault"),
     [
         (
             ["UPDATE spells SET record = replace(record, '\"pop\"', '\"jazz\"') WHERE seq = 4"],
             4,
-            "its contents are not",
+            "its content does not match its hash",
         ),
         (
             ["UPDATE spells SET record = replace(record, '\"lost_s\":0.0', '\"lost_s\":1') WHERE seq = 1"],
             1,
-            "its contents",
+            "its content does not",
         ),
-        (["DELETE FROM spells WHERE seq IN (3, 4)"], 5, "what was between it and 2 has been taken out"),
-        (["DELETE FROM spells WHERE seq = 1"], 2, "it does not follow what the log begins with"),
+        (["DELETE FROM spells WHERE seq IN (3, 4)"], 5, "the records between it and 2 were removed"),
+        (["DELETE FROM spells WHERE seq = 1"], 2, "its prev is not the anchor of the history"),
         (["UPDATE spells SET prev = 'x' WHERE seq = 3"], 3, "its prev is not the hash of 2"),
-        (["UPDATE spells SET source = 'line' WHERE seq = 3"], 3, "its source or times"),
-        (["UPDATE spells SET end_ms = 0 WHERE seq = 3"], 3, "its source or times"),
-        (["UPDATE spells SET record = 'rubbish' WHERE seq = 2"], 2, "it stands in the place of 2"),
-        (["DELETE FROM spells WHERE seq > 4"], None, "the last record given was 6, and the last there is 4"),
-        (["DELETE FROM spells"], None, "the last record given was 6, and the last there is 0"),
-        (["UPDATE spells SET start_ms = 'soon' WHERE seq = 3"], 3, "its source or times"),
-        (["UPDATE spells SET record = '{}' WHERE seq = 2"], 2, "it stands in the place of 2"),
+        (["UPDATE spells SET source = 'line' WHERE seq = 3"], 3, "the columns source, start_ms or end_ms differ"),
+        (["UPDATE spells SET end_ms = 0 WHERE seq = 3"], 3, "the columns source, start_ms or end_ms differ"),
+        (["UPDATE spells SET record = 'rubbish' WHERE seq = 2"], 2, "stored as 2, but"),
+        (["DELETE FROM spells WHERE seq > 4"], None, "the last seq assigned is 6, the last record is 4"),
+        (["DELETE FROM spells"], None, "the last seq assigned is 6, the last record is 0"),
+        (["UPDATE spells SET start_ms = 'soon' WHERE seq = 3"], 3, "the columns source, start_ms or end_ms differ"),
+        (["UPDATE spells SET record = '{}' WHERE seq = 2"], 2, "stored as 2, but"),
         (["UPDATE meta SET value = 'x' WHERE key = 'first_seq'"], None, "the table meta was changed"),
         (["DELETE FROM meta"], None, "the table meta lacks anchor, first_seq, node"),
     ],
 )
-def test_what_was_changed_taken_out_or_cut_off_is_found(path, tamper, capsys, change, seq, what):
+def test_changed_removed_and_cut_off_records_are_found(path, tamper, capsys, change, seq, fault):
     tamper(*change)
     found = verified(capsys, path, 1)
     assert (found["whole"], found["wrong_seq"]) == (False, seq)
-    assert what in found["wrong"]
+    assert fault in found["wrong"]
     assert main(["history", "verify", "--state", str(path.parent)]) == 1
-    assert "NOT WHOLE: " + (f"record {seq}: " if seq else "") in capsys.readouterr().out
+    assert "NOT INTACT: " + (f"record {seq}: " if seq else "") in capsys.readouterr().out
 
 
-def test_two_records_that_were_swapped_are_found(path, tamper, capsys):
+def test_two_swapped_records_are_found(path, tamper, capsys):
     columns = "source, start_ms, end_ms, record, prev, hash"
     tamper(
         f"CREATE TEMP TABLE held AS SELECT seq, {columns} FROM spells WHERE seq IN (3, 4)",
@@ -138,7 +138,7 @@ def test_two_records_that_were_swapped_are_found(path, tamper, capsys):
     )
     found = verified(capsys, path, 1)
     assert (found["records"], found["wrong_seq"]) == (2, 3)
-    assert found["wrong"] == "it stands in the place of 3, but says of itself that it is 4"
+    assert found["wrong"] == "stored as 3, but its content is that of 4"
 
 
 def test_swapped_records_whose_numbers_were_changed_too_are_found(path, tamper, capsys):
@@ -147,7 +147,7 @@ def test_swapped_records_whose_numbers_were_changed_too_are_found(path, tamper, 
 
 
 def forged(path, prev=None):
-    """A seventh record, right in itself; it follows the sixth unless told otherwise."""
+    """A statement that inserts a consistent seventh record; `prev` is the hash of the sixth by default."""
     db = sqlite3.connect(path)
     record, head = db.execute("SELECT record, hash FROM spells WHERE seq = 6").fetchone()
     db.close()
@@ -158,17 +158,17 @@ def forged(path, prev=None):
     )
 
 
-def test_a_forged_record_that_hangs_on_nothing_is_found(path, tamper, capsys):
+def test_a_forged_record_without_a_predecessor_is_found(path, tamper, capsys):
     tamper(forged(path, prev="f" * 64))
     found = verified(capsys, path, 1)
     assert (found["wrong_seq"], found["records"]) == (7, 6)
     assert "its prev is not the hash of 6" in found["wrong"]
 
 
-def test_a_forger_who_knows_the_newest_hash_makes_another_head(path, tamper, capsys):
+def test_a_forged_record_with_the_right_prev_changes_the_head(path, tamper, capsys):
     before = verified(capsys, path, 0)["head"]
     tamper(forged(path))
-    assert verified(capsys, path, 0)["head"] != before  # which is why the head is worth noting elsewhere
+    assert verified(capsys, path, 0)["head"] != before  # so the head should be noted elsewhere
 
 
 def test_a_record_and_its_hash_changed_together_is_found_at_the_next(path, tamper, capsys):
@@ -183,12 +183,12 @@ def test_a_record_and_its_hash_changed_together_is_found_at_the_next(path, tampe
     assert "its prev is not the hash of 3: one of the two was changed" in found["wrong"]
 
 
-def test_a_log_of_another_node_under_this_name_is_found(path, tamper, capsys):
+def test_a_history_of_another_node_under_this_name_is_found(path, tamper, capsys):
     tamper("UPDATE meta SET value = 'attic' WHERE key = 'node'")
-    assert "it is a record of node box, not of attic" in verified(capsys, path, 1)["wrong"]
+    assert "a record of node box, not of attic" in verified(capsys, path, 1)["wrong"]
 
 
-def test_a_file_that_is_damaged_or_no_database_is_not_whole(path, capsys):
+def test_a_damaged_file_and_one_that_is_not_a_database_are_not_intact(path, capsys):
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * 8192 + whole[12_288:])
     assert "the file is damaged" in verified(capsys, path, 1)["wrong"]
@@ -196,7 +196,7 @@ def test_a_file_that_is_damaged_or_no_database_is_not_whole(path, capsys):
     assert "the file is damaged: file is not a database" in verified(capsys, path, 1)["wrong"]
 
 
-def test_numbers_that_an_older_copy_of_the_file_skips_are_said_and_no_fault(path, capsys):
+def test_numbers_skipped_after_an_older_copy_are_gaps_and_no_fault(path, capsys):
     path.with_suffix(".seq").write_text("5000\n")
     store = HistoryStore(path, "box", deliver=False)
     store.append([spell()], [])
@@ -205,7 +205,7 @@ def test_numbers_that_an_older_copy_of_the_file_skips_are_said_and_no_fault(path
     assert (found["whole"], found["records"], found["gaps"]) == (True, 7, [[7, 5000]])
 
 
-def test_damage_where_no_record_lies_is_found_too(path, capsys):
+def test_damage_outside_the_records_is_found(path, capsys):
     db = sqlite3.connect(path)
     (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'spells_end'").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()
@@ -230,7 +230,7 @@ def test_printed_records_are_checked_from_a_file_and_from_standard_input(path, t
     assert "box: 6 records, 1 to 6" in capsys.readouterr().out
 
 
-def test_what_is_missing_between_records_is_said_and_what_follows_is_still_checked(path, tmp_path, capsys):
+def test_missing_records_are_gaps_and_later_ones_are_still_checked(path, tmp_path, capsys):
     lines = printed(capsys, path)
     (found,) = from_file(capsys, tmp_path, [*lines[:1], *lines[2:3], *lines[5:]])
     assert (found["whole"], found["gaps"]) == (True, [[2, 2], [4, 5]])
@@ -239,7 +239,7 @@ def test_what_is_missing_between_records_is_said_and_what_follows_is_still_check
     assert found["wrong_seq"] == 6
 
 
-def test_records_out_of_order_twice_and_with_their_topics_are_whole(path, tmp_path, capsys):
+def test_records_out_of_order_repeated_and_with_topics_are_intact(path, tmp_path, capsys):
     lines = printed(capsys, path)
     late = json.dumps({**json.loads(lines[1]), "backfilled": True})
     delivered = [f"genrewatch/box/mic/history {line}" for line in (*lines[2:], late, lines[0], lines[1])]
@@ -247,11 +247,11 @@ def test_records_out_of_order_twice_and_with_their_topics_are_whole(path, tmp_pa
     assert (found["whole"], found["records"], found["gaps"]) == (True, 6, [])
 
 
-def test_nodes_are_checked_each_for_itself(path, tmp_path, capsys):
+def test_each_node_is_checked_separately(path, tmp_path, capsys):
     lines = printed(capsys, path)
     attic = HistoryStore(database_path(tmp_path / "attic", "attic"), "attic", deliver=False)
     other = spell()
-    other.setting = type(other.setting)(**{**vars(other.setting), "node": "attic"})
+    other.context = type(other.context)(**{**vars(other.context), "node": "attic"})
     attic.append([other], [])
     attic.close()
     both = [lines[0], *printed(capsys, database_path(tmp_path / "attic", "attic")), *lines[1:]]
@@ -262,7 +262,7 @@ def test_nodes_are_checked_each_for_itself(path, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("field", ["genre", "start", "seq", "prev", "hash", "votes", "node"])
-def test_a_printed_record_of_which_any_field_was_changed_is_found(path, tmp_path, capsys, field):
+def test_a_printed_record_with_any_field_changed_is_found(path, tmp_path, capsys, field):
     lines = printed(capsys, path)
     record = json.loads(lines[2])
     record[field] = 4 if field == "seq" else f"{record[field]}x"
@@ -270,7 +270,7 @@ def test_a_printed_record_of_which_any_field_was_changed_is_found(path, tmp_path
     assert any(one["wrong"] for one in found)
 
 
-def test_a_new_log_where_the_numbers_go_straight_on_is_said_to_begin_anew(path, tmp_path, capsys):
+def test_a_new_database_that_continues_the_numbers_is_reported_as_a_new_chain(path, tmp_path, capsys):
     lines = printed(capsys, path)
     path.unlink()
     path.with_suffix(".seq").write_text("6\n")
@@ -281,7 +281,7 @@ def test_a_new_log_where_the_numbers_go_straight_on_is_said_to_begin_anew(path, 
     assert (found["whole"], found["begun_anew"], found["records"]) == (True, [7], 7)
 
 
-def test_the_open_spell_is_no_finished_record_and_a_file_without_any_is_an_error(path, tmp_path, capsys):
+def test_an_open_spell_is_not_a_record_and_a_file_without_records_is_an_error(path, tmp_path, capsys):
     store = HistoryStore(path, "box", deliver=False)
     store.append([], [spell("pop")])
     (found,) = from_file(capsys, tmp_path, printed(capsys, path))

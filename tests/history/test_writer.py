@@ -1,4 +1,4 @@
-"""The sink and its thread: nobody waits for the disk, and what it does not take now it takes later."""
+"""The sink and its thread: no source waits for the disk, and what cannot be written now is written later."""
 
 import json
 import sqlite3
@@ -42,7 +42,7 @@ def started(path, pipeline, *, config=QUICK, transport=None):
 
 
 def play(sink, *results, from_s=7):
-    """One result every second."""
+    """Send one result per second of stream time."""
     for second, result in enumerate(results, start=from_s):
         end = second * SAMPLE_RATE
         sink.on_result("mic", replace(result, start=max(0, end - 7 * SAMPLE_RATE), end=end))
@@ -70,7 +70,7 @@ def facts(sink):
     return sink.diagnostics()["history"]
 
 
-def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, pipeline):
+def test_ended_spells_are_stored_at_once_and_open_ones_every_save_s(path, pipeline):
     sink = started(path, pipeline)
     play(sink, ROCK, ROCK, JAZZ)
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
@@ -85,7 +85,7 @@ def test_what_ends_is_kept_at_once_and_what_is_open_within_a_while(path, pipelin
     assert records(path, "open") == []
 
 
-def test_an_idle_history_does_not_wear_out_the_card(path, pipeline, monkeypatch):
+def test_an_idle_history_writes_nothing(path, pipeline, monkeypatch):
     written = []
     append = HistoryStore.append
     monkeypatch.setattr(HistoryStore, "append", lambda *a: (written.append(1), append(*a))[1])
@@ -98,7 +98,7 @@ def test_an_idle_history_does_not_wear_out_the_card(path, pipeline, monkeypatch)
     sink.flush()
 
 
-def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, pipeline):
+def test_each_source_has_its_own_spells_and_a_new_model_ends_a_spell(path, pipeline):
     sink = started(path, pipeline)
     sink.on_stream("line", pipeline)
     play(sink, ROCK, ROCK)
@@ -115,7 +115,7 @@ def test_two_sources_are_kept_apart_and_a_new_model_ends_a_spell(path, pipeline)
     ]
 
 
-def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, pipeline, monkeypatch, caplog):
+def test_spells_are_written_once_an_unwritable_disk_recovers(path, pipeline, monkeypatch, caplog):
     monkeypatch.setattr(writer, "RETRY_S", 0.1)
     path.parent.parent.mkdir(exist_ok=True)
     path.parent.write_text("where the state directory should be")
@@ -131,8 +131,8 @@ def test_a_disk_that_takes_nothing_at_first_gets_everything_later(path, pipeline
     assert [r.levelname for r in caplog.records] == ["ERROR", "WARNING"]
 
 
-def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, pipeline, monkeypatch):
-    monkeypatch.setattr(writer, "MOST_WAITING", 10)
+def test_a_disk_that_stays_full_drops_the_oldest_spells_and_counts_them(path, pipeline, monkeypatch):
+    monkeypatch.setattr(writer, "MAX_QUEUED", 10)
     monkeypatch.setattr(writer, "RETRY_S", 0.1)
 
     def full(*_):
@@ -152,7 +152,7 @@ def test_a_disk_that_stays_full_costs_the_oldest_and_they_are_counted(path, pipe
     sink.flush()
 
 
-def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, monkeypatch):
+def test_a_hanging_disk_delays_neither_results_nor_the_stop(path, pipeline, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
     sink = started(path, pipeline)
@@ -163,7 +163,7 @@ def test_a_disk_that_hangs_holds_up_neither_results_nor_the_end(path, pipeline, 
     released.set()
 
 
-def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, pipeline, caplog):
+def test_a_damaged_database_is_moved_aside_and_logged_and_numbers_continue(path, pipeline, caplog):
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
     sink.flush()
@@ -179,7 +179,7 @@ def test_a_damaged_database_is_set_aside_and_said_and_numbers_go_on(path, pipeli
     again.flush()
 
 
-def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipeline, monkeypatch):
+def test_a_database_deleted_while_it_is_open_is_created_again(path, pipeline, monkeypatch):
     monkeypatch.setattr(writer, "RETRY_S", 0.1)
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
@@ -190,7 +190,7 @@ def test_a_database_that_is_deleted_while_it_is_written_is_made_anew(path, pipel
     sink.flush()
 
 
-def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, pipeline):
+def test_records_are_delivered_and_the_stop_waits_for_the_last_acknowledgement(path, pipeline):
     transport = FakeTransport()
     sink = started(path, pipeline, transport=transport)
     play(sink, ROCK, JAZZ)
@@ -202,7 +202,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
 
     def publish_and_acknowledge(source, payload):
         packet_id = publish(source, payload)
-        transport.acknowledge(len(transport.posted))
+        transport.acknowledge(len(transport.published))
         return packet_id
 
     transport.publish = publish_and_acknowledge
@@ -211,7 +211,7 @@ def test_what_is_kept_is_delivered_and_the_end_waits_for_the_last_receipt(path, 
     assert HistoryStore(path, "box", deliver=True).waiting == 0
 
 
-def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, pipeline):
+def test_the_latest_posteriors_are_stored_if_configured(path, pipeline):
     sink = started(path, pipeline, config=replace(QUICK, posteriors=5))
     play(sink, *[ROCK] * 8, SILENCE)
     sink.flush()
@@ -222,7 +222,7 @@ def test_posteriors_are_kept_in_a_ring_if_they_are_wanted(path, pipeline):
     db.close()
 
 
-def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(path, pipeline, monkeypatch):
+def test_a_wall_clock_set_years_ahead_deletes_no_history(path, pipeline, monkeypatch):
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ, ROCK)
     sink.flush()
@@ -237,7 +237,7 @@ def test_a_wall_clock_that_is_set_years_ahead_does_not_make_the_history_too_old(
     assert len(records(path)) == 5
 
 
-def test_a_defect_does_not_end_the_thread_and_is_said(path, pipeline, monkeypatch, caplog):
+def test_a_bug_does_not_end_the_thread_and_is_reported(path, pipeline, monkeypatch, caplog):
     monkeypatch.setattr(writer, "RETRY_S", 0.1)
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(HistoryStore, "append", lambda *_: 1 / 0)
@@ -247,10 +247,10 @@ def test_a_defect_does_not_end_the_thread_and_is_said(path, pipeline, monkeypatc
         assert "ZeroDivisionError" in sink.problems()[0]
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
     sink.flush()
-    assert sum("a defect of the history" in r.message for r in caplog.records) == 1
+    assert sum("a bug in the history" in r.message for r in caplog.records) == 1
 
 
-def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
+def test_a_damaged_record_in_the_outbox_is_reported_and_its_database_moved_aside(path, pipeline):
     transport = FakeTransport()
     transport.connection_number = 0
     sink = started(path, pipeline, transport=transport)
@@ -263,16 +263,16 @@ def test_a_waiting_record_that_is_spoilt_is_set_aside_and_said(path, pipeline):
     again = started(path, pipeline, transport=transport)
     until(lambda: facts(again)["set_aside"])
     play(again, ROCK, JAZZ)
-    until(lambda: transport.posted)
+    until(lambda: transport.published)
     assert transport.seqs[0] > 2
     again.flush()
 
 
-def test_a_disk_that_hangs_is_said_and_what_waits_for_it_is_bounded_and_counted(path, pipeline, monkeypatch):
+def test_a_hanging_disk_is_reported_and_the_queue_is_bounded_and_counted(path, pipeline, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(HistoryStore, "append", lambda *_: released.wait(LONGEST_S))
     monkeypatch.setattr(writer, "HANGS_S", 0.1)
-    monkeypatch.setattr("genrewatch.sinks.history.MOST_WAITING", 10)
+    monkeypatch.setattr("genrewatch.sinks.history.MAX_QUEUED", 10)
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ)
     until(lambda: sink.problems())

@@ -10,7 +10,7 @@ import pytest
 
 from genrewatch.audio.level import level_dbfs
 from genrewatch.programme import PROGRAMME, SAMPLE_RATE, item, programme_blocks
-from genrewatch.programme.pieces import PIECES
+from genrewatch.programme.item_specs import PIECES
 
 NAMES = [entry.name for entry in PROGRAMME]
 SOUNDING = [entry.name for entry in PROGRAMME if entry.kind != "silence"]

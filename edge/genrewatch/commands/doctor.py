@@ -14,7 +14,7 @@ from genrewatch.audio.decoding import ffmpeg_path
 from genrewatch.contract.bundle import Manifest, load_bundle
 from genrewatch.contract.errors import GenrewatchError
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.history.database import Damaged, Unavailable, judged, open_for_reading
+from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
 from genrewatch.host.node import state_directory
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden
@@ -108,7 +108,7 @@ def _history() -> str:
             db = open_for_reading(path)
         except (Unavailable, Damaged) as exc:
             raise OSError(f"{path}: {exc}") from None
-        with closing(db), judged():
+        with closing(db), database_errors():
             stored, waiting = (
                 db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")
             )

@@ -1,6 +1,6 @@
-"""`genrewatch replay`: derives each verdict again from the recorded posteriors and says whether they agree.
+"""`genrewatch replay`: derives each verdict again from the recorded posteriors and compares.
 
-What a box announced can so be shown to follow from what its network answered, without any sound having been kept.
+It shows that what a node published follows from the answers of its network, without any recorded sound.
 """
 
 import argparse
@@ -9,38 +9,39 @@ from collections.abc import Mapping
 from typing import Any
 
 from genrewatch.contract.errors import ConfigError
-from genrewatch.history.reading import find_history, opened
-from genrewatch.history.replay import Disagreement, Outcome, recorded_streams, replay
+from genrewatch.history.locate import find_database, open_history
+from genrewatch.history.recording import recorded_streams
+from genrewatch.history.replay import Disagreement, Outcome, replay
 from genrewatch.host.times import local_text, rfc3339_to_ms
 
 
 def run_replay(parsed: argparse.Namespace) -> int:
-    """Prints a line a source, and the first disagreements; returns 1 when there is one."""
-    path = parsed.log or find_history(parsed.state, parsed.node)
-    with opened(path) as log:
-        sources = sorted({stream.source for stream in recorded_streams(log.db)})
+    """Print a line per source and its first disagreements; returns 1 if there is one."""
+    path = parsed.log or find_database(parsed.state, parsed.node)
+    with open_history(path) as reader:
+        sources = sorted({stream.source for stream in recorded_streams(reader.db)})
         if not sources:
-            raise ConfigError(str(path), "no posteriors were recorded", "`[history] posteriors = 100000` in the config")
+            raise ConfigError(str(path), "no recorded posteriors", "`[history] posteriors = 100000` in the config")
         for source in parsed.source or ():
             if source not in sources:
                 raise ConfigError("--source", f"no posteriors of {source}", f"one of {', '.join(sources)}")
-        outcomes = replay(log.db, tuple(parsed.source or ()))
+        outcomes = replay(reader.db, tuple(parsed.source or ()))
     width = max(map(len, outcomes))
     for source, outcome in outcomes.items():
         if parsed.json:
             print(json.dumps({"source": source, **_fields(outcome)}))
         else:
-            print("\n".join([_words(source, outcome, width), *map(_difference, outcome.first)]))
+            print("\n".join([_text(source, outcome, width), *map(_difference, outcome.first)]))
     return 1 if any(outcome.disagreeing for outcome in outcomes.values()) else 0
 
 
-def _words(source: str, outcome: Outcome, width: int) -> str:
-    judged = outcome.agreeing + outcome.disagreeing
-    parts = [f"{outcome.segments} segments", f"{judged} verdicts derived", f"{outcome.agreeing} agree"]
+def _text(source: str, outcome: Outcome, width: int) -> str:
+    derived = outcome.agreeing + outcome.disagreeing
+    parts = [f"{outcome.segments} segments", f"{derived} verdicts derived", f"{outcome.agreeing} agree"]
     if outcome.disagreeing:
         parts.append(f"{outcome.disagreeing} DISAGREE")
-    if outcome.not_judgeable:
-        parts.append(f"{outcome.not_judgeable} not judgeable: what was before them is not recorded")
+    if outcome.undecidable:
+        parts.append(f"{outcome.undecidable} undecidable: the segments before them are not recorded")
     return f"{source:{width}}  {', '.join(parts)}"
 
 
@@ -50,7 +51,7 @@ def _difference(found: Disagreement) -> str:
     recorded, derived = _recorded(found), found.derived
     keys = [key for key in derived if recorded.get(key) != derived[key]]
     differs = "; ".join(f"{key} {_brief(recorded.get(key))}, derived {_brief(derived[key])}" for key in keys)
-    return f"  stream of {started}, {place}: recorded {differs}"
+    return f"  stream started {started}, {place}: recorded {differs}"
 
 
 def _recorded(found: Disagreement) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "derived": outcome.agreeing + outcome.disagreeing,
         "agreeing": outcome.agreeing,
         "disagreeing": outcome.disagreeing,
-        "not_judgeable": outcome.not_judgeable,
+        "not_judgeable": outcome.undecidable,
         "disagreements": [
             {
                 "stream": found.stream.started,

@@ -1,4 +1,4 @@
-"""`genrewatch history verify`: says whether a log is whole, or which record is the first that is not.
+"""`genrewatch history verify`: checks the hash chain of a history and finds the first record at fault.
 
 It reads a node's database, or records as `genrewatch history --json` prints and MQTT delivers them.
 """
@@ -13,65 +13,68 @@ from typing import Any
 
 from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.history.database import Damaged
-from genrewatch.history.reading import Log, Record, find_history, said_to_user
-from genrewatch.history.verify import Verification, verify_log, verify_records
+from genrewatch.history.locate import find_database, user_errors
+from genrewatch.history.reader import HistoryReader, Record
+from genrewatch.history.verify import Verification, verify_history, verify_records
+
+EXPECTED = "JSON lines as printed by `genrewatch history --json`"
 
 
 @dataclass(kw_only=True)
 class _Lines:
-    """What a file of records holds."""
+    """The content of a file of records."""
 
     records: list[Record] = field(default_factory=list)
     others: int = 0
-    """Lines that are no finished records."""
+    """Number of lines that are not records of ended spells."""
 
 
 def verify(parsed: argparse.Namespace) -> int:
-    """Prints what was found of each node; returns 1 when a log is not whole."""
+    """Print the findings for each node; returns 1 if a history is not intact."""
     if parsed.file is not None:
         if parsed.node is not None or parsed.state is not None:
-            raise ConfigError("--file", "found with --node or --state", "one or the other")
-        lines = _read(parsed.file)
-        found, others = verify_records(lines.records), lines.others
+            raise ConfigError("--file", "found with --node or --state", "only one of them")
+        lines = _read_file(parsed.file)
+        verifications, others = verify_records(lines.records), lines.others
     else:
-        found, others = [_verify_database(find_history(parsed.state, parsed.node))], 0
-    for verification in found:
-        print(json.dumps(_fields(verification)) if parsed.json else _words(verification))
+        verifications, others = [_verify_database(find_database(parsed.state, parsed.node))], 0
+    for verification in verifications:
+        print(json.dumps(_fields(verification)) if parsed.json else _text(verification))
     if others:
-        print(f"genrewatch: {others} lines are no finished records of a history: not looked at", file=sys.stderr)
-    return 1 if any(verification.wrong for verification in found) else 0
+        print(f"genrewatch: skipped {others} lines that are not records of ended spells", file=sys.stderr)
+    return 1 if any(verification.fault for verification in verifications) else 0
 
 
 def _verify_database(path: Path) -> Verification:
-    with said_to_user(path):
+    with user_errors(path):
         try:
-            log = Log(path)
+            reader = HistoryReader(path)
         except Damaged as exc:
-            return Verification(node=path.stem.removeprefix("history-"), wrong=f"the file is damaged: {exc}")
+            return Verification(node=path.stem.removeprefix("history-"), fault=f"the file is damaged: {exc}")
         try:
-            return verify_log(log)
+            return verify_history(reader)
         finally:
-            log.close()
+            reader.close()
 
 
-def _read(path: str) -> _Lines:
+def _read_file(path: str) -> _Lines:
     try:
         if path == "-":
-            lines = _sorted_out(sys.stdin)
+            lines = _parse_lines(sys.stdin)
         else:
             with open(path, encoding="utf-8") as file:
-                lines = _sorted_out(file)
+                lines = _parse_lines(file)
     except OSError as exc:
         raise ConfigError(path, os_error_reason(exc)) from None
     except UnicodeDecodeError:
-        raise ConfigError(path, "is not UTF-8 text", "JSON lines, as `genrewatch history --json` prints them") from None
+        raise ConfigError(path, "is not UTF-8 text", EXPECTED) from None
     if not lines.records:
-        raise ConfigError(path, "no records in it", "JSON lines, as `genrewatch history --json` prints them")
+        raise ConfigError(path, "no records in it", EXPECTED)
     return lines
 
 
-def _sorted_out(lines: Iterable[str]) -> _Lines:
-    """`mosquitto_sub -v` puts the topic before the payload; other topics' payloads may stand between."""
+def _parse_lines(lines: Iterable[str]) -> _Lines:
+    """Parse JSON lines; also `mosquitto_sub -v`: topic before payload, other topics between."""
     found = _Lines()
     for line in lines:
         brace = line.find("{")
@@ -79,18 +82,18 @@ def _sorted_out(lines: Iterable[str]) -> _Lines:
             record = json.loads(line[brace:]) if brace >= 0 else None
         except (ValueError, RecursionError):
             record = None
-        if isinstance(record, dict) and _is_finished(record):
+        if isinstance(record, dict) and _is_ended(record):
             found.records.append(record)
         else:
             found.others += bool(line.strip())
     return found
 
 
-def _is_finished(record: Record) -> bool:
+def _is_ended(record: Record) -> bool:
     return type(record.get("seq")) is int and all(isinstance(record.get(key), str) for key in ("node", "prev", "hash"))
 
 
-def _words(found: Verification) -> str:
+def _text(found: Verification) -> str:
     extent = f"{found.records} records"
     if found.first and found.last:
         first, last = found.first.record, found.last.record
@@ -98,13 +101,13 @@ def _words(found: Verification) -> str:
     lines = [f"{found.node}: {extent}"]
     for first_seq, last_seq in found.gaps:
         numbers = f"{first_seq} is" if first_seq == last_seq else f"{first_seq} to {last_seq} are"
-        lines.append(f"  {numbers} not here")
-    lines += [f"  a new log begins with {seq}, as after a damaged one" for seq in found.begun_anew]
-    if found.wrong:
-        which = f"record {found.wrong_seq}: " if found.wrong_seq is not None else ""
-        lines.append(f"  NOT WHOLE: {which}{found.wrong}")
+        lines.append(f"  {numbers} missing")
+    lines += [f"  a new chain starts at {seq}, as after a damaged database" for seq in found.restarts]
+    if found.fault:
+        where = f"record {found.fault_seq}: " if found.fault_seq is not None else ""
+        lines.append(f"  NOT INTACT: {where}{found.fault}")
     else:
-        lines.append(f"  whole{', but for what is not here' if found.gaps else ''}")
+        lines.append(f"  intact{', apart from the missing records' if found.gaps else ''}")
         if found.last:
             lines.append(f"  head {found.last.hash}")
     return "\n".join(lines)
@@ -114,7 +117,7 @@ def _fields(found: Verification) -> dict[str, Any]:
     first, last = found.first, found.last
     return {
         "node": found.node,
-        "whole": found.wrong is None,
+        "whole": found.fault is None,
         "records": found.records,
         "first_seq": first.seq if first else None,
         "last_seq": last.seq if last else None,
@@ -122,7 +125,7 @@ def _fields(found: Verification) -> dict[str, Any]:
         "end": last.record.get("end") if last else None,
         "head": last.hash if last else None,
         "gaps": [list(gap) for gap in found.gaps],
-        "begun_anew": found.begun_anew,
-        "wrong_seq": found.wrong_seq,
-        "wrong": found.wrong,
+        "begun_anew": found.restarts,
+        "wrong_seq": found.fault_seq,
+        "wrong": found.fault,
     }

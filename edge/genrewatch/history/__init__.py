@@ -1,4 +1,4 @@
-"""What was heard, kept: spells in a database that survives power cuts, and what is told of them later.
+"""The history of a node: spells in a database that survives power cuts, delivered over MQTT, and reports on them.
 
-segments -> SpellBook (spells) -> Keeper (a thread) -> HistoryStore (SQLite) -> outbox -> MQTT
+segments -> SpellBuilder (spells) -> HistoryWriter (a thread) -> HistoryStore (SQLite) -> outbox -> Delivery (MQTT)
 """

@@ -1,6 +1,6 @@
-"""Each record's hash is chained to the one before it, so that a log can be shown to be whole.
+"""The hash chain of the records: each hash covers the hash before it, so a change or a missing record is detected.
 
-    hash = SHA-256(hash of the record before, a line break, the record as canonical JSON)
+    hash = SHA-256(previous hash, a line break, the record as canonical JSON)
 
 Canonical JSON: keys sorted, no spaces, UTF-8, without the fields `prev`, `hash` and `backfilled`.
 """
@@ -11,17 +11,17 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 
-OUTSIDE = ("prev", "hash", "backfilled")
+NOT_COVERED = ("prev", "hash", "backfilled")
 """Fields of a published record that its hash does not cover."""
 
 
 def genesis(node: str, first_seq: int) -> str:
-    """What stands in the place of a hash before the first record of a database, hexadecimal."""
+    """Return the hexadecimal value that stands for the previous hash of a database's first record."""
     return hashlib.sha256(f"genrewatch {node} {first_seq}".encode()).hexdigest()
 
 
 def record_hash(prev: str, record: Mapping[str, Any]) -> str:
-    """The hash of a record that follows one whose hash is `prev`, both hexadecimal."""
-    covered = {key: value for key, value in record.items() if key not in OUTSIDE}
+    """Return the hexadecimal hash of a record that follows one with the hash `prev`; ValueError if it holds NaN."""
+    covered = {key: value for key, value in record.items() if key not in NOT_COVERED}
     canonical = compact_json(covered, sort_keys=True)
     return hashlib.sha256(f"{prev}\n{canonical}".encode()).hexdigest()

@@ -1,30 +1,30 @@
-"""The `[history]` table: whether what was heard is kept, and for how long."""
+"""The `[history]` table of the configuration."""
 
 from dataclasses import dataclass
 
 from genrewatch.contract.errors import require
 
 POSTERIOR_BYTES = 400
-"""On disk, of a segment with its posterior and its verdict, rounded up."""
+"""Disk space of a segment with its posterior and verdict, rounded up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryConfig:
-    """What is kept on disk, in the state directory."""
+    """Settings of the database in the state directory, and of its delivery."""
 
     enabled: bool = True
-    """Whether spells are kept, and delivered once the broker is back."""
+    """Store spells, and deliver them once the broker is back."""
     keep_days: int = 400
-    """Spells older than this are forgotten, 1 to 36500 days."""
+    """Age at which spells are deleted, 1 to 36500 days."""
     max_mb: int = 256
-    """So much of the disk may be used; beyond it the oldest spells are forgotten, 1 to 100000 MB."""
+    """Size of the database at which the oldest spells are deleted, 1 to 100000 MB."""
     save_s: float = 15.0
-    """A spell that lasts is saved this often, 0.1 to 3600 s: what a power cut can cost of it."""
+    """Time between saves of an open spell, 0.1 to 3600 s: the most that a power cut can cost of it."""
     backfill_per_s: float = 20.0
-    """How many spells a second are delivered after an outage of the broker, 0.1 to 1000."""
+    """Spells delivered per second after an outage of the broker, 0.1 to 1000."""
     posteriors: int = 0
-    """How many of the latest segments to keep the posteriors of, for `genrewatch replay`; half of `max_mb` holds
-    1250 of them a megabyte."""
+    """Number of latest segments whose posteriors are stored for `genrewatch replay`. Half of `max_mb` is the limit,
+    at 1250 segments per megabyte."""
 
     def __post_init__(self) -> None:
         require(1 <= self.keep_days <= 36_500, "keep_days", self.keep_days, "1 to 36500")

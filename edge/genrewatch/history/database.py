@@ -1,7 +1,7 @@
-"""The SQLite file of one node: its tables, how it is opened, and what can be wrong with it.
+"""The SQLite file of one node: its tables, how to open it, and its errors.
 
-Writers use WAL with synchronous FULL: after a power cut the file is whole and holds every transaction that was
-reported as done. Readers (`genrewatch history`, `report`, `replay`) open it beside a running daemon.
+The writer uses WAL with synchronous FULL: after a power cut the file is intact and holds every committed
+transaction. Readers (`genrewatch history`, `report`, `replay`) open it beside a running daemon.
 """
 
 import sqlite3
@@ -37,49 +37,48 @@ CREATE TABLE segments (
 );
 """
 
-
-SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-"""Errors that say that a file is not what it should be; a table or a column that is missing is SQLITE_ERROR."""
-NAMES = {"meta", "spells", "outbox", "open", "streams", "segments"}
+TABLE_NAMES = {"meta", "spells", "outbox", "open", "streams", "segments"}
+DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""SQLite's codes for wrong contents; SQLITE_ERROR is a missing table or column."""
 
 
 class Unavailable(Exception):
-    """The file cannot be read or written now (disk full, read-only, locked); it may be later."""
+    """The file cannot be read or written at present (disk full, read-only, locked); a later attempt may succeed."""
 
 
-class Gone(Unavailable):
-    """The file has been deleted or replaced under us: it must be opened anew."""
+class Missing(Unavailable):
+    """The open file was deleted or replaced; open it again."""
 
 
 class Damaged(Exception):
-    """The file is no database of ours, or its contents contradict each other."""
+    """The file is not a genrewatch history, or its contents contradict each other."""
 
 
 def database_path(directory: Path, node: str) -> Path:
-    """Where the history of a node is."""
+    """Return the path of a node's database in the state directory."""
     return directory / f"history-{node}.db"
 
 
 @contextmanager
-def judged() -> Iterator[None]:
-    """Turns SQLite's errors into `Damaged` or `Unavailable`."""
+def database_errors() -> Iterator[None]:
+    """Translate errors of SQLite and of the file system into `Damaged`, `Missing` or `Unavailable`."""
     try:
         yield
     except sqlite3.DatabaseError as exc:
         code = getattr(exc, "sqlite_errorcode", None)
         undecodable = code is None and "decode" in str(exc)
-        if undecodable or (code is not None and code & 0xFF in SPOILT):
+        if undecodable or (code is not None and code & 0xFF in DAMAGE_CODES):
             raise Damaged(str(exc)) from None
         raise Unavailable(str(exc)) from None
     except FileNotFoundError as exc:
-        raise Gone(os_error_reason(exc)) from None
+        raise Missing(os_error_reason(exc)) from None
     except OSError as exc:
         raise Unavailable(os_error_reason(exc)) from None
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """The database at `path`, made if there is none and checked if there is; raises Unavailable or Damaged."""
-    with judged():
+    """Open the database at `path`: create it if missing, else check it; raises Unavailable or Damaged."""
+    with database_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -91,45 +90,53 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded in a new file alone, before its first table
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # SQLite ignores it once there is a table
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 1000000")
     found = db.execute("PRAGMA user_version").fetchone()[0]
-    if found == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if found == 0 and _is_empty(db):
         with transaction(db):
             for statement in TABLES.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
     elif found != FORMAT:
         raise Damaged(f"format {found}, expected {FORMAT}")
-    elif missing := NAMES - {name for (name,) in db.execute("SELECT name FROM sqlite_master")}:
+    elif missing := TABLE_NAMES - {name for (name,) in db.execute("SELECT name FROM sqlite_master")}:
         raise Damaged(f"no table {', '.join(sorted(missing))}")
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise Damaged(str(verdict))
+    result = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
+        raise Damaged(str(result))
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """The database at `path`, beside whoever writes it; raises Unavailable or Damaged."""
-    with judged():
+    """Open the database at `path` beside its writer; raises Unavailable or Damaged."""
+    with database_errors():
         if not path.exists():
             raise FileNotFoundError(2, "no such file", str(path))
-        uri = f"file:{quote(str(path.resolve()))}"
-        try:
-            db = _open_uri(f"{uri}?mode=ro")
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-                raise
-            db = _open_uri(f"{uri}?immutable=1")  # a place where not even a reader's lock can be written
+        db = _open_read_only(path)
         found = db.execute("PRAGMA user_version").fetchone()[0]
         if found != FORMAT:
-            empty = not db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            empty = _is_empty(db)
             db.close()
             if empty:
-                raise Unavailable("it is only just being made")
+                raise Unavailable("it is being created")
             raise Damaged(f"format {found}, expected {FORMAT}")
     return db
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.resolve()))}"
+    try:
+        return _open_uri(f"{uri}?mode=ro")
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        return _open_uri(f"{uri}?immutable=1")  # in a directory where SQLite cannot create its lock file
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not db.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def _open_uri(uri: str) -> sqlite3.Connection:
@@ -144,7 +151,7 @@ def _open_uri(uri: str) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing."""
+    """Commit the statements of the block, or roll them back when it raises."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -153,3 +160,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def move_aside(path: Path, time: str) -> Path:
+    """Rename a damaged database and its side files to `history-NODE.damaged-TIME.db`; returns the new path.
+
+    `time` is RFC 3339 in UTC. Raises OSError.
+    """
+    stamp = time[:19].replace(":", "")
+    aside = path.with_name(f"{path.stem}.damaged-{stamp}Z.db")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    return aside

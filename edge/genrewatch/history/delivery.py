@@ -1,7 +1,7 @@
-"""Takes records out of the outbox to whoever collects them: in order, each struck when its receipt has come.
+"""Delivery of the outbox over MQTT: records go out in order, each is removed when the broker has acknowledged it.
 
-After an outage they go out slowly and are marked `backfilled`; a connection that breaks takes its receipts with it,
-so what it had not yet acknowledged is sent again, under the same `seq`.
+After an outage they go out at a limited rate, marked `backfilled`. Acknowledgements belong to a connection: a record
+that was in flight when it broke is published again under the same `seq`.
 """
 
 import logging
@@ -12,12 +12,12 @@ from typing import Protocol
 from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.store import HistoryStore, OutboxRecord
 
-MOST_UNDER_WAY = 10
-"""Records sent and not yet acknowledged: fewer than paho's 20, so that states never wait behind them."""
-REFUSED_S = 30.0
-"""How long to wait after the broker has refused one."""
-UNTAKEN_S = 1.0
-"""How long to wait when the connection takes no more."""
+MAX_IN_FLIGHT = 10
+"""Records published and not yet acknowledged: fewer than paho's 20, so that states never wait behind them."""
+RETRY_REFUSED_S = 30.0
+"""Pause after the broker has refused a record."""
+RETRY_FULL_S = 1.0
+"""Pause when the connection queues no more."""
 
 log = logging.getLogger("genrewatch")
 
@@ -37,90 +37,94 @@ class HistoryTransport(Protocol):
 
 
 class Delivery:
-    """Works off the outbox, a turn at a time."""
+    """Publisher of the outbox, a few records a run."""
 
     def __init__(self, transport: HistoryTransport, *, per_s: float) -> None:
-        """`per_s`: records a second, of those that an outage has left."""
-        self._transport, self._per_s = transport, per_s
-        self._link = 0
-        self._under_way: dict[int, int] = {}  # packet id -> seq
-        self._sent = self._late = 0  # the newest seq sent over this link; the newest that had waited for it
-        self._delivered: list[int] = []  # acknowledged, but not yet struck
+        """`per_s` is the rate of back-filled records, per second."""
+        self._transport, self._rate_limit = transport, _RateLimit(per_s)
+        self._connection = 0
+        self._in_flight: dict[int, int] = {}  # packet id -> seq
+        self._newest_published = 0  # seq, over this connection
+        self._backfilled_to = 0  # the newest seq that was in the outbox when the connection was made
+        self._acknowledged: list[int] = []  # seqs not yet removed from the outbox
         self._refused = False
-        self._allowance, self._counted = 1.0, time.monotonic()
-        self._not_before, self._held = 0.0, False  # until when, and whether, something is held back
+        self._retry_s: float | None = None  # monotonic time before which nothing is published
 
     @property
-    def linked(self) -> bool:
-        """Whether there is anybody to deliver to."""
+    def connected(self) -> bool:
+        """True while there is a connection to the broker."""
         return self._transport.connection_number != 0
 
     @property
-    def next_turn(self) -> float:
-        """When there may be more to send, on the monotonic clock, if nothing happens before."""
-        return self._not_before if self._held else math.inf
+    def next_run_s(self) -> float:
+        """Monotonic time at which there is more to publish if nothing else happens; infinity if only events matter."""
+        return math.inf if self._retry_s is None else self._retry_s
 
-    def turn(self, store: HistoryStore) -> None:
-        """Strikes what has been acknowledged and sends what may be sent now."""
-        self._settle(store)
-        link = self._transport.connection_number
-        if link != self._link:
-            self._link, self._sent, self._under_way = link, 0, {}
-            self._late = store.newest_waiting if link else 0
-        if link and time.monotonic() >= self._not_before:
-            self._send(store)
+    def run(self, store: HistoryStore) -> None:
+        """Remove what has been acknowledged and publish what may be published now."""
+        self._process_acknowledgements(store)
+        connection = self._transport.connection_number
+        if connection != self._connection:
+            self._connection, self._newest_published, self._in_flight = connection, 0, {}
+            self._backfilled_to = store.newest_waiting if connection else 0
+        if connection and (self._retry_s is None or time.monotonic() >= self._retry_s):
+            self._publish(store)
 
-    def _settle(self, store: HistoryStore) -> None:
+    def _process_acknowledgements(self, store: HistoryStore) -> None:
         for packet_id, accepted in self._transport.acknowledgements():
-            seq = self._under_way.pop(packet_id, None)
+            seq = self._in_flight.pop(packet_id, None)
             if seq is not None and accepted:
-                self._delivered.append(seq)
+                self._acknowledged.append(seq)
                 self._refused = False
             elif seq is not None:
-                self._step_back(seq)
-        if self._delivered:
-            store.remove_delivered(self._delivered)
-            self._delivered.clear()
+                self._retry_from(seq)
+        if self._acknowledged:
+            store.remove_delivered(self._acknowledged)
+            self._acknowledged.clear()
 
-    def _step_back(self, seq: int) -> None:
-        """The broker has refused a record: it and all after it are sent again, later."""
+    def _retry_from(self, seq: int) -> None:
+        """Schedule a refused record and all after it to be published again."""
         if not self._refused:
             log.error(
-                "the broker refuses the history (may this user publish to it?); tried again every %g s", REFUSED_S
+                "the broker refuses the history: check that this user may publish to it; next attempt in %g s",
+                RETRY_REFUSED_S,
             )
-        self._refused, self._sent = True, min(self._sent, seq - 1)
-        self._hold_until(time.monotonic() + REFUSED_S)
+        self._refused, self._newest_published = True, min(self._newest_published, seq - 1)
+        self._retry_s = time.monotonic() + RETRY_REFUSED_S
 
-    def _send(self, store: HistoryStore) -> None:
-        self._held = False
-        room = MOST_UNDER_WAY - len(self._under_way)
+    def _publish(self, store: HistoryStore) -> None:
+        self._retry_s = None
+        room = MAX_IN_FLIGHT - len(self._in_flight)
         if room <= 0:
             return
-        for outbox_record in store.outbox_records(self._sent, room):
-            late = outbox_record.seq <= self._late
-            if late and not self._allowed():
+        for record in store.outbox_records(self._newest_published, room):
+            backfilled = record.seq <= self._backfilled_to
+            if backfilled and (wait_s := self._rate_limit.wait_s()):
+                self._retry_s = time.monotonic() + wait_s
                 return
-            packet_id = self._transport.publish(outbox_record.source, _payload(outbox_record, backfilled=late))
+            packet_id = self._transport.publish(record.source, _payload(record, backfilled=backfilled))
             if packet_id is None:
-                self._hold_until(time.monotonic() + UNTAKEN_S)
+                self._retry_s = time.monotonic() + RETRY_FULL_S
                 return
-            self._under_way[packet_id], self._sent = outbox_record.seq, outbox_record.seq
-
-    def _hold_until(self, at_s: float) -> None:
-        self._not_before, self._held = at_s, True
-
-    def _allowed(self) -> bool:
-        """Whether the pace allows one more; if not, `next_turn` is when it will."""
-        now = time.monotonic()
-        self._allowance = min(max(1.0, self._per_s), self._allowance + (now - self._counted) * self._per_s)
-        self._counted = now
-        if self._allowance < 1:
-            self._hold_until(now + (1 - self._allowance) / self._per_s)
-            return False
-        self._allowance -= 1
-        return True
+            self._in_flight[packet_id] = self._newest_published = record.seq
 
 
-def _payload(outbox_record: OutboxRecord, *, backfilled: bool) -> bytes:
-    record = {**outbox_record.record, "backfilled": backfilled}
-    return compact_json(record).encode()
+class _RateLimit:
+    """A token bucket that holds the tokens of one second, at least one."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s, self._tokens, self._filled_s = per_s, 1.0, time.monotonic()
+
+    def wait_s(self) -> float:
+        """Take a token and return 0, or return the seconds until there is one."""
+        now_s = time.monotonic()
+        self._tokens = min(max(1.0, self._per_s), self._tokens + (now_s - self._filled_s) * self._per_s)
+        self._filled_s = now_s
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._per_s
+        self._tokens -= 1
+        return 0.0
+
+
+def _payload(record: OutboxRecord, *, backfilled: bool) -> bytes:
+    return compact_json({**record.record, "backfilled": backfilled}).encode()

@@ -1,4 +1,4 @@
-"""Waits beside a running daemon for the spells that end, and stays with it when it begins a new database."""
+"""Following of a history beside a running daemon, also across a new database."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,40 +6,42 @@ from contextlib import closing
 from pathlib import Path
 
 from genrewatch.history.database import Damaged, Unavailable
-from genrewatch.history.reading import Log, Record, Selection
+from genrewatch.history.reader import HistoryReader, Record, Selection
 
 POLL_S = 0.5
-"""Between two looks."""
+"""Seconds between two reads."""
 
 
-def follow(path: Path, selection: Selection, after_seq: int, trouble: Callable[[str], None]) -> Iterator[list[Record]]:
-    """The selected records beyond a `seq`, as they come, for ever.
+def follow(
+    path: Path, selection: Selection, after_seq: int, on_problem: Callable[[str], None]
+) -> Iterator[list[Record]]:
+    """Yield the selected records after `after_seq` as they are stored, without end.
 
-    A database that is damaged, or not there, is waited for; `trouble` is told why, once each time.
+    While the database is damaged or missing, wait for it; `on_problem` gets the reason once per outage.
     """
-    seen, quiet = after_seq, False
+    last_seq, reported = after_seq, False
     while True:
-        identity = _identity(path)  # before it is opened: should it be another by then, that is noticed
+        identity = _identity(path)  # read before opening, so that a file replaced in between is noticed
         try:
-            with closing(Log(path)) as log:
-                quiet = False
-                seen = min(seen, log.newest_seq)  # less, where the numbers begin anew
+            with closing(HistoryReader(path)) as reader:
+                reported = False
+                last_seq = min(last_seq, reader.newest_seq)  # lower in a database whose numbers start again
                 replaced = False
                 while not replaced:
-                    replaced = _identity(path) != identity  # asked first: what the old one got last is not missed
-                    for page in log.pages(selection, seen):
+                    replaced = _identity(path) != identity  # read first: the last records of the old file are read too
+                    for page in reader.pages(selection, last_seq):
                         yield page
-                        seen = page[-1]["seq"]
+                        last_seq = page[-1]["seq"]
                     time.sleep(0 if replaced else POLL_S)
         except (Damaged, Unavailable) as exc:
-            if not quiet:
-                trouble(str(exc))
-            quiet = True
+            if not reported:
+                on_problem(str(exc))
+            reported = True
             time.sleep(POLL_S)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is, whatever its name."""
+    """Return device and inode of the file, None if it is missing."""
     try:
         status = path.stat()
     except OSError:

@@ -1,62 +1,34 @@
-"""Derives verdicts again from recorded posteriors, with the vote that the device itself holds, and compares.
+"""Replay: verdicts derived again from recorded posteriors, with the vote of the device, and compared.
 
-Where the ring begins in the middle of a stream, what came before its first segment is unknown. A verdict can be judged
-once it no longer matters: T ballots are in, and what is announced follows from them whatever was announced before.
+A recording can start in the middle of a stream; what came before its first segment is unknown. A verdict can be
+compared once that no longer matters: T ballots are in, and the announced genre follows from them.
 
-    recorded lost    0    0  .. 9000 ..  9000    the sum of what is missing before a segment: one long gap, which
-    vote             9    9               1      clears the vote, or several short ones, which do not: both are tried
+`lost` counts the missing samples before a segment as one sum. It is either one long gap, which clears the vote, or
+several short ones, which do not. Both are tried.
+
+    recorded lost    0    0  .. 9000 ..  9000
+    ballots          9    9              1 (one gap) or 9 (several)
 """
 
-import json
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig, majority
-from genrewatch.history.database import judged
-from genrewatch.history.ring import POSTERIOR_TYPE
+from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, majority
+from genrewatch.history.posterior_buffer import POSTERIOR_TYPE
+from genrewatch.history.recording import RecordedSegment, RecordedStream, recorded_segments, recorded_streams
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.json_fields import verdict_fields
-
-PAGE = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedStream:
-    """A source's stream, as the table `streams` has it."""
-
-    number: int
-    source: str
-    started: str
-    model: str
-    version: str
-    labels: tuple[str, ...]
-    vote: VoteConfig
-    segment_samples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedSegment:
-    """A segment and the verdict that was given after it, as the table `segments` has them."""
-
-    start: int
-    end: int
-    sample_rate: int
-    lost: int
-    label: str
-    posterior: bytes | None
-    verdict: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """A verdict that is not the one that was recorded."""
+    """A derived verdict that differs from the recorded one."""
 
     stream: RecordedStream
     segment: RecordedSegment
@@ -65,22 +37,22 @@ class Disagreement:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of one source's verdicts."""
+    """Counts of one source's segments."""
 
     segments: int = 0
     agreeing: int = 0
     disagreeing: int = 0
-    not_judgeable: int = 0
+    undecidable: int = 0
     first: list[Disagreement] = field(default_factory=list)
-    """The first few."""
+    """The first `FEW` disagreements."""
 
     FEW = 5
 
     def count(self, answer: Disagreement | bool | None) -> None:
-        """Takes what `Judge.judge` has answered."""
+        """Count a result of `VerdictChecker.check`."""
         self.segments += 1
         if answer is None:
-            self.not_judgeable += 1
+            self.undecidable += 1
         elif isinstance(answer, Disagreement):
             self.disagreeing += 1
             if len(self.first) < self.FEW:
@@ -89,11 +61,11 @@ class Outcome:
             self.agreeing += 1
 
 
-class _Candidate:
-    """A way in which the vote may have come to where it is."""
+class _VoteHypothesis:
+    """One possible past of the vote."""
 
     def __init__(self, stream: RecordedStream, *, known: bool) -> None:
-        """`known`: nothing had been heard before; else anything may have been."""
+        """`known`: the stream had no earlier segments; else it may have had any."""
         self._config = stream.vote
         self._vote = MajorityVote(stream.vote, stream.labels)
         self._latest: deque[str] = deque(maxlen=stream.vote.segments)
@@ -102,15 +74,15 @@ class _Candidate:
         self.known = known
 
     def add(self, ballot: Ballot) -> dict[str, Any]:
-        """The verdict after one more ballot, as it is recorded."""
+        """Add a ballot and return the fields of the verdict."""
         self._latest.append(ballot.label)
         verdict = verdict_fields(self._vote.add(ballot))
         if not self.known and len(self._latest) == self._config.segments:
-            self._settle()
+            self._count_in_a_row()
         return verdict
 
-    def _settle(self) -> None:
-        """Whatever was announced before, so many votes in a row with one result have replaced it."""
+    def _count_in_a_row(self) -> None:
+        """Note when enough votes in a row had one result: then it is announced, whatever was announced before."""
         winner = majority(Counter(self._latest), total=self._config.segments, min_share=self._config.min_share)
         self._in_a_row = self._in_a_row + 1 if self._in_a_row and winner == self._winner else 1
         self._winner = winner
@@ -118,43 +90,43 @@ class _Candidate:
         self.known = self._in_a_row >= needed
 
 
-class Judge:
-    """Follows one stream, segment by segment."""
+class VerdictChecker:
+    """Derives the verdicts of one stream, segment by segment, and compares them."""
 
     def __init__(self, stream: RecordedStream) -> None:
         self._stream = stream
-        self._before: RecordedSegment | None = None
-        self._candidates: list[_Candidate] = []
+        self._previous: RecordedSegment | None = None
+        self._hypotheses: list[_VoteHypothesis] = []
 
-    def judge(self, segment: RecordedSegment) -> Disagreement | bool | None:
-        """True if the recorded verdict is the one that follows; None if that cannot be known."""
-        self._move_to(segment)
+    def check(self, segment: RecordedSegment) -> Disagreement | bool | None:
+        """Return True if the recorded verdict follows from the posteriors, None if that cannot be decided."""
+        self._update_hypotheses(segment)
         ballot = self._ballot(segment)
-        derived = [(candidate, candidate.add(ballot)) for candidate in self._candidates]
-        right = [c for c, verdict in derived if c.known and verdict == segment.verdict]
-        unknown = [c for c, _ in derived if not c.known]
+        derived = [(hypothesis, hypothesis.add(ballot)) for hypothesis in self._hypotheses]
+        right = [h for h, verdict in derived if h.known and verdict == segment.verdict]
+        unknown = [h for h, _ in derived if not h.known]
         if (right or unknown) and ballot.label == segment.label:
-            self._candidates = right or unknown
+            self._hypotheses = right or unknown
             return True if right else None
         return Disagreement(stream=self._stream, segment=segment, derived={"label": ballot.label, **derived[0][1]})
 
-    def _move_to(self, segment: RecordedSegment) -> None:
-        before, self._before = self._before, segment
-        if before is None:
-            self._candidates = [_Candidate(self._stream, known=self._is_first(segment))]
+    def _update_hypotheses(self, segment: RecordedSegment) -> None:
+        previous, self._previous = self._previous, segment
+        if previous is None:
+            self._hypotheses = [_VoteHypothesis(self._stream, known=self._is_first(segment))]
             return
-        lost = segment.lost - before.lost
+        lost = segment.lost - previous.lost
         if lost > self._stream.segment_samples:
-            self._candidates = [_Candidate(self._stream, known=True), *self._candidates]
-        elif lost == 0 and segment.start - before.start > WidenWhenLate.WIDEST * self._stream.vote.segment_hop:
-            self._candidates = [_Candidate(self._stream, known=False)]  # segments between them were not recorded
+            self._hypotheses = [_VoteHypothesis(self._stream, known=True), *self._hypotheses]
+        elif lost == 0 and segment.start - previous.start > WidenWhenLate.WIDEST * self._stream.vote.segment_hop:
+            self._hypotheses = [_VoteHypothesis(self._stream, known=False)]  # segments in between were not recorded
 
     def _is_first(self, segment: RecordedSegment) -> bool:
-        """Whether too little sound came before it for a segment of its own."""
+        """Return whether too little sound came before the segment for an earlier one."""
         return segment.start - segment.lost < self._stream.vote.segment_hop
 
     def _ballot(self, segment: RecordedSegment) -> Ballot:
-        """What the segment voted, from its posterior alone."""
+        """Derive the segment's ballot from its posterior."""
         if segment.posterior is None:
             return Ballot(label=SILENCE, posterior=None)
         found, expected = len(segment.posterior), len(self._stream.labels) * POSTERIOR_TYPE.itemsize
@@ -166,62 +138,15 @@ class Judge:
 
 
 def replay(db: sqlite3.Connection, sources: Sequence[str] = ()) -> dict[str, Outcome]:
-    """Judges all that was recorded, or that of some sources; by source. Raises Unavailable, Damaged or DataError."""
+    """Check all recorded verdicts, or those of some sources; returns the outcome by source.
+
+    Raises Unavailable, Damaged or DataError.
+    """
     outcomes: dict[str, Outcome] = {}
     for stream in recorded_streams(db):
         if sources and stream.source not in sources:
             continue
-        outcome, judge = outcomes.setdefault(stream.source, Outcome()), Judge(stream)
+        outcome, checker = outcomes.setdefault(stream.source, Outcome()), VerdictChecker(stream)
         for segment in recorded_segments(db, stream.number):
-            outcome.count(judge.judge(segment))
+            outcome.count(checker.check(segment))
     return outcomes
-
-
-def recorded_streams(db: sqlite3.Connection) -> list[RecordedStream]:
-    """What the table `streams` holds, oldest first."""
-    query = "SELECT stream, source, started, model, version, labels, vote, segment_samples FROM streams ORDER BY stream"
-    with judged():
-        rows = db.execute(query).fetchall()
-    return [
-        RecordedStream(
-            number=number,
-            source=source,
-            started=started,
-            model=model,
-            version=version,
-            labels=tuple(_loaded(labels, f"stream {number}")),
-            vote=decode(VoteConfig, _loaded(vote, f"stream {number}"), where=f"stream {number}", error=DataError),
-            segment_samples=segment_samples,
-        )
-        for number, source, started, model, version, labels, vote, segment_samples in rows
-    ]
-
-
-def recorded_segments(db: sqlite3.Connection, stream: int) -> Iterator[RecordedSegment]:
-    """The segments of a stream in order, read a page at a time."""
-    columns = "segment, start, end, sample_rate, lost, label, posterior, verdict"
-    query = f"SELECT {columns} FROM segments WHERE stream = ? AND segment > ? ORDER BY segment LIMIT {PAGE}"
-    after = 0
-    while True:
-        with judged():
-            rows = db.execute(query, (stream, after)).fetchall()
-        if not rows:
-            return
-        for number, start, end, sample_rate, lost, label, posterior, verdict in rows:
-            yield RecordedSegment(
-                start=start,
-                end=end,
-                sample_rate=sample_rate,
-                lost=lost,
-                label=label,
-                posterior=posterior,
-                verdict=_loaded(verdict, f"segment {number}"),
-            )
-        after = rows[-1][0]
-
-
-def _loaded(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise DataError(where, "is no JSON") from None

@@ -1,9 +1,10 @@
-"""A spell: a stretch of time in which one source had one verdict. The history is a list of them.
+"""A spell: a stretch of time in which one source had one verdict. The history is a list of spells.
 
     segments   rock rock rock rock refused refused jazz ...
     spells     |---- rock 7.4 s ---|- refused 3.7 s -|- jazz ...
 
-Sound is counted in whole milliseconds of the stream, each in one spell alone, so that spells add up to what was heard.
+Sound is counted in whole milliseconds of the stream. Each millisecond is in exactly one spell, so the spells add up
+to the sound received.
 """
 
 from collections import Counter
@@ -14,106 +15,107 @@ from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.host.times import Timestamp, ms_to_rfc3339
 from genrewatch.inference.pipeline import SegmentResult
 
-STEP_S = 0.5
-"""A wall clock that moves by more than this against the monotonic one, from one look to the next, has been set."""
+CLOCK_STEP_S = 0.5
+"""The wall clock was set if it moved by more than this against the monotonic clock."""
 HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What must stay the same for a spell to go on."""
+class SpellKey:
+    """The part of a verdict that is constant within a spell."""
 
     genre: str | None
     reason: str
-    """As in a state, but `held` counts as `majority`."""
+    """The reason of the state; `held` counts as `majority`."""
     dead_air: bool = False
 
     @classmethod
-    def of(cls, result: SegmentResult) -> "Subject":
-        """The subject of a segment's verdict."""
+    def of(cls, result: SegmentResult) -> "SpellKey":
+        """Return the key of a segment's verdict."""
         reason = "majority" if result.verdict.genre is not None else result.verdict.reason
         return cls(genre=result.verdict.genre, reason=reason, dead_air=result.dead_air)
 
 
-STALLED = Subject(genre=None, reason="stalled")
-WARMING_UP = Subject(genre=None, reason="warming_up")
+STALLED = SpellKey(genre=None, reason="stalled")
+WARMING_UP = SpellKey(genre=None, reason="warming_up")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Where a spell happens: constant for a stream."""
+class SpellContext:
+    """Node, source and model of a spell; constant within a stream."""
 
     node: str
     source: str
     name: str
-    """The source's name for people."""
+    """Display name of the source."""
     model: str
     version: str
     run: str
-    """Made anew by each start of the daemon: within one run, monotonic times can be compared."""
+    """Id of this run of the daemon; monotonic times compare within one run only."""
 
 
 @dataclass(kw_only=True)
 class Spell:
-    """One spell, while it lasts and when it has ended."""
+    """One spell, open or ended."""
 
-    setting: Setting
-    subject: Subject
+    context: SpellContext
+    key: SpellKey
     start: Timestamp
     end: Timestamp
     start_ms: int
-    """Where in the stream it begins, milliseconds."""
+    """Position of its start in the stream, milliseconds."""
     hour: int = 0
-    """Of the wall clock, when it was opened, hours since 1970: it is cut in the next."""
+    """Hour of the wall clock in which it was opened, hours since 1970; it is cut when the next hour starts."""
     continues: bool = False
-    """Whether it goes on where the one before it was cut, at a full hour."""
+    """True if it continues a spell that was cut at a full hour."""
     heard_ms: int = 0
-    """Sound in it."""
+    """Sound received, milliseconds."""
     lost_ms: int = 0
-    """Sound missing from it."""
+    """Sound missing, milliseconds."""
     votes: Counter[str] = field(default_factory=Counter)
-    """Ballots cast during it, by label."""
+    """Ballots by label."""
     segments: int = 0
-    confidences: float = 0.0
-    confident: int = 0
-    shares: float = 0.0
+    confidence_sum: float = 0.0
+    confidence_count: int = 0
+    """Number of segments with a confidence."""
+    share_sum: float = 0.0
     clock_step_s: float = 0.0
-    """How far the wall clock was set during it."""
+    """Sum of the steps of the wall clock, seconds."""
 
-    def touch(self, at: Timestamp) -> None:
-        """It still lasts; notes when the wall clock was set meanwhile."""
+    def extend_to(self, at: Timestamp) -> None:
+        """Move the end to `at` and count a step of the wall clock."""
         step_s = at.offset_s - self.end.offset_s
-        if abs(step_s) > STEP_S:
+        if abs(step_s) > CLOCK_STEP_S:
             self.clock_step_s += step_s
         self.end = at
 
-    def hear(self, heard_ms: int, lost_ms: int) -> None:
-        """More of the stream belongs to it."""
+    def add_sound(self, heard_ms: int, lost_ms: int) -> None:
+        """Add received and missing sound."""
         self.heard_ms += heard_ms
         self.lost_ms += lost_ms
 
-    def count(self, result: SegmentResult) -> None:
-        """A segment's ballot was cast and its verdict is this spell's."""
+    def add_segment(self, result: SegmentResult) -> None:
+        """Count a segment's ballot, share and confidence."""
         self.votes[result.ballot.label] += 1
         self.segments += 1
-        self.shares += result.verdict.share
+        self.share_sum += result.verdict.share
         if result.verdict.confidence is not None:
-            self.confidences += result.verdict.confidence
-            self.confident += 1
+            self.confidence_sum += result.verdict.confidence
+            self.confidence_count += 1
 
-    def body(self) -> dict[str, Any]:
-        """The record, but for `seq` and hashes, which the store gives it."""
-        s, subject = self.setting, self.subject
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the record, without `seq` and hashes, which the store adds."""
+        context, key = self.context, self.key
         return {
             "v": SCHEMA_VERSION,
-            "node": s.node,
-            "source": s.source,
-            "name": s.name,
-            "genre": subject.genre,
-            "reason": subject.reason,
-            "dead_air": subject.dead_air,
-            "confidence": rounded(self.confidences / self.confident) if self.confident else None,
-            "share": rounded(self.shares / self.segments) if self.segments else None,
+            "node": context.node,
+            "source": context.source,
+            "name": context.name,
+            "genre": key.genre,
+            "reason": key.reason,
+            "dead_air": key.dead_air,
+            "confidence": rounded(self.confidence_sum / self.confidence_count) if self.confidence_count else None,
+            "share": rounded(self.share_sum / self.segments) if self.segments else None,
             "votes": dict(self.votes.most_common()),
             "segments": self.segments,
             "start": ms_to_rfc3339(self.start.utc_ms),
@@ -124,10 +126,10 @@ class Spell:
             "lost_s": self.lost_ms / 1000,
             "continues": self.continues,
             "interrupted": False,
-            "run": s.run,
+            "run": context.run,
             "mono_start_s": round(self.start.mono_s, 3),
             "mono_end_s": round(self.end.mono_s, 3),
             "clock_step_s": round(self.clock_step_s, 3),
-            "model": s.model,
-            "version": s.version,
+            "model": context.model,
+            "version": context.version,
         }

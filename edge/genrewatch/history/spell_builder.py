@@ -1,34 +1,34 @@
-"""Turns what the pipeline says of several sources into spells, pure and without a clock of its own.
+"""Building of spells from the results of several sources; pure, the caller gives the time.
 
-Each millisecond that a source has delivered, or that is missing, goes into exactly one spell: a segment adds what has
-arrived since the one before it to the spell of its own verdict; what arrived after the last segment goes to the spell
-that was open then; what an outage cost goes to the `stalled` spell.
+Each millisecond that a source has delivered, or that is missing, goes into exactly one spell. A segment adds what
+has arrived since the previous one to the spell of its own verdict. What arrived after the last segment goes to the
+spell that was open then. What an outage cost goes to the `stalled` spell.
 """
 
 from dataclasses import dataclass
 
-from genrewatch.history.spell import HOUR_MS, STALLED, WARMING_UP, Setting, Spell, Subject
+from genrewatch.history.spell import HOUR_MS, STALLED, WARMING_UP, Spell, SpellContext, SpellKey
 from genrewatch.host.times import Timestamp
 from genrewatch.inference.pipeline import SegmentResult
 
 
 @dataclass(kw_only=True)
 class _Stream:
-    """How far one source has been accounted for."""
+    """The sound of one stream that is accounted for, and its open spell."""
 
-    setting: Setting
-    last: Timestamp
-    """When the newest spell that has ended did so; at first, when the stream began."""
+    context: SpellContext
+    last_end: Timestamp
+    """End of the newest spell that has ended; at first the start of the stream."""
     heard_ms: int = 0
     lost_ms: int = 0
     open: Spell | None = None
-    back: Timestamp | None = None
-    """When sound came back after the outage that is the open spell."""
+    resumed_at: Timestamp | None = None
+    """Time at which sound came back after the outage that is the open spell."""
     stalled_ms: int = 0
-    """What of this outage has gone into spells that have ended."""
+    """The part of this outage that is in spells that have ended, milliseconds."""
 
     def advance(self, heard_ms: int, lost_ms: int) -> tuple[int, int]:
-        """(sound, loss) that are new since this was last asked, milliseconds."""
+        """Move to new totals and return the received and the missing sound since the last call, milliseconds."""
         new = max(0, heard_ms - self.heard_ms), max(0, lost_ms - self.lost_ms)
         self.heard_ms += new[0]
         self.lost_ms += new[1]
@@ -36,122 +36,119 @@ class _Stream:
 
 
 class SpellBuilder:
-    """The spells of one node, by source; what has ended is left in `ended`, in order.
-
-    What is said of a source that has no stream (it is about to begin, or has just ended) is of no account.
-    """
+    """The spells of one node, by source. Calls for a source without a stream are ignored."""
 
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
         self.ended: list[Spell] = []
-        """Whoever takes them empties the list."""
+        """Spells that have ended, in order; the caller empties the list."""
 
-    def begin(self, setting: Setting, at: Timestamp) -> None:
-        """A source's stream begins, at position 0; one that was going on ends."""
-        self.finish(setting.source, at)
-        self._streams[setting.source] = _Stream(setting=setting, last=at)
+    def start_stream(self, context: SpellContext, at: Timestamp) -> None:
+        """Start a source's stream at position 0; an earlier stream of the source ends."""
+        self.end_stream(context.source, at)
+        self._streams[context.source] = _Stream(context=context, last_end=at)
 
-    def result(self, source: str, result: SegmentResult, at: Timestamp) -> None:
-        """A segment has been judged."""
+    def add_result(self, source: str, result: SegmentResult, at: Timestamp) -> None:
+        """Add a segment to the spell of its verdict."""
         stream = self._streams.get(source)
         if stream is None:
             return
         lost_ms = round(1000 * result.lost / result.sample_rate)
         heard_ms, lost_ms = stream.advance(round(1000 * result.end / result.sample_rate) - lost_ms, lost_ms)
         lost_ms = _end_outage(stream, lost_ms, at, self.ended)
-        spell = _open(stream, Subject.of(result), at, self.ended, new_ms=heard_ms + lost_ms)
-        spell.hear(heard_ms, lost_ms)
-        spell.count(result)
+        spell = _open_spell(stream, SpellKey.of(result), at, self.ended, new_ms=heard_ms + lost_ms)
+        spell.add_sound(heard_ms, lost_ms)
+        spell.add_segment(result)
 
-    def heard(self, source: str, heard_s: float, lost_s: float, at: Timestamp) -> None:
-        """So much has arrived and is missing by now: what has filled no segment is accounted for too."""
+    def add_duration(self, source: str, heard_s: float, lost_s: float, at: Timestamp) -> None:
+        """Account for all sound received and missing so far, also for what has filled no segment."""
         stream = self._streams.get(source)
         if stream is None:
             return
         heard_ms, lost_ms = stream.advance(round(1000 * heard_s), round(1000 * lost_s))
         if heard_ms or lost_ms:
             lost_ms = _end_outage(stream, lost_ms, at, self.ended)
-            subject = stream.open.subject if stream.open else WARMING_UP
-            _open(stream, subject, at, self.ended, new_ms=heard_ms + lost_ms).hear(heard_ms, lost_ms)
+            key = stream.open.key if stream.open else WARMING_UP
+            _open_spell(stream, key, at, self.ended, new_ms=heard_ms + lost_ms).add_sound(heard_ms, lost_ms)
 
-    def stalled(self, source: str, at: Timestamp) -> None:
-        """No sound arrives; say it as often as you like."""
+    def mark_stalled(self, source: str, at: Timestamp) -> None:
+        """Open or extend the `stalled` spell; may be called repeatedly."""
         if stream := self._streams.get(source):
-            stream.back = None
-            spell = _open(stream, STALLED, at, self.ended)
-            spell.lost_ms = _lasted_ms(spell)
+            stream.resumed_at = None
+            spell = _open_spell(stream, STALLED, at, self.ended)
+            spell.lost_ms = _duration_ms(spell)
 
-    def resumed(self, source: str, at: Timestamp) -> None:
-        """Sound arrives again."""
+    def mark_resumed(self, source: str, at: Timestamp) -> None:
+        """Note when sound arrives again."""
         if stream := self._streams.get(source):
-            stream.back = at
+            stream.resumed_at = at
 
-    def finish(self, source: str, at: Timestamp) -> None:
-        """A source's stream has ended."""
+    def end_stream(self, source: str, at: Timestamp) -> None:
+        """End a source's stream and its open spell."""
         stream = self._streams.pop(source, None)
         if stream and stream.open:
             _end_outage(stream, 0, at, self.ended)
         if stream and stream.open:
-            _end(stream, self.ended)
+            _end_spell(stream, self.ended)
 
-    def finish_all(self, at: Timestamp) -> None:
-        """The node stops."""
+    def end_all(self, at: Timestamp) -> None:
+        """End all streams."""
         for source in list(self._streams):
-            self.finish(source, at)
+            self.end_stream(source, at)
 
-    def drafts(self) -> list[Spell]:
-        """The spells that are open."""
+    def open_spells(self) -> list[Spell]:
+        """Return the spells that are open."""
         return [stream.open for stream in self._streams.values() if stream.open]
 
 
-def _open(stream: _Stream, subject: Subject, at: Timestamp, ended: list[Spell], *, new_ms: int = 0) -> Spell:
-    """The open spell if it has this subject and was opened in this hour, else a new one.
+def _open_spell(stream: _Stream, key: SpellKey, at: Timestamp, ended: list[Spell], *, new_ms: int = 0) -> Spell:
+    """Return the open spell if it has this key and was opened in this hour, else end it and open a new one.
 
-    `new_ms` of the stream, which the caller will add to it, lie before the stream's position.
+    `new_ms` is the sound before the stream's position that the caller will add to the spell.
     """
     spell, continues = stream.open, False
-    if spell is not None and spell.subject == subject:
+    if spell is not None and spell.key == key:
         if at.utc_ms // HOUR_MS == spell.hour:
-            spell.touch(at)
+            spell.extend_to(at)
             return spell
         continues = True
     if spell is not None:
-        _end(stream, ended)
+        _end_spell(stream, ended)
     stream.open = Spell(
-        setting=stream.setting,
-        subject=subject,
-        start=stream.last,
-        end=stream.last,
+        context=stream.context,
+        key=key,
+        start=stream.last_end,
+        end=stream.last_end,
         start_ms=stream.heard_ms + stream.lost_ms - new_ms,
         hour=at.utc_ms // HOUR_MS,
         continues=continues,
     )
-    stream.open.touch(at)
+    stream.open.extend_to(at)
     return stream.open
 
 
-def _end(stream: _Stream, ended: list[Spell]) -> None:
+def _end_spell(stream: _Stream, ended: list[Spell]) -> None:
     assert stream.open
-    if stream.open.subject == STALLED:
+    if stream.open.key == STALLED:
         stream.stalled_ms += stream.open.lost_ms
     ended.append(stream.open)
-    stream.last, stream.open = stream.open.end, None
+    stream.last_end, stream.open = stream.open.end, None
 
 
 def _end_outage(stream: _Stream, lost_ms: int, at: Timestamp, ended: list[Spell]) -> int:
-    """If an outage is open, it ends with what the source says that it cost; returns the loss that is still to place.
+    """End an open outage, with the loss that the source reports; return the loss that belongs to the next spell.
 
-    A source counts nothing before its first sound, nor after its last: then it lasted by the clock.
+    A source counts no loss before its first sound and after its last: then the outage lasted by the clock.
     """
     spell = stream.open
-    if spell is None or spell.subject != STALLED:
+    if spell is None or spell.key != STALLED:
         return lost_ms
-    spell.touch(stream.back or at)
-    spell.lost_ms = max(0, lost_ms - stream.stalled_ms) if lost_ms else _lasted_ms(spell)
-    _end(stream, ended)
-    stream.stalled_ms, stream.back = 0, None
+    spell.extend_to(stream.resumed_at or at)
+    spell.lost_ms = max(0, lost_ms - stream.stalled_ms) if lost_ms else _duration_ms(spell)
+    _end_spell(stream, ended)
+    stream.stalled_ms, stream.resumed_at = 0, None
     return 0
 
 
-def _lasted_ms(spell: Spell) -> int:
+def _duration_ms(spell: Spell) -> int:
     return round(1000 * (spell.end.mono_s - spell.start.mono_s))

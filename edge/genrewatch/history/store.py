@@ -1,7 +1,6 @@
-"""What the daemon writes into its database: spells with their `seq` and hash, the outbox, the spells that are open.
+"""Writing of a node's database: spells with their `seq` and hash, the outbox, the open spells, the posteriors.
 
-A record is written once and never changed. Its `seq` is never given again, not even by a database that replaces a
-damaged one: a small file beside it holds a number that no `seq` of the node has reached.
+A record is written once and never changed. Its `seq` is never assigned again (`ReservedSeq`).
 """
 
 import json
@@ -15,59 +14,59 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.chain import genesis, record_hash
-from genrewatch.history.database import Damaged, judged, open_for_writing, transaction
-from genrewatch.history.ring import Judged, Ring
+from genrewatch.history.database import Damaged, database_errors, open_for_writing, transaction
+from genrewatch.history.posterior_buffer import PosteriorBuffer, StreamResult
+from genrewatch.history.reserved_seq import ReservedSeq
 from genrewatch.history.spell import Spell
-from genrewatch.host.paths import write_durably
 
-RESERVE = 1000
-CLOSED = "closed"
-PRUNED_AT_ONCE = 500
+PRUNE_BATCH = 500
+"""Records deleted at a time."""
 VACUUM_PAGES = 256
+"""Pages returned to the file system at a time."""
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxRecord:
-    """A record that waits to be delivered."""
+    """A record that the broker has not yet acknowledged."""
 
     seq: int
     source: str
     record: dict[str, Any]
-    """As it is published, hashes included; only `backfilled` is missing."""
+    """The fields as published, hashes included, without `backfilled`."""
 
 
 class HistoryStore:
-    """The one writer of a node's database. Every method is a transaction and raises Unavailable or Damaged."""
+    """The only writer of a node's database. Every method is a transaction and raises Unavailable or Damaged."""
 
     def __init__(self, path: Path, node: str, *, deliver: bool, posteriors: int = 0) -> None:
-        """Opens or makes it; the spells that were open when the last writer died become records.
+        """Open or create it; spells that were open when the last writer was killed become records.
 
-        `deliver`: whether records go into the outbox; `posteriors`: how many of the latest segments are kept.
+        `deliver`: put records into the outbox; `posteriors`: number of latest segments to store.
         """
         self._path, self._node, self._deliver = path, node, deliver
-        self._last = self._stored = self._waiting = 0
+        self._last_seq = self._stored = self._waiting = 0
         self.newest_end_ms: int | None = None
-        """When the newest spell ended that was there at the start, milliseconds since 1970; None if there was none."""
+        """End of the newest spell at the start, milliseconds since 1970; None if there was none."""
         self._head = ""
         self._db = open_for_writing(path)
-        self._ring = Ring(self._db, posteriors)
+        self._posteriors = PosteriorBuffer(self._db, posteriors)
         try:
-            with judged():
+            with database_errors():
                 self._inode = os.stat(path).st_ino
-                self._reserved, self._was_closed = self._read_floor()
-                self._start()
-                self._keep_interrupted()
+                self._reserved = ReservedSeq(path)
+                self._find_end()
+                self._store_interrupted()
         except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
-        """Gives the file back, its log folded in, and leaves word of where it ended."""
-        with judged():
+        """Close the database, which folds its WAL in, and note the last `seq`."""
+        with database_errors():
             self._db.close()
-            if self._last:
-                write_durably(self._floor_path, f"{self._last} {CLOSED}\n")
+            if self._last_seq:
+                self._reserved.close(self._last_seq)
 
     @property
     def head(self) -> str:
@@ -76,84 +75,85 @@ class HistoryStore:
 
     @property
     def last_seq(self) -> int:
-        """The newest `seq` given; 0 before the first."""
-        return self._last
-
-    def append(self, spells: Sequence[Spell], drafts: Iterable[Spell], judged_segments: Sequence[Judged] = ()) -> None:
-        """Keeps spells that have ended, in this order, those that are open, instead of the ones kept before, and what
-        the ring shall hold."""
-        with judged(), self._undone_if_it_fails(), transaction(self._db):
-            self._check_that_it_is_there()
-            for spell in spells:
-                self._insert(spell.body(), spell.start.utc_ms, spell.end.utc_ms)
-            self._ring.append(judged_segments)
-            self._db.execute("DELETE FROM open")
-            rows = [(d.setting.source, compact_json(d.body()), d.start.utc_ms, d.end.utc_ms) for d in drafts]
-            self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", rows)
+        """The last `seq` assigned; 0 before the first."""
+        return self._last_seq
 
     @property
     def stored(self) -> int:
-        """How many records there are."""
+        """The number of records."""
         return self._stored
 
     @property
     def waiting(self) -> int:
-        """How many of them are in the outbox."""
+        """The number of records in the outbox."""
         return self._waiting
 
+    def append(
+        self, ended: Sequence[Spell], open_spells: Iterable[Spell], results: Sequence[StreamResult] = ()
+    ) -> None:
+        """Store the spells that have ended, in order, replace the stored open spells, and store posteriors."""
+        with database_errors(), self._restored_on_error(), transaction(self._db):
+            self._check_file()
+            for spell in ended:
+                self._insert(spell.fields(), spell.start.utc_ms, spell.end.utc_ms)
+            self._posteriors.append(results)
+            self._db.execute("DELETE FROM open")
+            rows = [(s.context.source, compact_json(s.fields()), s.start.utc_ms, s.end.utc_ms) for s in open_spells]
+            self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", rows)
+
     def outbox_records(self, after_seq: int, limit: int) -> list[OutboxRecord]:
-        """The oldest records of the outbox beyond a `seq`, in order."""
+        """Return the oldest records of the outbox after a `seq`, in order."""
         query = "SELECT seq, source, record, prev, hash FROM outbox JOIN spells USING (seq) WHERE seq > ?"
-        with judged():
+        with database_errors():
             rows = self._db.execute(f"{query} ORDER BY seq LIMIT ?", (after_seq, limit)).fetchall()
         return [
-            OutboxRecord(seq=seq, source=source, record={**loaded(record), "prev": prev, "hash": hash_})
+            OutboxRecord(seq=seq, source=source, record={**parse_record(record), "prev": prev, "hash": hash_})
             for seq, source, record, prev, hash_ in rows
         ]
 
     @property
     def newest_waiting(self) -> int:
         """The highest `seq` in the outbox, 0 if it is empty."""
-        with judged():
+        with database_errors():
             newest: int = self._db.execute("SELECT max(seq) FROM outbox").fetchone()[0] or 0
             return newest
 
-    def remove_delivered(self, delivered: Sequence[int]) -> None:
-        """Takes records out of the outbox."""
-        with judged(), transaction(self._db):
-            struck = self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in delivered]).rowcount
-        self._waiting -= struck
+    def remove_delivered(self, seqs: Sequence[int]) -> None:
+        """Remove acknowledged records from the outbox."""
+        with database_errors(), transaction(self._db):
+            removed = self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+        self._waiting -= removed
 
     def prune(self, *, now_ms: int, keep_days: int, max_bytes: int) -> tuple[bool, int]:
-        """Forgets a few of the oldest records that are too old or too much, and gives a little of the file back.
+        """Delete some of the oldest records if they are too old or the file is too large, and shrink the file a bit.
 
-        Returns whether there is more to do, and how many undelivered records had to go; only size takes those.
+        Returns whether there is more to do, and the number of undelivered records deleted; age never deletes those.
         """
-        with judged():
+        with database_errors():
             full = self._used_bytes() > max_bytes
             oldest = self._db.execute(
                 "SELECT seq, end_ms, outbox.seq FROM spells LEFT JOIN outbox USING (seq) ORDER BY seq LIMIT ?",
-                (PRUNED_AT_ONCE,),
+                (PRUNE_BATCH,),
             ).fetchall()
             limit_ms = now_ms - keep_days * DAY_MS
             doomed = list(takewhile(lambda row: full or (row[1] < limit_ms and row[2] is None), oldest))
             if doomed:
-                self._forget(up_to=doomed[-1][0])
+                self._delete(up_to=doomed[-1][0])
             free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
             if free:
-                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")  # `execute` frees one page alone
+                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")  # `execute` frees only one page
         if doomed:
             self._count()
-        more = len(doomed) == PRUNED_AT_ONCE or free > VACUUM_PAGES
+        more = len(doomed) == PRUNE_BATCH or free > VACUUM_PAGES
         return more, sum(row[2] is not None for row in doomed)
 
-    def _check_that_it_is_there(self) -> None:
-        """A file that somebody has deleted could be written for months, and read by nobody."""
+    def _check_file(self) -> None:
+        """Raise FileNotFoundError if the open file was deleted or replaced: SQLite would go on writing into it."""
         if os.stat(self._path).st_ino != self._inode:
             raise FileNotFoundError(2, "no such file or directory any more")
 
-    def _forget(self, up_to: int) -> None:
-        """Deletes a beginning of the log, whose last hash becomes what the rest hangs on."""
+    def _delete(self, up_to: int) -> None:
+        """Delete the records up to a `seq`; the hash of the last one becomes the anchor of the rest."""
         with transaction(self._db):
             anchor = self._db.execute("SELECT hash FROM spells WHERE seq = ?", (up_to,)).fetchone()[0]
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'anchor'", (anchor,))
@@ -166,96 +166,77 @@ class HistoryStore:
         )
         return int((pages - free) * size)
 
-    def _start(self) -> None:
-        """Finds where the log ends; a new database begins beyond every `seq` that another may have given."""
+    def _find_end(self) -> None:
+        """Find the last `seq` and hash; a new database starts after every `seq` assigned before."""
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
         if not meta:
-            first = self._reserved + 1
+            first = self._reserved.limit + 1
             meta = {"node": self._node, "anchor": genesis(self._node, first), "first_seq": str(first)}
             with transaction(self._db):
                 self._db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
                 self._db.execute("INSERT INTO sqlite_sequence VALUES ('spells', ?)", (first - 1,))
         if meta["node"] != self._node:
             raise Damaged(f"the history of {meta['node']}, not of {self._node}")
-        self._last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()[0]
-        if self._last < self._reserved - (0 if self._was_closed else RESERVE + 1):
-            self._last = self._reserved  # an old copy of the file: what it lacks has its numbers already
+        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()[0]
+        self._last_seq = self._reserved.continue_from(last)
         newest = self._db.execute("SELECT hash FROM spells ORDER BY seq DESC LIMIT 1").fetchone()
         self._head = newest[0] if newest else meta["anchor"]
         self.newest_end_ms = self._db.execute("SELECT max(end_ms) FROM spells").fetchone()[0]
         self._count()
 
     def _count(self) -> None:
-        """Counts afresh, as seldom as that is needed: it reads the whole index."""
-        with judged():
+        """Count the rows again; slow, because it reads the whole index."""
+        with database_errors():
             self._stored, self._waiting = (
                 self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")
             )
 
-    def _keep_interrupted(self) -> None:
-        """The spells that were open when the last writer was killed."""
+    def _store_interrupted(self) -> None:
+        """Store the spells that were open when the last writer was killed."""
         rows = self._db.execute("SELECT record, start_ms, end_ms FROM open ORDER BY end_ms").fetchall()
         if rows:
-            with self._undone_if_it_fails(), transaction(self._db):
+            with self._restored_on_error(), transaction(self._db):
                 for record, start_ms, end_ms in rows:
-                    self._insert({**loaded(record), "interrupted": True}, start_ms, end_ms)
+                    self._insert({**parse_record(record), "interrupted": True}, start_ms, end_ms)
                 self._db.execute("DELETE FROM open")
 
-    def _insert(self, body: Mapping[str, Any], start_ms: int, end_ms: int) -> None:
-        seq, prev = self._last + 1, self._head
-        if seq > self._reserved:
-            self._reserve(seq + RESERVE)
-        record = _numbered(body, seq)
+    def _insert(self, fields: Mapping[str, Any], start_ms: int, end_ms: int) -> None:
+        seq, prev = self._last_seq + 1, self._head
+        self._reserved.reserve(seq)
+        record = _with_seq(fields, seq)
         self._head = record_hash(prev, record)
-        row = (seq, body["source"], start_ms, end_ms, compact_json(record), prev, self._head)
+        row = (seq, fields["source"], start_ms, end_ms, compact_json(record), prev, self._head)
         self._db.execute("INSERT INTO spells VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         if self._deliver:
             self._db.execute("INSERT INTO outbox VALUES (?)", (seq,))
-        self._last, self._stored, self._waiting = seq, self._stored + 1, self._waiting + self._deliver
+        self._last_seq, self._stored, self._waiting = seq, self._stored + 1, self._waiting + self._deliver
 
     @contextmanager
-    def _undone_if_it_fails(self) -> Iterator[None]:
-        """What is known of the log's end goes back with the transaction."""
-        before = self._last, self._head, self._stored, self._waiting, dict(self._ring.numbers)
+    def _restored_on_error(self) -> Iterator[None]:
+        """Restore what is kept in memory when the block's transaction is rolled back."""
+        before = self._last_seq, self._head, self._stored, self._waiting, dict(self._posteriors.numbers)
         try:
             yield
         except BaseException:
-            self._last, self._head, self._stored, self._waiting, self._ring.numbers = before
+            self._last_seq, self._head, self._stored, self._waiting, self._posteriors.numbers = before
             raise
 
-    @property
-    def _floor_path(self) -> Path:
-        return self._path.with_suffix(".seq")
 
-    def _read_floor(self) -> tuple[int, bool]:
-        """A number that no `seq` has reached, and whether it is the last that was given."""
-        try:
-            number, _, word = self._floor_path.read_text(encoding="ascii").strip().partition(" ")
-            return int(number), word == CLOSED
-        except (FileNotFoundError, ValueError):
-            return 0, False
-
-    def _reserve(self, up_to: int) -> None:
-        """Promises on disk, before the first is given, that no `seq` beyond `up_to` has been given."""
-        write_durably(self._floor_path, f"{up_to}\n")
-        self._reserved = up_to
-
-
-def loaded(text: str) -> dict[str, Any]:
-    """A record as it was written; raises Damaged for what is none."""
+def parse_record(text: str) -> dict[str, Any]:
+    """Parse a stored record; Damaged if it is not a JSON object."""
     try:
         record = json.loads(text)
     except ValueError:
-        raise Damaged("a record is no JSON") from None
+        raise Damaged("a record is not JSON") from None
     if not isinstance(record, dict):
-        raise Damaged("a record is no JSON object")
+        raise Damaged("a record is not a JSON object")
     return record
 
 
-def _numbered(body: Mapping[str, Any], seq: int) -> dict[str, Any]:
-    """The record with its number, which stands before what was heard."""
+def _with_seq(fields: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """Insert `seq` after `name`, its place in the stored and published record."""
     record: dict[str, Any] = {}
-    for key, value in body.items():
+    for key, value in fields.items():
         record[key] = value
         if key == "name":
             record["seq"] = seq

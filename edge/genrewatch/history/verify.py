@@ -1,7 +1,7 @@
-"""Shows that a log is whole: nothing changed, taken out, put in, swapped or cut off, as far as its hashes reach.
+"""Verification of a history: finds records changed, removed, inserted, swapped or cut off, by their hashes.
 
-Who owns the file could write all of it anew: the newest hash, noted elsewhere (it is in each `health` and with each
-delivered record), shows that too.
+The owner of the file could rewrite all of it. The newest hash, noted elsewhere, shows that too; it is in each
+`health` message and in each delivered record.
 """
 
 import json
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genrewatch.history.chain import genesis, record_hash
-from genrewatch.history.database import Damaged, judged
-from genrewatch.history.reading import Log
+from genrewatch.history.database import Damaged, database_errors
+from genrewatch.history.reader import HistoryReader
 from genrewatch.host.times import rfc3339_to_ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A record as it hangs in the chain."""
+    """A record with its place in the chain."""
 
     seq: int
     record: Mapping[str, Any]
@@ -27,139 +27,139 @@ class Link:
 
 @dataclass(kw_only=True)
 class Verification:
-    """What was found of one node's log."""
+    """The findings about one node's history."""
 
     node: str
     records: int = 0
-    """That were looked at and are as they should be."""
+    """Number of records that are intact."""
     first: Link | None = None
     last: Link | None = None
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """First and last `seq` of what is not there, where that is no fault."""
-    begun_anew: list[int] = field(default_factory=list)
-    """Records that follow none although there is one before: the first of a new log, as after a damaged one."""
-    wrong_seq: int | None = None
-    """The first record that is not as it should be, if it is one."""
-    wrong: str | None = None
-    """What is wrong, of that record or of the whole."""
+    """First and last `seq` of missing records, where that is no fault."""
+    restarts: list[int] = field(default_factory=list)
+    """The `seq` of each record that starts a new chain, as after a damaged database."""
+    fault_seq: int | None = None
+    """The first record at fault, if the fault is in a record."""
+    fault: str | None = None
+    """The fault, as text; None if the history is intact."""
 
-    def add(self, link: Link, after: str | None) -> bool:
-        """Looks at the next record, which must follow the hash `after`, if that is known; whether it is right."""
-        fault = self._fault(link, after)
+    def add(self, link: Link, prev_hash: str | None) -> bool:
+        """Check the next record and return whether it is intact; `prev_hash` is the hash before it, None if unknown."""
+        fault = self._fault_of(link, prev_hash)
         if fault:
-            self.wrong_seq, self.wrong = link.seq, fault
+            self.fault_seq, self.fault = link.seq, fault
             return False
         self.records += 1
         self.first, self.last = self.first or link, link
         return True
 
-    def _fault(self, link: Link, after: str | None) -> str | None:
+    def _fault_of(self, link: Link, prev_hash: str | None) -> str | None:
         if link.record.get("seq") != link.seq:
-            return f"it stands in the place of {link.seq}, but says of itself that it is {link.record.get('seq')}"
+            return f"stored as {link.seq}, but its content is that of {link.record.get('seq')}"
         if link.record.get("node") != self.node:
-            return f"it is a record of node {link.record.get('node')}, not of {self.node}"
-        if after is not None and link.prev != after:
-            return self._unhung(link)
+            return f"a record of node {link.record.get('node')}, not of {self.node}"
+        if prev_hash is not None and link.prev != prev_hash:
+            return self._broken_link(link)
         try:
-            right = record_hash(link.prev, link.record) == link.hash
-        except ValueError:  # NaN, which no writer of ours writes
-            right = False
-        return None if right else "its contents are not those that its hash was made from"
+            intact = record_hash(link.prev, link.record) == link.hash
+        except ValueError:  # NaN, which genrewatch never writes
+            intact = False
+        return None if intact else "its content does not match its hash"
 
-    def _unhung(self, link: Link) -> str:
+    def _broken_link(self, link: Link) -> str:
         if self.last is None:
-            return "it does not follow what the log begins with: what was before it has been taken out, or it changed"
+            return "its prev is not the anchor of the history: records before it were removed, or it was changed"
         if link.seq > self.last.seq + 1:
-            return f"what was between it and {self.last.seq} has been taken out"
-        return f"its prev is not the hash of {self.last.seq}: one of the two was changed, or put in"
+            return f"the records between it and {self.last.seq} were removed"
+        return f"its prev is not the hash of {self.last.seq}: one of the two was changed or inserted"
 
 
-def verify_log(log: Log) -> Verification:
-    """Checks a database against itself, all of one moment; what is damaged is a finding too."""
+def verify_history(reader: HistoryReader) -> Verification:
+    """Check a database in one read transaction; damage is a finding too. Raises Unavailable."""
     found = Verification(node="")
     try:
-        with judged():
-            log.db.execute("BEGIN")
+        with database_errors():
+            reader.db.execute("BEGIN")
             try:
-                _verify(log, found)
+                _verify(reader, found)
             finally:
-                if log.db.in_transaction:
-                    log.db.execute("ROLLBACK")
+                if reader.db.in_transaction:
+                    reader.db.execute("ROLLBACK")
     except Damaged as exc:
-        found.wrong = f"the file is damaged: {exc}"
+        found.fault = f"the file is damaged: {exc}"
     return found
 
 
-def _verify(log: Log, found: Verification) -> None:
-    meta = log.meta()
+def _verify(reader: HistoryReader, found: Verification) -> None:
+    meta = reader.meta()
     found.node = meta.get("node", "")
     if missing := {"node", "anchor", "first_seq"} - set(meta):
-        if log.newest_seq:
-            found.wrong = f"the table meta lacks {', '.join(sorted(missing))}"
-        return  # just made
+        if reader.newest_seq:
+            found.fault = f"the table meta lacks {', '.join(sorted(missing))}"
+        return  # a database that was just created
     if not meta["first_seq"].isdigit():
-        found.wrong = "the table meta was changed"
+        found.fault = "the table meta was changed"
         return
-    verdict = log.db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise Damaged(str(verdict))
-    for link, columns_agree in _links(log):
+    result = reader.db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if result != "ok":
+        raise Damaged(str(result))
+    for link, columns_agree in _links(reader):
         last = found.last
         if not found.add(link, last.hash if last else meta["anchor"]):
             return
         if not columns_agree:
-            found.wrong_seq, found.wrong = link.seq, "its source or times are not those it is found by"
+            found.fault_seq, found.fault = link.seq, "the columns source, start_ms or end_ms differ from the record"
             return
-        if last and link.seq > last.seq + 1:  # and yet it hangs on it: the file was once put back in an older state
+        if last and link.seq > last.seq + 1:  # the chain is intact: an older copy of the file was once put back
             found.gaps.append((last.seq + 1, link.seq - 1))
-    found.wrong = _end_fault(found, meta, log.newest_seq)
+    found.fault = _fault_at_end(found, meta, reader.newest_seq)
 
 
-def _end_fault(found: Verification, meta: Mapping[str, str], newest: int) -> str | None:
-    """What is wrong with where the log ends; one of which all has been forgotten in time ends anywhere."""
-    untouched = meta["anchor"] == genesis(found.node, int(meta["first_seq"]))
-    end = found.last.seq if found.last else int(meta["first_seq"]) - 1 if untouched else newest
+def _fault_at_end(found: Verification, meta: Mapping[str, str], newest: int) -> str | None:
+    """Return a fault if the newest records are missing; after pruning, a history without records is intact."""
+    never_pruned = meta["anchor"] == genesis(found.node, int(meta["first_seq"]))
+    end = found.last.seq if found.last else int(meta["first_seq"]) - 1 if never_pruned else newest
     if end != newest:
-        return f"its end was cut off: the last record given was {newest}, and the last there is {end}"
+        return f"its end was cut off: the last seq assigned is {newest}, the last record is {end}"
     return None
 
 
-def _links(log: Log) -> Iterator[tuple[Link, bool]]:
-    """Each record, and whether the columns that it is found by say what it says."""
-    rows = log.db.execute("SELECT seq, record, prev, hash, source, start_ms, end_ms FROM spells ORDER BY seq")
+def _links(reader: HistoryReader) -> Iterator[tuple[Link, bool]]:
+    """Yield each record, and whether the columns that queries use agree with it."""
+    rows = reader.db.execute("SELECT seq, record, prev, hash, source, start_ms, end_ms FROM spells ORDER BY seq")
     for seq, text, prev, hash_, *columns in rows:
         try:
             record = json.loads(text)
-            said = [record["source"], rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])]
+            expected = [record["source"], rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])]
         except (ValueError, TypeError, KeyError):
-            record, said = {}, []
-        yield Link(seq=seq, record=record, prev=prev, hash=hash_), said == columns
+            record, expected = {}, []
+        yield Link(seq=seq, record=record, prev=prev, hash=hash_), expected == columns
 
 
 def verify_records(records: Iterable[Mapping[str, Any]]) -> list[Verification]:
-    """Checks records as they are printed and published, in any order, some perhaps twice or not there; by node."""
+    """Check printed or published records, by node; they may be unordered, repeated or incomplete."""
     nodes: dict[str, list[Link]] = {}
     for record in records:
         link = Link(seq=record["seq"], record=record, prev=record["prev"], hash=record["hash"])
         nodes.setdefault(str(record.get("node")), []).append(link)
-    return [_verified(node, sorted(links, key=lambda link: link.seq)) for node, links in nodes.items()]
+    return [_verify_links(node, sorted(links, key=lambda link: link.seq)) for node, links in nodes.items()]
 
 
-def _verified(node: str, links: list[Link]) -> Verification:
+def _verify_links(node: str, links: list[Link]) -> Verification:
     found = Verification(node=node)
     for link in links:
-        last, after = found.last, None
+        last, prev_hash = found.last, None
         if last and link.seq > last.seq + 1:
             found.gaps.append((last.seq + 1, link.seq - 1))
         elif last and link.seq == last.seq:
             if {**link.record, "backfilled": None} == {**last.record, "backfilled": None}:
                 continue  # delivered twice
-            found.wrong_seq, found.wrong = link.seq, "there are two that differ"
+            found.fault_seq, found.fault = link.seq, "two records have this seq and differ"
             break
         elif last and link.prev == genesis(node, link.seq):
-            found.begun_anew.append(link.seq)
+            found.restarts.append(link.seq)
         elif last:
-            after = last.hash
-        if not found.add(link, after):
+            prev_hash = last.hash
+        if not found.add(link, prev_hash):
             break
     return found

@@ -1,7 +1,7 @@
-"""The thread that keeps and delivers: it alone touches the disk, so that a slow, full or dead one holds up nobody.
+"""The thread that writes the database and delivers from it: a slow, full or dead disk delays only this thread.
 
-What cannot be written waits in memory, bounded, and is written when it can be; meanwhile `degraded` says why. A
-database that is damaged is set aside under another name, a new one is begun, and the log says so.
+What cannot be written waits in a bounded queue in memory; meanwhile `degraded` gives the reason. A damaged database
+is moved aside, and a new one is created.
 """
 
 import logging
@@ -15,40 +15,42 @@ from typing import Any
 
 from genrewatch.contract.errors import os_error_reason
 from genrewatch.history.config import HistoryConfig
-from genrewatch.history.database import Damaged, Gone, Unavailable
+from genrewatch.history.database import Damaged, Missing, Unavailable, move_aside
 from genrewatch.history.delivery import Delivery, HistoryTransport
-from genrewatch.history.ring import Judged
+from genrewatch.history.posterior_buffer import StreamResult
 from genrewatch.history.spell import Spell
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import ms_to_rfc3339, now
 
-MOST_WAITING = 10_000
-"""Spells that may wait in memory for a disk that takes none."""
+MAX_QUEUED = 10_000
+"""Spells that wait in memory while the disk cannot be written."""
 RETRY_S = 5.0
-"""Between attempts to write to such a disk."""
+"""Pause between attempts to write."""
 PRUNE_S = 60.0
+"""Time between checks for old records."""
 PRUNE_MORE_S = 1.0
+"""The same while there are more to delete."""
 HANGS_S = 30.0
-"""After which a disk that does not answer is said to hang."""
+"""Duration of one disk access after which it is reported as hanging."""
 GATHER_S = 0.05
-"""After a spell has ended, for others that end with it."""
+"""Pause after a spell has ended, so that spells that end together are written together."""
 FLUSH_S = 1.0
-"""How long the end waits for the broker to have the last spells."""
+"""Time that `close` waits for the broker to acknowledge the last spells."""
 
 log = logging.getLogger("genrewatch")
 
 
 @dataclass(kw_only=True)
-class News:
-    """What has happened since the keeper last asked."""
+class Batch:
+    """New data since the writer's last call of `collect`."""
 
     ended: list[Spell] = field(default_factory=list)
-    drafts: list[Spell] = field(default_factory=list)
-    judged: list[Judged] = field(default_factory=list)
+    open_spells: list[Spell] = field(default_factory=list)
+    results: list[StreamResult] = field(default_factory=list)
 
 
 class HistoryWriter:
-    """Keeps the spells of one node in `path`, and has them delivered by `transport`, if there is one."""
+    """Stores the spells of one node in `path` and delivers them through `transport`, if there is one."""
 
     def __init__(
         self,
@@ -56,119 +58,115 @@ class HistoryWriter:
         node: str,
         config: HistoryConfig,
         transport: HistoryTransport | None,
-        collect: Callable[[], News],
+        collect: Callable[[], Batch],
     ) -> None:
         self._path, self._node, self._config = path, node, config
         self._collect = collect
         self._delivery = Delivery(transport, per_s=config.backfill_per_s) if transport else None
         self._store: HistoryStore | None = None
         self._ended: deque[Spell] = deque()
-        self._judged: deque[Judged] = deque(maxlen=min(MOST_WAITING, config.posteriors))
-        self._drafts: list[Spell] = []
-        self._saved: list[Spell] = []  # drafts, as they were written last
+        self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
+        self._open_spells: list[Spell] = []
+        self._saved: list[Spell] = []  # the open spells as last written
         self._wake, self._closing = threading.Event(), threading.Event()
         self._opened_s = 0.0
         self._busy_since: float | None = None
         self._next_save = self._next_prune = self._next_try = 0.0
         self.degraded: str | None = None
-        """Why nothing can be written at present."""
-        self._facts: dict[str, Any] = {
-            "stored": 0,
-            "waiting": 0,
-            "head": None,
-            "set_aside": None,
-            "posteriors_dropped": 0,
-        }
+        """The reason why nothing can be written at present."""
+        facts = {"stored": 0, "waiting": 0, "head": None, "set_aside": None, "posteriors_dropped": 0}
+        self._diagnostics: dict[str, Any] = facts
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
-        """Begins; returns at once."""
+        """Start the thread; returns at once."""
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something to keep or to deliver."""
+        """Notify the thread that there is something to store or to deliver."""
         self._wake.set()
 
     def close(self) -> None:
-        """Keeps and delivers what there is, within a moment, and lets go."""
+        """Store and deliver what there is, within `2 * FLUSH_S`, and close the database."""
         self._closing.set()
         self._wake.set()
         self._thread.join(2 * FLUSH_S)
 
     @property
-    def trouble(self) -> str | None:
-        """What is wrong, for people."""
+    def problem(self) -> str | None:
+        """The present problem as text for people, None without one."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > HANGS_S:
             return f"the disk has not answered for {time.monotonic() - since:.0f} s"
         return self.degraded
 
-    def facts(self) -> dict[str, Any]:
-        """How many records there are and wait to be delivered, how many were lost, and the newest hash."""
-        return {**self._facts, "unsaved": len(self._ended), "dropped": self._dropped}
+    def diagnostics(self) -> dict[str, Any]:
+        """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
+        return {**self._diagnostics, "unsaved": len(self._ended), "dropped": self._dropped}
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait(self._pause_s())
+            self._wake.wait(self._wait_s())
             self._closing.wait(GATHER_S)
             self._wake.clear()
-            self._turn()
+            self._run_once()
         self._next_save = self._next_try = 0.0
-        self._turn()
-        self._part()
+        self._run_once()
+        self._flush()
 
-    def _turn(self) -> None:
-        """Keeps, delivers and tidies up, as far as each is due."""
-        self._take(self._collect())
+    def _run_once(self) -> None:
+        self._enqueue(self._collect())
         if time.monotonic() < self._next_try:
             return
         self._busy_since = time.monotonic()
-        self._try()
+        self._write()
         self._busy_since = None
 
-    def _try(self) -> None:
+    def _write(self) -> None:
+        """Save, deliver and prune, as far as each is due."""
         try:
             if self._store is None:
-                self._store = self._opened()
+                self._store = self._open_store()
             self._save(self._store)
             if self._delivery:
-                self._delivery.turn(self._store)
+                self._delivery.run(self._store)
             self._prune(self._store)
-            self._note(self._store)
+            self._note_success(self._store)
         except Unavailable as exc:
-            if isinstance(exc, Gone):
-                self._release()
+            if isinstance(exc, Missing):
+                self._close_store()
             self._fail(str(exc))
         except Damaged as exc:
-            self._set_aside(str(exc))
-        except Exception as exc:  # of ours; the thread must not die of it, unseen, for months
+            self._replace_damaged(str(exc))
+        except Exception as exc:  # a bug; the thread must survive it, or the history would stop unnoticed
             if self.degraded is None:
-                log.exception("a defect of the history")
-            self._release()
-            self._fail(f"a defect, {exc!r}")
+                log.exception("a bug in the history")
+            self._close_store()
+            self._fail(f"a bug, {exc!r}")
 
-    def _opened(self) -> HistoryStore:
+    def _open_store(self) -> HistoryStore:
         self._opened_s = time.monotonic()
         deliver = self._delivery is not None
         return HistoryStore(self._path, self._node, deliver=deliver, posteriors=self._config.posteriors)
 
-    def _take(self, news: News) -> None:
-        self._ended.extend(news.ended)
-        self._facts["posteriors_dropped"] += max(0, len(self._judged) + len(news.judged) - (self._judged.maxlen or 0))
-        self._judged.extend(news.judged)
-        self._drafts = news.drafts
-        while len(self._ended) > MOST_WAITING:
+    def _enqueue(self, batch: Batch) -> None:
+        self._ended.extend(batch.ended)
+        surplus = len(self._results) + len(batch.results) - (self._results.maxlen or 0)
+        self._diagnostics["posteriors_dropped"] += max(0, surplus)
+        self._results.extend(batch.results)
+        self._open_spells = batch.open_spells
+        while len(self._ended) > MAX_QUEUED:
             self._ended.popleft()
             self._dropped += 1
 
     def _save(self, store: HistoryStore) -> None:
-        due = time.monotonic() >= self._next_save or 2 * len(self._judged) > MOST_WAITING
-        if self._ended or (due and (self._judged or self._drafts != self._saved)):
-            store.append(list(self._ended), self._drafts, list(self._judged))
+        due = time.monotonic() >= self._next_save or 2 * len(self._results) > MAX_QUEUED
+        if self._ended or (due and (self._results or self._open_spells != self._saved)):
+            store.append(list(self._ended), self._open_spells, list(self._results))
             self._ended.clear()
-            self._judged.clear()
-            self._saved = self._drafts
+            self._results.clear()
+            self._saved = self._open_spells
         if time.monotonic() >= self._next_save:
             self._next_save = time.monotonic() + self._config.save_s
 
@@ -176,69 +174,66 @@ class HistoryWriter:
         if time.monotonic() < self._next_prune:
             return
         limits = {"keep_days": self._config.keep_days, "max_bytes": self._config.max_mb * 1_000_000}
-        more, dropped = store.prune(now_ms=self._cautious_now_ms(store), **limits)
+        more, dropped = store.prune(now_ms=self._plausible_now_ms(store), **limits)
         self._dropped += dropped
         self._next_prune = time.monotonic() + (PRUNE_MORE_S if more else PRUNE_S)
 
-    def _cautious_now_ms(self, store: HistoryStore) -> int:
-        """The time, but no later than the newest spell of before and how long we have run since: a wall clock that is
-        set years ahead must not make a whole history too old."""
+    def _plausible_now_ms(self, store: HistoryStore) -> int:
+        """Return the time, limited to the newest stored spell plus the time since the start.
+
+        A wall clock that is set years ahead must not make a whole history too old.
+        """
         now_ms = now().utc_ms
         if store.newest_end_ms is None:
             return now_ms
         return min(now_ms, store.newest_end_ms + round(1000 * (time.monotonic() - self._opened_s)))
 
-    def _note(self, store: HistoryStore) -> None:
-        self._facts |= {"stored": store.stored, "waiting": store.waiting, "head": store.head}
+    def _note_success(self, store: HistoryStore) -> None:
+        self._diagnostics |= {"stored": store.stored, "waiting": store.waiting, "head": store.head}
         if self.degraded:
             log.warning("the history can be written again: %s", self._path)
             self.degraded = None
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, reason: str) -> None:
         if self.degraded is None:
-            log.error("the history cannot be written (%s: %s); what ends meanwhile waits in memory", self._path, why)
-        self.degraded = why
+            log.error("the history cannot be written (%s: %s); spells wait in memory until it can", self._path, reason)
+        self.degraded = reason
         self._next_try = time.monotonic() + RETRY_S
 
-    def _set_aside(self, why: str) -> None:
-        """Makes way for a new database, without a pause; whoever looks after the box finds the old one beside it."""
-        self._release()
-        stamp = ms_to_rfc3339(now().utc_ms)[:19].replace(":", "")
-        aside = self._path.with_name(f"{self._path.stem}.damaged-{stamp}Z.db")
+    def _replace_damaged(self, reason: str) -> None:
+        """Move the damaged database aside, so that the next run creates a new one."""
+        self._close_store()
         try:
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.replace(aside.with_name(aside.name + suffix))
+            aside = move_aside(self._path, ms_to_rfc3339(now().utc_ms))
         except OSError as exc:
-            self._fail(f"damaged ({why}), and cannot be set aside: {os_error_reason(exc)}")
+            self._fail(f"damaged ({reason}), and cannot be moved aside: {os_error_reason(exc)}")
             return
-        log.error("the history %s is damaged (%s): set aside as %s, a new one is begun", self._path, why, aside.name)
-        self._facts["set_aside"] = aside.name
+        log.error("the history %s is damaged (%s): moved to %s, a new one is created", self._path, reason, aside.name)
+        self._diagnostics["set_aside"] = aside.name
         self._wake.set()
 
-    def _release(self) -> None:
+    def _close_store(self) -> None:
         if self._store:
             try:
                 self._store.close()
             except (Unavailable, Damaged):
-                pass  # it is given up anyway
+                pass  # it is closed because of such an error
         self._store = None
 
-    def _part(self) -> None:
-        """Waits a moment for the broker to have the last spells, and closes the file."""
+    def _flush(self) -> None:
+        """Wait up to `FLUSH_S` for the broker to acknowledge the last spells, and close the database."""
         deadline = time.monotonic() + FLUSH_S
-        while self._store and self._store.waiting and self._delivery and self._delivery.linked:
+        while self._store and self._store.waiting and self._delivery and self._delivery.connected:
             if time.monotonic() > deadline:
                 break
             self._wake.wait(0.02)
             self._wake.clear()
-            self._turn()
-        self._release()
+            self._run_once()
+        self._close_store()
 
-    def _pause_s(self) -> float:
-        """Until there is something to do, if nobody wakes us."""
+    def _wait_s(self) -> float:
+        """Return the seconds until something is due, if the thread is not woken."""
         due = min(self._next_save, self._next_prune) if self._store else self._next_try
         if self._delivery and self._store:
-            due = min(due, self._delivery.next_turn)
+            due = min(due, self._delivery.next_run_s)
         return max(GATHER_S, due - time.monotonic())

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from genrewatch.contract.front_end import Samples
-from genrewatch.programme.pieces import PIECES, RING_S
-from genrewatch.programme.sound import SAMPLE_RATE, Room, mix, n_samples
+from genrewatch.programme.item_specs import PIECES, RING_S
+from genrewatch.programme.synthesis import SAMPLE_RATE, Room, mix, n_samples
 
 __all__ = ["PROGRAMME", "SAMPLE_RATE", "Item", "item", "programme_blocks"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from genrewatch.contract.front_end import Samples
-from genrewatch.programme.sound import (
+from genrewatch.programme.synthesis import (
     Formants,
     Rng,
     Timbre,

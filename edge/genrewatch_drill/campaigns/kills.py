@@ -13,7 +13,7 @@ from statistics import mean
 
 from genrewatch.contract.errors import SourceError
 from genrewatch.history.database import database_path
-from genrewatch.history.reading import Log
+from genrewatch.history.reader import HistoryReader
 from genrewatch_drill.campaigns.broker_killer import BrokerKiller
 from genrewatch_drill.campaigns.finding import Figures, Finding
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s
@@ -119,7 +119,7 @@ class KillDrill:
 
     def _waiting(self) -> int:
         """Records in the outbox of the daemon that runs."""
-        log = Log(database_path(self.victim.state, NODE))
+        log = HistoryReader(database_path(self.victim.state, NODE))
         try:
             waiting: int = log.db.execute("SELECT count(*) FROM outbox").fetchone()[0]
         finally:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genrewatch.history.database import Damaged, Unavailable, database_path
-from genrewatch.history.reading import Log, Selection
-from genrewatch.history.verify import verify_log
+from genrewatch.history.reader import HistoryReader, Selection
+from genrewatch.history.verify import verify_history
 from genrewatch_drill.rig.ledger import plain
 
 
@@ -50,7 +50,7 @@ def snapshot(state: Path, node: str) -> Snapshot:
         if wal.exists():
             shutil.copyfile(wal, copy.with_name(wal.name))
         try:
-            log = Log(copy)
+            log = HistoryReader(copy)
         except (Damaged, Unavailable) as exc:
             return Snapshot(wrong=f"cannot be opened: {exc}")
         try:
@@ -59,12 +59,12 @@ def snapshot(state: Path, node: str) -> Snapshot:
             log.close()
 
 
-def _read(log: Log) -> Snapshot:
+def _read(log: HistoryReader) -> Snapshot:
     try:
         texts = {record["seq"]: plain(record) for page in log.pages(Selection()) for record in page}
         outbox = {seq for (seq,) in log.db.execute("SELECT seq FROM outbox")}
     except (Damaged, Unavailable) as exc:
         return Snapshot(wrong=f"cannot be read: {exc}")
-    found = verify_log(log)
-    wrong = f"seq {found.wrong_seq}: {found.wrong}" if found.wrong else None
+    found = verify_history(log)
+    wrong = f"seq {found.fault_seq}: {found.fault}" if found.fault else None
     return Snapshot(texts=texts, outbox=outbox, wrong=wrong)

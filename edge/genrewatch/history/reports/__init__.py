@@ -1,1 +1,1 @@
-"""Airtime reports from the history, as rows and as an image."""
+"""Airtime reports of the history, as rows and as a chart."""

@@ -1,7 +1,7 @@
-"""Airtime: how the time listened divides among genres, silence and the rest, by hour, by day or by source.
+"""Airtime: listening time by genre, silence, refusals and lost sound, per hour, day or source.
 
-Pure: records in, a table of whole milliseconds out. What is in a spell goes to the hours or days that it lasted
-through, in proportion and without loss, so that all rows together are what was heard and missed, to the millisecond.
+Pure: records in, a table of whole milliseconds out. The sound of a spell is divided among the hours or days it spans,
+in proportion to time; the rows add up to the sound received and lost, to the millisecond.
 """
 
 from collections import Counter
@@ -10,49 +10,49 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal
 
-from genrewatch.history.reports.bins import bins, share_out
+from genrewatch.history.reports.calendar_bins import apportion, calendar_bins
 from genrewatch.host.times import rfc3339_to_ms
 
 By = Literal["hour", "day", "source"]
 
 SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST = "silence", "dead_air", "not_music", "refused", "lost"
 NO_GENRE = (SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST)
-"""What time without a genre is called. `refused` includes warming up; `lost` is sound that is missing or never came."""
+"""Kinds of time without a genre. `refused` includes warming up; `lost` is missing sound and outages."""
 
 
 @dataclass(kw_only=True)
 class Row:
-    """How a stretch of time, or the time of a source, divides; milliseconds."""
+    """The listening time of an hour, a day or a source, milliseconds."""
 
     name: str = ""
-    """The source, if it is one's."""
+    """The source id, in a report by source."""
     start_ms: int | None = None
-    """Of the hour or day, in UTC."""
+    """Start of the hour or day, in UTC."""
     end_ms: int | None = None
     genres: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
-    """By one of `NO_GENRE`."""
+    """Time without a genre, by kind of `NO_GENRE`."""
 
     @property
     def listened_ms(self) -> int:
-        """Sound heard and sound missing."""
+        """Sound received and lost, milliseconds."""
         return self.genres.total() + self.others.total()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The rows in order, what they add up to, and what has a column."""
+    """The rows in order, their total, and the columns."""
 
     by: By
     rows: list[Row]
     total: Row
     genres: list[str]
-    """That occur, most airtime first."""
+    """Genres that occur, most airtime first."""
     others: list[str]
-    """Those of `NO_GENRE` that occur."""
+    """Kinds of `NO_GENRE` that occur."""
 
 
-def report(
+def build_report(
     records: Iterable[Mapping[str, Any]],
     by: By,
     *,
@@ -60,11 +60,11 @@ def report(
     until_ms: int | None = None,
     zone: tzinfo | None = None,
 ) -> Report:
-    """The airtime of spells, as far as they lie in the range; `zone` None is that of the system."""
+    """Add up the airtime of the spells within the range; `zone` None is that of the system."""
     rows: dict[Any, Row] = {}
-    latest: list[tuple[int, int]] = []
+    bins: list[tuple[int, int]] = []
     for record in records:
-        start_ms, end_ms = lasted(record)
+        start_ms, end_ms = spell_interval(record)
         first_ms = start_ms if since_ms is None else max(start_ms, since_ms)
         last_ms = end_ms if until_ms is None else min(end_ms, until_ms)
         if first_ms >= last_ms:
@@ -73,20 +73,20 @@ def report(
             row = rows.setdefault(record["source"], Row(name=record["source"]))
             _add(row, record, (start_ms, end_ms), (first_ms, last_ms))
             continue
-        if not latest or first_ms < latest[-1][0] or last_ms > latest[-1][1]:
-            latest = list(bins(first_ms, last_ms, by, zone))
+        if not bins or first_ms < bins[-1][0] or last_ms > bins[-1][1]:
+            bins = list(calendar_bins(first_ms, last_ms, by, zone))
         else:
-            latest = latest[-1:]  # as nearly always
-        for begin, end in latest:
-            row = rows.setdefault(begin, Row(start_ms=begin, end_ms=end))
-            _add(row, record, (start_ms, end_ms), (max(begin, first_ms), min(end, last_ms)))
-    return _finished(by, [row for _, row in sorted(rows.items()) if row.listened_ms])
+            bins = bins[-1:]  # nearly always: the spell is in the bin of the spell before it
+        for start, end in bins:
+            row = rows.setdefault(start, Row(start_ms=start, end_ms=end))
+            _add(row, record, (start_ms, end_ms), (max(start, first_ms), min(end, last_ms)))
+    return _with_total(by, [row for _, row in sorted(rows.items()) if row.listened_ms])
 
 
-def lasted(record: Mapping[str, Any]) -> tuple[int, int]:
-    """When a spell was, milliseconds: by the wall clock, or, when that was set meanwhile, from its start by the other.
+def spell_interval(record: Mapping[str, Any]) -> tuple[int, int]:
+    """Return start and end of a spell in milliseconds; if the wall clock was set meanwhile, the monotonic clock counts.
 
-    It lasts a millisecond at least, so that it lies in one bin at least.
+    The interval is at least a millisecond long, so that it overlaps a bin.
     """
     start_ms, end_ms = rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])
     if record["clock_step_s"]:
@@ -94,35 +94,35 @@ def lasted(record: Mapping[str, Any]) -> tuple[int, int]:
     return start_ms, max(end_ms, start_ms + 1)
 
 
-def without_gaps(found: Report, zone: tzinfo | None = None) -> list[Row]:
-    """The rows of hours or days, and empty ones for those between them in which nothing was heard."""
-    if found.by == "source" or not found.rows:
-        return found.rows
-    by_start = {row.start_ms: row for row in found.rows}
-    start_ms, end_ms = found.rows[0].start_ms, found.rows[-1].end_ms
+def fill_gaps(report: Report, zone: tzinfo | None = None) -> list[Row]:
+    """Return the rows, with empty ones for the hours or days between them without sound."""
+    if report.by == "source" or not report.rows:
+        return report.rows
+    by_start = {row.start_ms: row for row in report.rows}
+    start_ms, end_ms = report.rows[0].start_ms, report.rows[-1].end_ms
     assert start_ms is not None
     assert end_ms is not None
-    stretches = bins(start_ms, end_ms, found.by, zone)
-    return [by_start.get(begin) or Row(start_ms=begin, end_ms=end) for begin, end in stretches]
+    bins = calendar_bins(start_ms, end_ms, report.by, zone)
+    return [by_start.get(start) or Row(start_ms=start, end_ms=end) for start, end in bins]
 
 
 def _add(row: Row, record: Mapping[str, Any], whole: tuple[int, int], part: tuple[int, int]) -> None:
-    """Gives a row the part of a spell that lies in it."""
-    heard_ms = share_out(round(1000 * record["heard_s"]), *whole)(*part)
+    """Add the part of a spell that overlaps the row."""
+    heard_ms = apportion(round(1000 * record["heard_s"]), *whole)(*part)
     if record["genre"] is not None and not record["dead_air"]:
         row.genres[record["genre"]] += heard_ms
     else:
-        row.others[_other(record)] += heard_ms
-    row.others[LOST] += share_out(round(1000 * record["lost_s"]), *whole)(*part)
+        row.others[_kind(record)] += heard_ms
+    row.others[LOST] += apportion(round(1000 * record["lost_s"]), *whole)(*part)
 
 
-def _other(record: Mapping[str, Any]) -> str:
+def _kind(record: Mapping[str, Any]) -> str:
     if record["dead_air"]:
         return DEAD_AIR
     return record["reason"] if record["reason"] in (SILENCE, NOT_MUSIC) else REFUSED
 
 
-def _finished(by: By, rows: list[Row]) -> Report:
+def _with_total(by: By, rows: list[Row]) -> Report:
     total = Row(name="total")
     for row in rows:
         total.genres.update(row.genres)

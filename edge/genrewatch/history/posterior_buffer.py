@@ -1,4 +1,4 @@
-"""The latest segments' posteriors, a bounded number of them, from which a verdict can be derived again. No audio."""
+"""The posteriors of the latest segments, a bounded number, from which verdicts can be derived again. No audio."""
 
 import json
 import sqlite3
@@ -13,40 +13,40 @@ from genrewatch.inference.json_fields import verdict_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
 POSTERIOR_TYPE = np.dtype("<f4")
-"""How posteriors lie in the database."""
+"""Type of a posterior's elements in the database."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stream:
-    """A source's stream, from its beginning on: how its segments become verdicts."""
+    """One stream of a source, and the pipeline that turns its segments into verdicts."""
 
     source: str
     pipeline: Pipeline
-    begun: Timestamp
+    started: Timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A segment with its posterior and the verdict after it."""
+class StreamResult:
+    """A segment's result and the stream it belongs to."""
 
     stream: Stream
     result: SegmentResult
 
 
-class Ring:
-    """Writes into the tables `streams` and `segments`, within the caller's transaction."""
+class PosteriorBuffer:
+    """Ring buffer in the tables `streams` and `segments`; writes within the caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection, rows: int) -> None:
-        """`rows`: how many segments are kept at most."""
+        """`rows` is the maximum number of segments."""
         self._db, self._rows = db, rows
         self.numbers: dict[Stream, int] = {}
-        """Of the streams that are written down; whoever undoes a transaction undoes this too."""
+        """Row numbers of the stored streams. After a rollback the caller restores the earlier value."""
 
-    def append(self, judged: Sequence[Judged]) -> None:
-        """Keeps these, oldest first, and forgets as many of the oldest as are too many."""
-        for segment in judged:
-            self._insert(self._number(segment.stream), segment.result)
-        if judged:
+    def append(self, results: Sequence[StreamResult]) -> None:
+        """Store results, oldest first, and delete as many of the oldest rows as are too many."""
+        for result in results:
+            self._insert(self._number(result.stream), result.result)
+        if results:
             newest = self._db.execute("SELECT max(segment) FROM segments").fetchone()[0]
             self._db.execute("DELETE FROM segments WHERE segment <= ?", (newest - self._rows,))
             self._db.execute("DELETE FROM streams WHERE stream NOT IN (SELECT DISTINCT stream FROM segments)")
@@ -65,10 +65,10 @@ class Ring:
         )
 
     def _number(self, stream: Stream) -> int:
-        """The number of a stream, which is written down with its first segment."""
+        """Return the row number of a stream; its row is inserted with its first segment."""
         if stream not in self.numbers:
             manifest, vote = stream.pipeline.manifest, stream.pipeline.vote
-            names = (stream.source, ms_to_rfc3339(stream.begun.utc_ms), manifest.name, manifest.version)
+            names = (stream.source, ms_to_rfc3339(stream.started.utc_ms), manifest.name, manifest.version)
             settings = (json.dumps(manifest.labels), json.dumps(encode(vote)), manifest.front_end.segment_samples)
             cursor = self._db.execute(
                 "INSERT INTO streams (source, started, model, version, labels, vote, segment_samples)"

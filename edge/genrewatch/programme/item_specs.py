@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from genrewatch.programme import bars
-from genrewatch.programme.sound import n_samples
+from genrewatch.programme.synthesis import n_samples
 
 RING_S = 1.5  # a note may ring this long into the next bar
 

@@ -1,0 +1,119 @@
+"""Reading of a node's history beside its daemon, in short queries, so that the writer's WAL can be truncated."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genrewatch.history.database import Damaged, database_errors, open_for_reading
+from genrewatch.history.spell import SpellKey
+from genrewatch.history.store import parse_record
+
+PAGE = 1000
+"""Records read by one query."""
+REQUIRED_FIELDS = frozenset(SpellKey.__dataclass_fields__) | {
+    *("source", "start", "end", "heard_s", "lost_s", "share", "confidence", "votes"),
+    *("continues", "interrupted", "clock_step_s", "mono_start_s", "mono_end_s"),
+}
+"""Fields that the commands read from a record."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A choice of spells: those that overlap a range of time, of some sources."""
+
+    since_ms: int | None = None
+    """Start of the range, milliseconds since 1970; None = the first record."""
+    until_ms: int | None = None
+    """End of the range, exclusive; None = the newest record."""
+    sources: tuple[str, ...] = ()
+    """Source ids; empty = all."""
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """Return an SQL condition and its parameters.
+
+        A spell's end can lie before its start, if the clock was set back meanwhile.
+        """
+        parts, values = ["1"], list[Any]()
+        if self.since_ms is not None:
+            parts.append("(max(start_ms, end_ms) > ? OR start_ms = ?)")
+            values += [self.since_ms, self.since_ms]
+        if self.until_ms is not None:
+            parts.append("min(start_ms, end_ms) < ?")
+            values.append(self.until_ms)
+        if self.sources:
+            parts.append(f"source IN ({', '.join('?' * len(self.sources))})")
+            values += self.sources
+        return " AND ".join(parts), values
+
+
+class HistoryReader:
+    """The history in one database file. Every method raises Unavailable or Damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = open_for_reading(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The read-only connection."""
+        return self._db
+
+    def meta(self) -> dict[str, str]:
+        """Return the table `meta`: `node`, `anchor` and `first_seq`."""
+        with database_errors():
+            return dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+
+    @property
+    def newest_seq(self) -> int:
+        """The last `seq` assigned, 0 before the first."""
+        with database_errors():
+            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()
+        return int(row[0]) if row else 0
+
+    def pages(self, selection: Selection, after_seq: int = 0) -> Iterator[list[Record]]:
+        """Yield the selected records after a `seq`, in order, with `prev` and `hash`, a page at a time."""
+        condition, values = selection.condition()
+        query = f"SELECT seq, record, prev, hash FROM spells WHERE seq > ? AND {condition} ORDER BY seq LIMIT {PAGE}"
+        while True:
+            with database_errors():
+                rows = self._db.execute(query, (after_seq, *values)).fetchall()
+            if not rows:
+                return
+            yield [{**_complete_record(record), "prev": prev, "hash": hash_} for _, record, prev, hash_ in rows]
+            after_seq = rows[-1][0]
+
+    def open_spells(self, selection: Selection) -> list[Record]:
+        """Return the open spells as last saved: marked `open`, without `seq` and hashes."""
+        condition, values = selection.condition()
+        with database_errors():
+            rows = self._db.execute(f"SELECT record FROM open WHERE {condition} ORDER BY start_ms", values).fetchall()
+        return [{**_complete_record(record), "open": True} for (record,) in rows]
+
+    def seq_before_latest(self, count: int, selection: Selection) -> int:
+        """Return the `seq` after which the last `count` selected records follow."""
+        condition, values = selection.condition()
+        query = f"SELECT seq FROM spells WHERE {condition} ORDER BY seq DESC LIMIT 1 OFFSET ?"
+        with database_errors():
+            row = self._db.execute(query, (*values, count)).fetchone()
+        return int(row[0]) if row else 0
+
+    def sources(self) -> list[str]:
+        """Return the ids of all sources with spells; scans the whole table."""
+        with database_errors():
+            rows = self._db.execute("SELECT source FROM spells UNION SELECT source FROM open ORDER BY 1").fetchall()
+        return [source for (source,) in rows]
+
+
+def _complete_record(text: str) -> Record:
+    record = parse_record(text)
+    if not record.keys() >= REQUIRED_FIELDS:
+        raise Damaged("a record lacks required fields")
+    return record
