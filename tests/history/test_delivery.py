@@ -1,4 +1,4 @@
-"""The outbox is delivered in order, and each record is removed with its acknowledgement, whatever the connection does."""
+"""The outbox is delivered in order, each record removed with its acknowledgement, whatever the connection does."""
 
 import time
 

@@ -195,7 +195,7 @@ def stream(**vote):
 
 
 def record(of, labels, *, lost=(), cleared=(), rng=None):
-    """Segments as a daemon would record them; `lost`: samples before each, `cleared`: indices where the vote was cleared."""
+    """Segments as a daemon records them; `lost`: samples before each, `cleared`: indices where the vote is cleared."""
     rng = rng or np.random.default_rng(1)
     vote, start, lost_so_far, segments = MajorityVote(of.vote, LABELS), 0, 0, []
     for index, label in enumerate(labels):

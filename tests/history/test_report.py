@@ -42,7 +42,7 @@ def berlin(monkeypatch, tmp_path):
 
 
 def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None, lost=0.0, step=0.0, source="mic"):
-    """A spell that starts at a UTC time; `heard` seconds of sound, by default all of it; the wall clock steps by `step`."""
+    """A spell from a UTC time on, with `heard` seconds of sound (default all); the wall clock steps by `step`."""
     begin = rfc3339_to_ms(f"2026-{start}Z")
     made = spell(genre, source=source)
     made.key = SpellKey(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
