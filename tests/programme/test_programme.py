@@ -1,4 +1,4 @@
-"""The demo programme: always the same, never too loud, cheap, and of clearly different sounds."""
+"""The demo programme: reproducible, never too loud, cheap to synthesise, and of clearly different sounds."""
 
 import itertools
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from genrewatch.audio.level import level_dbfs
 from genrewatch.programme import PROGRAMME, SAMPLE_RATE, item, programme_blocks
-from genrewatch.programme.item_specs import PIECES
+from genrewatch.programme.item_specs import ITEM_SPECS
 
 NAMES = [entry.name for entry in PROGRAMME]
 SOUNDING = [entry.name for entry in PROGRAMME if entry.kind != "silence"]
@@ -21,7 +21,7 @@ def items() -> dict[str, np.ndarray]:
     return {name: item(name) for name in NAMES}
 
 
-def test_it_lasts_four_to_five_minutes_in_items_of_20_to_35_seconds() -> None:
+def test_the_programme_lasts_four_to_five_minutes_in_items_of_20_to_35_seconds() -> None:
     assert 240 <= sum(entry.seconds for entry in PROGRAMME) <= 300
     assert all(20 <= entry.seconds <= 35 for entry in PROGRAMME)
     assert len(set(NAMES)) == len(NAMES)
@@ -44,7 +44,7 @@ def test_every_block_has_the_length_asked_for_and_the_same_samples(block: int, i
     assert np.concatenate(blocks).tobytes() == items[NAMES[0]][: len(blocks) * block].tobytes()
 
 
-def test_the_same_seed_gives_the_same_samples_and_another_seed_others() -> None:
+def test_samples_depend_only_on_the_seed() -> None:
     first, again, other = (item("talk", seed) for seed in (0, 0, 1))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
@@ -69,14 +69,14 @@ def test_an_item_is_at_about_minus_20_dbfs_without_clipping_or_holes(name: str, 
 
 
 @pytest.mark.parametrize("name", SOUNDING)
-def test_an_item_begins_and_ends_softly(name: str, items: dict[str, np.ndarray]) -> None:
+def test_an_item_is_faded_in_and_out(name: str, items: dict[str, np.ndarray]) -> None:
     assert np.abs(items[name][:200]).max() < 0.02
     assert np.abs(items[name][-200:]).max() < 0.02
 
 
-def test_notes_ring_on_from_one_bar_into_the_next(items: dict[str, np.ndarray]) -> None:
+def test_notes_ring_from_one_bar_into_the_next(items: dict[str, np.ndarray]) -> None:
     jumps = np.abs(np.diff(items["chorale"]))
-    bar = PIECES["chorale"].bar_samples
+    bar = ITEM_SPECS["chorale"].bar_samples
     assert jumps[bar - 1 :: bar].max() < np.quantile(jumps, 0.99)  # a note cut off would jump by more
 
 
@@ -92,7 +92,7 @@ def test_items_sound_different(items: dict[str, np.ndarray]) -> None:
         assert np.abs(first - second).max() > 3, (a, b)  # dB in one octave at least
 
 
-def test_it_is_made_as_it_is_played_in_little_time_and_memory() -> None:
+def test_bars_are_synthesised_when_due_in_little_time_and_memory() -> None:
     begin = time.process_time()
     assert len(next(programme_blocks())) == 4096
     assert time.process_time() - begin < 0.5

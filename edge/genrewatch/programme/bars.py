@@ -1,6 +1,6 @@
-"""What is played in each bar of each item, and how it sounds.
+"""The music of each programme item, bar by bar.
 
-A bar function takes the bar's number and randomness and gives the parts to mix: (start in seconds, gain, samples).
+A bar function takes the bar's index and a random generator, and returns the parts to mix.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,6 @@ import numpy as np
 
 from genrewatch.contract.front_end import Samples
 from genrewatch.programme.synthesis import (
-    Formants,
     Rng,
     Timbre,
     kick,
@@ -18,6 +17,7 @@ from genrewatch.programme.synthesis import (
     n_samples,
     noise,
     presence,
+    random_vowel,
     ride,
     snare,
     syllable,
@@ -25,8 +25,8 @@ from genrewatch.programme.synthesis import (
 )
 
 Part = tuple[float, float, Samples]
+"""(start in the bar in seconds, gain, samples)."""
 BarFunction = Callable[[int, Rng], list[Part]]
-
 
 STRINGS = Timbre(1.1, formants=((300, 200, 1.0), (900, 500, 0.8), (2600, 900, 0.35)))
 CHOIR = Timbre(1.0, formants=((600, 120, 1.0), (1040, 150, 0.6), (2600, 250, 0.25)))
@@ -40,7 +40,7 @@ SINE = Timbre(6.0)
 
 
 def chorale(k: int, rng: Rng) -> list[Part]:
-    """Strings and a choir, four voices, two chords a bar, in D."""
+    """Play strings and a choir: four voices, two chords a bar, in D."""
     chords = [
         (38, 57, 62, 66), (45, 57, 61, 64), (47, 54, 62, 66), (42, 54, 61, 69),
         (43, 55, 62, 71), (38, 57, 62, 69), (43, 55, 59, 67), (45, 52, 61, 64),
@@ -63,29 +63,13 @@ def chorale(k: int, rng: Rng) -> list[Part]:
 
 
 def four_on_the_floor(k: int, rng: Rng) -> list[Part]:
-    """120 beats a minute: kick on each, open hats between, octave bass, claps, strings above."""
+    """Play disco at 120 beats a minute: kick on each beat, open hats between, octave bass, claps, strings above."""
     beat = 0.5
     root = (45, 45, 41, 43)[k % 4]
     chord = ((57, 60, 64), (57, 60, 64), (57, 60, 65), (59, 62, 67))[k % 4]
     parts: list[Part] = []
     for b in range(4):
-        parts.append((b * beat, 4.0, kick(top=200, bottom=58, decay=0.09)))
-        parts.append(((b + 0.5) * beat, 2.6, noise(rng, 0.3, 4500, 9500, decay=0.13)))
-        if b % 2:
-            parts.append((b * beat, 3.2, snare(rng, decay=0.1)))
-        for half in range(2):
-            hz = midi_hz(root - 12 + 12 * half)
-            parts.append(((b + half / 2) * beat, 0.6, tone(hz, 0.2, BASS, attack=0.004, release=0.03)))
-        for sixteenth in range(4):
-            parts.append(((b + sixteenth / 4) * beat, 0.3, noise(rng, 0.08, 5000, 9500, decay=0.03)))
-        for note in chord:  # chopped guitar
-            for at in (0.0, 0.75):
-                sound = tone(midi_hz(note + 12), 0.08, BRIGHT, attack=0.003, release=0.04)
-                parts.append(((b + at) * beat, 0.55, sound))
-        for at in (0.0, 0.5):
-            if rng.random() < 0.8:
-                hz = midi_hz(chord[int(rng.integers(3))] + 12)
-                parts.append(((b + at) * beat, 0.9, syllable(rng, 0.24, hz, _vowel(rng), hiss=0.4)))
+        parts += _disco_beat(b, beat, root, chord, rng)
     for note in chord:
         for detune in (-0.08, 0.08):
             sound = tone(midi_hz(note + 12 + detune), 1.9, BRIGHT, attack=0.08, release=0.2, vibrato=0.1)
@@ -93,20 +77,35 @@ def four_on_the_floor(k: int, rng: Rng) -> list[Part]:
     return parts
 
 
+def _disco_beat(b: int, beat: float, root: int, chord: tuple[int, int, int], rng: Rng) -> list[Part]:
+    parts = [
+        (b * beat, 4.0, kick(top=200, bottom=58, decay=0.09)),
+        ((b + 0.5) * beat, 2.6, noise(rng, 0.3, 4500, 9500, decay=0.13)),
+    ]
+    if b % 2:
+        parts.append((b * beat, 3.2, snare(rng, decay=0.1)))
+    for half in range(2):
+        hz = midi_hz(root - 12 + 12 * half)
+        parts.append(((b + half / 2) * beat, 0.6, tone(hz, 0.2, BASS, attack=0.004, release=0.03)))
+    for sixteenth in range(4):
+        parts.append(((b + sixteenth / 4) * beat, 0.3, noise(rng, 0.08, 5000, 9500, decay=0.03)))
+    for note in chord:  # chopped guitar
+        for at in (0.0, 0.75):
+            sound = tone(midi_hz(note + 12), 0.08, BRIGHT, attack=0.003, release=0.04)
+            parts.append(((b + at) * beat, 0.55, sound))
+    for at in (0.0, 0.5):
+        if rng.random() < 0.8:
+            hz = midi_hz(chord[int(rng.integers(3))] + 12)
+            parts.append(((b + at) * beat, 0.9, syllable(rng, 0.24, hz, random_vowel(rng), hiss=0.4)))
+    return parts
+
+
 def power_chords(k: int, rng: Rng) -> list[Part]:
-    """Distorted fifths, gated in sixteenths, over a double kick."""
+    """Play distorted fifths, gated in sixteenths, over a double kick."""
     sixteenth = 0.11
     roots = ((40, 40, 43, 45), (40, 40, 46, 45), (40, 40, 43, 38), (36, 36, 38, 38))[k % 4]
-    guitar: list[Part] = []
-    for beat, root in enumerate(roots):
-        rhythm = ((0, 1.9), (2, 0.8), (3, 0.8)) if beat % 2 == 0 else ((0, 0.8), (1, 0.8), (2, 1.9))
-        for step, length in rhythm:
-            for note in (root, root + 7, root + 12):
-                for detune in (-0.07, 0.07):
-                    sound = tone(midi_hz(note + detune), length * sixteenth, BRIGHT, attack=0.003, release=0.015)
-                    guitar.append(((4 * beat + step) * sixteenth, 0.5, sound))
     n = n_samples(16 * sixteenth) + n_samples(0.1)
-    driven = presence(np.tanh(4 * mix(n, guitar)))
+    driven = presence(np.tanh(4 * mix(n, _gated_fifths(roots, sixteenth))))
     parts: list[Part] = [(0.0, 1.5, driven)]
     for step in range(16):
         parts.append((step * sixteenth, 1.6, kick(top=220, bottom=60, decay=0.05)))
@@ -117,8 +116,20 @@ def power_chords(k: int, rng: Rng) -> list[Part]:
     return parts
 
 
+def _gated_fifths(roots: tuple[int, ...], sixteenth: float) -> list[Part]:
+    parts: list[Part] = []
+    for beat, root in enumerate(roots):
+        rhythm = ((0, 1.9), (2, 0.8), (3, 0.8)) if beat % 2 == 0 else ((0, 0.8), (1, 0.8), (2, 1.9))
+        for step, length in rhythm:
+            for note in (root, root + 7, root + 12):
+                for detune in (-0.07, 0.07):
+                    sound = tone(midi_hz(note + detune), length * sixteenth, BRIGHT, attack=0.003, release=0.015)
+                    parts.append(((4 * beat + step) * sixteenth, 0.5, sound))
+    return parts
+
+
 def swing(k: int, rng: Rng) -> list[Part]:
-    """A horn alone over a walking bass, a ride cymbal and sparse piano; ii-V-I-VI in B flat."""
+    """Play a solo horn over a walking bass, a ride cymbal and sparse piano; ii-V-I-VI in B flat."""
     beat = 0.42
     scale = ((48, 51, 55, 58), (53, 57, 60, 63), (46, 50, 53, 57), (43, 47, 50, 53))[k % 4]
     target = (53, 46, 43, 48)[k % 4]
@@ -133,7 +144,12 @@ def swing(k: int, rng: Rng) -> list[Part]:
             parts.append((b * beat, 0.12, noise(rng, 0.05, 5000, 10000, decay=0.015)))
     for note in scale[1:]:
         parts.append((0.66 * beat, 0.35, tone(midi_hz(note + 12), 0.2, PIANO, attack=0.004, release=0.1, decay=0.3)))
-    at, note = 0.0, int(scale[2]) + 12
+    return parts + _horn_solo(int(scale[2]) + 12, beat, rng)
+
+
+def _horn_solo(note: int, beat: float, rng: Rng) -> list[Part]:
+    parts: list[Part] = []
+    at = 0.0
     while at < 3.5:
         length = float(rng.choice([0.66, 0.34, 1.0, 1.66]))
         if rng.random() < 0.8:
@@ -145,7 +161,7 @@ def swing(k: int, rng: Rng) -> list[Part]:
 
 
 def beat_and_voice(k: int, rng: Rng) -> list[Part]:
-    """90 beats a minute, a sub bass, a dry drum kit and a voice in rhythm."""
+    """Play 90 beats a minute: a sub bass, a dry drum kit and a rhythmic voice."""
     beat = 2 / 3
     parts: list[Part] = []
     for at in (0, 1.75, 2.5):
@@ -160,28 +176,20 @@ def beat_and_voice(k: int, rng: Rng) -> list[Part]:
     for step in range(16):
         if rng.random() < 0.72:
             accent = 1.3 if step % 4 == 0 else 0.9
-            sound = syllable(rng, 0.14, 125 + 25 * rng.random(), _vowel(rng), hiss=0.8)
+            sound = syllable(rng, 0.14, 125 + 25 * rng.random(), random_vowel(rng), hiss=0.8)
             parts.append((step * beat / 4, 4.5 * accent, sound))
     for note in (57, 60, 64) if k % 2 else (55, 60, 63):
         for at in (0, 1.5, 3.0):
             parts.append((at * beat, 0.12, tone(midi_hz(note), 0.6, ORGAN, attack=0.01, release=0.1)))
-    parts.append((0.0, 0.2, noise(rng, 8 / 3, 300, 9000)))  # the worn record it was taken from
+    parts.append((0.0, 0.2, noise(rng, 8 / 3, 300, 9000)))  # surface noise of a worn record
     return parts
 
 
 def skank(k: int, rng: Rng) -> list[Part]:
-    """76 beats a minute: chords off the beat, a heavy bass line, the drum on three."""
+    """Play reggae at 76 beats a minute: off-beat chords, a heavy bass line, the drum on three."""
     beat = 0.79
     root, chord = ((33, (57, 60, 64)), (38, (57, 62, 65)), (33, (57, 60, 64)), (40, (56, 59, 64)))[k % 4]
-    parts: list[Part] = []
-    for b in range(4):
-        for note in chord:
-            parts.append(((b + 0.5) * beat, 0.7, tone(midi_hz(note), 0.07, PIANO, attack=0.004, release=0.05)))
-            for late in (0.25, 0.75):
-                sound = tone(midi_hz(note), 0.05, ORGAN, attack=0.006, release=0.04)
-                parts.append(((b + late) * beat, 0.22, sound))
-        for half in range(2):
-            parts.append(((b + half / 2) * beat, 0.3, noise(rng, 0.06, 6000, 10500, decay=0.02)))
+    parts = _off_beat_chords(chord, beat, rng)
     line = ((0, 0, 0.4), (0.75, 7, 0.2), (1.0, 12, 0.4), (2.0, 0, 0.4), (2.5, 3, 0.3), (3.0, 7, 0.5))
     for at, step, length in line:
         sound = tone(midi_hz(root + step), length * beat, FINGER_BASS, attack=0.012, release=0.06)
@@ -198,24 +206,31 @@ def skank(k: int, rng: Rng) -> list[Part]:
     return parts
 
 
+def _off_beat_chords(chord: tuple[int, ...], beat: float, rng: Rng) -> list[Part]:
+    parts: list[Part] = []
+    for b in range(4):
+        for note in chord:
+            parts.append(((b + 0.5) * beat, 0.7, tone(midi_hz(note), 0.07, PIANO, attack=0.004, release=0.05)))
+            for late in (0.25, 0.75):
+                sound = tone(midi_hz(note), 0.05, ORGAN, attack=0.006, release=0.04)
+                parts.append(((b + late) * beat, 0.22, sound))
+        for half in range(2):
+            parts.append(((b + half / 2) * beat, 0.3, noise(rng, 0.06, 6000, 10500, decay=0.02)))
+    return parts
+
+
 def talk(k: int, rng: Rng) -> list[Part]:
-    """A phrase of syllables that mean nothing, and a breath."""
+    """Play a phrase of meaningless syllables, and a pause."""
     parts: list[Part] = []
     at = 0.1 * rng.random()
     while at < 2.1 + 0.5 * rng.random():
         length = 0.11 + 0.14 * rng.random()
         hz = 118 * (1.15 - 0.1 * at) * (0.92 + 0.16 * rng.random())
-        parts.append((at, 0.7 + 0.5 * rng.random(), syllable(rng, length, hz, _vowel(rng), hiss=0.5)))
+        parts.append((at, 0.7 + 0.5 * rng.random(), syllable(rng, length, hz, random_vowel(rng), hiss=0.5)))
         at += length * (0.9 + 0.35 * rng.random()) + (0.18 if rng.random() < 0.12 else 0)
     return parts
 
 
 def silence(k: int, rng: Rng) -> list[Part]:
-    """Nothing: every sample is 0."""
+    """Return no parts: every sample is 0."""
     return []
-
-
-def _vowel(rng: Rng) -> Formants:
-    """Resonances of a vowel; first and second after Peterson and Barney (1952), men."""
-    first, second = ((730, 1090), (270, 2290), (530, 1840), (570, 840), (300, 870), (660, 1720))[rng.integers(6)]
-    return ((first, 60, 1.0), (second, 90, 0.6), (2500, 150, 0.3), (3500, 250, 0.12))

@@ -1,6 +1,6 @@
-"""Voices: tones read from a table of one period, shaped noise, drums, syllables, a room. Plain numpy.
+"""Synthesis in plain numpy: wavetable tones, shaped noise, drums, syllables and a room.
 
-All return mono float32 at `SAMPLE_RATE`, about 1 RMS for a sustained tone and about 1 at the peak for a drum.
+All sounds are mono float32 at `SAMPLE_RATE`. A sustained tone has an RMS of about 1, a drum a peak of about 1.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from genrewatch.contract.front_end import Samples
 
 SAMPLE_RATE = 22_050
-TABLE = 2048  # points in one period; with linear interpolation the error is below -60 dB up to the 40th harmonic
-HIGHEST_HZ = 10_000.0  # no harmonic above, so nothing folds back
-MOST_HARMONICS = 60
+TABLE = 2048  # samples of one period; with linear interpolation the error is below -60 dB up to the 40th harmonic
+MAX_HZ = 10_000.0  # no harmonic is above, so there is no aliasing
+MAX_HARMONICS = 60
 SEMITONE = float(np.log(2) / 12)
 
 Rng = np.random.Generator
 Formants = tuple[tuple[float, float, float], ...]
-"""(centre Hz, half width Hz, gain) of each resonance."""
+"""(centre in Hz, half width in Hz, gain) of each resonance."""
 
 
 @dataclass(frozen=True)
 class Timbre:
-    """The spectrum of a tone: harmonic k has k ** -slope, even ones times `even`, and the body's resonances."""
+    """The spectrum of a tone: harmonic k has amplitude k ** -slope, even ones times `even`, shaped by the formants."""
 
     slope: float
     even: float = 1.0
@@ -33,17 +33,17 @@ class Timbre:
 
 
 def n_samples(seconds: float) -> int:
-    """Whole samples in a stretch of time."""
+    """Return the number of samples in `seconds`, rounded."""
     return round(seconds * SAMPLE_RATE)
 
 
 def midi_hz(note: float) -> float:
-    """Frequency of a MIDI note number; 69 is A at 440 Hz."""
+    """Return the frequency of a MIDI note number; 69 is A at 440 Hz."""
     return float(440 * 2 ** ((note - 69) / 12))
 
 
 def resonance(hz: NDArray[np.floating], formants: Formants) -> NDArray[np.floating]:
-    """Gain of a set of resonances at each frequency; 1 without any."""
+    """Return the gain of the formants at each frequency; 1 without formants."""
     if not formants:
         return np.ones_like(hz)
     out = np.full_like(hz, 0.03)
@@ -54,11 +54,11 @@ def resonance(hz: NDArray[np.floating], formants: Formants) -> NDArray[np.floati
 
 @lru_cache(maxsize=512)
 def _period(timbre: Timbre, hz: float) -> Samples:
-    """(TABLE + 1,) one period of RMS 1, its first point repeated at the end."""
-    k = np.arange(1, 1 + max(1, min(MOST_HARMONICS, int(HIGHEST_HZ / hz))))
+    """Return (TABLE + 1,) samples of one period of RMS 1, with the first sample repeated at the end."""
+    k = np.arange(1, 1 + max(1, min(MAX_HARMONICS, int(MAX_HZ / hz))))
     amplitude = k**-timbre.slope * np.where(k % 2 == 0, timbre.even, 1.0) * resonance(k * hz, timbre.formants)
     spectrum = np.zeros(TABLE // 2 + 1, complex)
-    spectrum[k] = amplitude * np.exp(1j * np.pi * k * k / len(k))  # Schroeder's phases: no sharp peak
+    spectrum[k] = amplitude * np.exp(1j * np.pi * k * k / len(k))  # Schroeder phases: low peak
     wave = np.fft.irfft(spectrum)
     wave /= np.sqrt(np.mean(wave**2))
     return np.append(wave, wave[0]).astype(np.float32)
@@ -75,9 +75,10 @@ def tone(
     vibrato: float = 0.0,
     scoop: float = 0.0,
 ) -> Samples:
-    """A note that lasts `seconds` and then fades for `release`. `decay` is the time to fall to 1/e while it is held.
+    """Return a note of `seconds` plus a fade of `release` seconds.
 
-    `vibrato` is its depth in semitones at 5.5 Hz; `scoop` how many semitones too low it starts.
+    `decay` is the time in seconds to fall to 1/e, `vibrato` the depth in semitones at 5.5 Hz, and `scoop` the number of
+    semitones below pitch at which the note starts.
     """
     n = n_samples(seconds + release)
     phase = np.arange(n) * (hz / SAMPLE_RATE)
@@ -98,13 +99,13 @@ def tone(
 
 @lru_cache(maxsize=64)
 def _vibrato(n: int) -> NDArray[np.float64]:
-    """(n,) seconds by which a tone of one semitone's vibrato is ahead; a player lets it grow."""
+    """Return the phase lead, (n,) seconds, of a vibrato of one semitone; its depth grows for 0.4 s."""
     t = np.arange(n) / SAMPLE_RATE
     return -SEMITONE * np.minimum(1, t / 0.4) * np.cos(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5)
 
 
 def read_period(period: Samples, phase: NDArray[np.floating]) -> Samples:
-    """(n,) phases in periods, not negative -> (n,) values, interpolated linearly."""
+    """Read a period at (n,) non-negative phases, in periods, with linear interpolation; returns (n,) samples."""
     at = phase * TABLE
     whole = at.astype(np.int64)
     part = (at - whole).astype(np.float32)
@@ -118,7 +119,7 @@ def read_period(period: Samples, phase: NDArray[np.floating]) -> Samples:
 
 
 def noise(rng: Rng, seconds: float, low: float, high: float, *, decay: float | None = None) -> Samples:
-    """Noise between two frequencies, peak about 1, with soft edges a third of an octave wide."""
+    """Return noise between two frequencies in Hz, peak about 1, with edges about a third of an octave wide."""
     n = n_samples(seconds)
     hz = np.fft.rfftfreq(_fft_size(n), 1 / SAMPLE_RATE) + 1e-3
     gain = 1 / (1 + (low / hz) ** 6) / (1 + (hz / high) ** 6)
@@ -130,7 +131,7 @@ def noise(rng: Rng, seconds: float, low: float, high: float, *, decay: float | N
 
 
 def kick(*, top: float = 140.0, bottom: float = 48.0, decay: float = 0.12) -> Samples:
-    """A drum whose pitch falls from `top` to `bottom` Hz."""
+    """Return a drum whose pitch falls from `top` to `bottom` Hz."""
     t = np.arange(n_samples(4 * decay)) / SAMPLE_RATE
     phase = bottom * t + (top - bottom) * 0.03 * (1 - np.exp(-t / 0.03))
     click = 0.4 * np.exp(-t / 0.003) * np.sin(2 * np.pi * 2500 * t)
@@ -138,7 +139,7 @@ def kick(*, top: float = 140.0, bottom: float = 48.0, decay: float = 0.12) -> Sa
 
 
 def snare(rng: Rng, *, decay: float = 0.09, pitch: float = 190.0) -> Samples:
-    """A shell and its wires."""
+    """Return a snare drum: its shell and its wires."""
     wires = noise(rng, 5 * decay, 900, 9000, decay=decay)
     t = np.arange(len(wires)) / SAMPLE_RATE
     shell = np.sin(2 * np.pi * pitch * t) * np.exp(-t / 0.06)
@@ -146,7 +147,7 @@ def snare(rng: Rng, *, decay: float = 0.09, pitch: float = 190.0) -> Samples:
 
 
 def ride(rng: Rng) -> Samples:
-    """A cymbal that rings: noise and a few partials that are no harmonics."""
+    """Return a ride cymbal: noise and a few inharmonic partials."""
     ring = noise(rng, 0.9, 4500, 9500, decay=0.25)
     t = np.arange(len(ring)) / SAMPLE_RATE
     partials = np.sum([np.sin(2 * np.pi * hz * t) for hz in (3127.0, 4211.0, 5423.0, 6907.0)], axis=0)
@@ -155,7 +156,7 @@ def ride(rng: Rng) -> Samples:
 
 
 def syllable(rng: Rng, seconds: float, hz: float, formants: Formants, *, hiss: float = 0.3) -> Samples:
-    """Talk-like: a glottal buzz that falls in pitch, through resonances, after a short consonant of noise."""
+    """Return a syllable: a glottal buzz of falling pitch, filtered by formants, after a short consonant of noise."""
     n = n_samples(seconds)
     t = np.arange(n) / SAMPLE_RATE
     jitter = np.interp(t, np.linspace(0, seconds, 8), 1 + 0.02 * rng.standard_normal(8))
@@ -169,24 +170,30 @@ def syllable(rng: Rng, seconds: float, hz: float, formants: Formants, *, hiss: f
     return voiced.astype(np.float32)
 
 
+def random_vowel(rng: Rng) -> Formants:
+    """Return the formants of a random vowel; the first two after Peterson and Barney (1952), men."""
+    first, second = ((730, 1090), (270, 2290), (530, 1840), (570, 840), (300, 870), (660, 1720))[rng.integers(6)]
+    return ((first, 60, 1.0), (second, 90, 0.6), (2500, 150, 0.3), (3500, 250, 0.12))
+
+
 class Room:
-    """What lies between the players and the tape: reverberation, and a band of frequencies that is let through."""
+    """Reverberation and a band-pass filter, as one convolution."""
 
     def __init__(self, rng: Rng, *, seconds: float, wet: float, low: float, high: float) -> None:
         tail = noise(rng, seconds, 150, 5000, decay=seconds / 5)
         tail[: n_samples(0.01)] = 0
         response = np.float32(wet) * tail / np.sqrt(np.sum(tail**2))
-        response[n_samples(0.002)] = 1.0  # late enough for the band filter's swing before the sound
+        response[n_samples(0.002)] = 1.0  # late enough for the pre-ringing of the band-pass filter
         self._response = band(response, low, high)
         self._spectra: dict[int, NDArray[np.complex128]] = {}
 
     @property
     def n_tail(self) -> int:
-        """Samples that it rings on."""
+        """The number of samples of the tail."""
         return len(self._response) - 1
 
     def __call__(self, dry: Samples) -> Samples:
-        """(n,) -> (n + n_tail,)"""
+        """Convolve (n,) samples; returns (n + n_tail,)."""
         size = _fft_size(len(dry) + self.n_tail)
         if size not in self._spectra:
             self._spectra[size] = np.fft.rfft(self._response, size)
@@ -195,7 +202,7 @@ class Room:
 
 
 def band(samples: Samples, low: float, high: float) -> Samples:
-    """What a loudspeaker cabinet leaves of a sound."""
+    """Filter samples to the band from `low` to `high` Hz."""
     size = _fft_size(len(samples))
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE) + 1e-3
     gain = 1 / (1 + (low / hz) ** 4) / (1 + (hz / high) ** 4)
@@ -203,7 +210,7 @@ def band(samples: Samples, low: float, high: float) -> Samples:
 
 
 def presence(samples: Samples) -> Samples:
-    """A guitar amplifier's loudspeaker: little below 100 Hz, most at 3 kHz, nothing above 6."""
+    """Filter samples as the loudspeaker of a guitar amplifier: little below 100 Hz, most at 3 kHz, none above 6 kHz."""
     size = _fft_size(len(samples))
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE) + 1e-3
     gain = (1 + 3 / (1 + ((hz - 3000) / 1500) ** 2)) / (1 + (110 / hz) ** 2) / (1 + (hz / 6000) ** 8)
@@ -211,7 +218,7 @@ def presence(samples: Samples) -> Samples:
 
 
 def mix(n: int, parts: Sequence[tuple[float, float, Samples]]) -> Samples:
-    """(start in seconds, gain, samples) of each note -> (n,) sum; what reaches past the end is cut."""
+    """Add parts of (start in seconds, gain, samples) into (n,) samples; what reaches beyond the end is cut."""
     out = np.zeros(n, np.float32)
     for start, gain, samples in parts:
         at = n_samples(start)
@@ -221,6 +228,6 @@ def mix(n: int, parts: Sequence[tuple[float, float, Samples]]) -> Samples:
 
 
 def _fft_size(n: int) -> int:
-    """A length at which the transform is quick: 2, 3 or 5 times a power of two."""
+    """Return a length of at least n at which the FFT is fast: 2, 3 or 5 times a power of two."""
     base = 1 << max(4, (n - 1).bit_length())
     return next(size for size in (base * 5 // 8, base * 3 // 4, base) if size >= n)
