@@ -1,7 +1,8 @@
 # make run    listen with defaults that always do something real
 # make test   the tests, with the real servers they need; `make test-slow` those that are played at length
 # make check  format, lint, types, layering
-# make docs   the documentation as a site, and the generated reference
+# make docs   the documentation as a site in site/, strict about dead links
+# make docs-reference         docs/reference/ and deploy/genrewatch.toml, from the code
 # make test-wheel PYTHON=...  the tests against the installed wheel, for another Python
 # make release-check          version, changelog, wheel and sdist; the wheel in an empty environment
 # make bench  speed and memory on this machine
@@ -17,7 +18,7 @@ WORKERS ?= 3
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run test test-slow test-wheel check format bench drill soak release-check clean
+.PHONY: run test test-slow test-wheel check format bench drill soak docs docs-reference release-check clean
 
 run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
@@ -55,6 +56,13 @@ drill: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/genrewatch drill --soak 24
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m docs.scripts.reference --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-reference: $(VENV)/.dev
+	$(BIN)/python -m docs.scripts.reference
+
 $(VENV)/.demo: pyproject.toml deploy/system_packages.sh
 	@sh deploy/system_packages.sh libportaudio2 ffmpeg
 	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" demo
@@ -65,5 +73,9 @@ $(VENV)/.dev: pyproject.toml deploy/system_packages.sh
 	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" demo,train,dev
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: pyproject.toml
+	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" docs
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-wheel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venv-wheel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site
