@@ -60,7 +60,7 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m docs.scripts.reference --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-docs-reference: $(VENV)/.dev
+docs-reference: $(VENV)/.docs
 	$(BIN)/python -m docs.scripts.reference
 
 $(VENV)/.demo: pyproject.toml deploy/system_packages.sh

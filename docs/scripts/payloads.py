@@ -46,7 +46,7 @@ def messages() -> list[tuple[Message, str]]:
         hints = inspect.get_annotations(method)
         if not name.startswith("_") and hints.get("return") is Message:
             made = getattr(topics, name)(**_placeholders(method, retain=True))
-            found.append((made, inspect.getdoc(method) or ""))
+            found.append((made, (inspect.getdoc(method) or "").removeprefix("Return ")))
     return sorted(found, key=lambda pair: place_in_table(pair[0].topic))
 
 
