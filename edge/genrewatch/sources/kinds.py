@@ -14,8 +14,8 @@ Every kind takes `id=` (for topics; default the kind), `name=` (for people) and,
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from genrewatch import programme
 from genrewatch.audio.decoding import decode_file
@@ -26,6 +26,7 @@ from genrewatch.host.paths import expand_home
 from genrewatch.host.shell_words import split_command
 from genrewatch.sources.alsa import alsa_source
 from genrewatch.sources.child import ChildSource
+from genrewatch.sources.kind import Kind, Opening
 from genrewatch.sources.microphone.listing import microphone_command, microphones
 from genrewatch.sources.pacing import Pace, PacedSource
 from genrewatch.sources.pipe import FifoSource, StdinSource
@@ -34,25 +35,6 @@ from genrewatch.sources.stream import StreamSource
 from genrewatch.sources.supervision import Supervision
 from genrewatch.sources.tuner import SCHEMES
 from genrewatch.sources.uri import PCM_KEYS, SourceConfig, Uri, parse_uri
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """How a source is to be opened."""
-
-    id: str
-    supervision: Supervision
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One kind of source."""
-
-    form: str
-    """How it is written, for messages."""
-    options: tuple[str, ...]
-    """Beside those that every kind takes."""
-    open: Callable[[Uri, Opening], Source]
 
 
 def open_sources(configs: Sequence[SourceConfig], *, patient: bool = False) -> list[Source]:
