@@ -96,9 +96,9 @@ def test_what_is_no_fifo_is_one_line(tmp_path, name, words):
         opened(f"fifo:{tmp_path / name}")
 
 
-def test_a_patient_one_waits_for_the_fifo_itself(tmp_path):
+def test_with_retry_start_it_waits_for_the_fifo_itself(tmp_path):
     path = tmp_path / "later"
-    (source,) = open_sources([SourceConfig(uri=f"fifo:{path}{RAW}")], patient=True)
+    (source,) = open_sources([SourceConfig(uri=f"fifo:{path}{RAW}")], retry_start=True)
     with Running(source) as running:
         assert "no such file" in running.events.wait(1)[0]
         os.mkfifo(path)

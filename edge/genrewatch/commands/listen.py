@@ -125,7 +125,7 @@ def _open_pipeline(config: ListenConfig, file: Path | None) -> Pipeline:
 
 def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) -> list[SourceSetup]:
     """Each source with the vote that it is to hold; those of a file, or of several, may be absent at first."""
-    sources = open_sources(config.source, patient=file is not None or len(config.source) > 1)
+    sources = open_sources(config.source, retry_start=file is not None or len(config.source) > 1)
     inputs = []
     for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
         try:
@@ -140,7 +140,7 @@ def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) ->
 
 def _reopen(config: SourceConfig) -> Source:
     """The same source again; what it needs may be absent for a while."""
-    return open_sources([config], patient=True)[0]
+    return open_sources([config], retry_start=True)[0]
 
 
 def effective_config(parsed: argparse.Namespace) -> ListenConfig:

@@ -10,8 +10,9 @@ import shutil
 from genrewatch.audio.pcm import PcmFormat
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.child import ChildSource
+from genrewatch.sources.kind import Kind, Opening
+from genrewatch.sources.source import Source
 from genrewatch.sources.stderr import LastLine
-from genrewatch.sources.supervision import Supervision
 from genrewatch.sources.uri import Uri
 
 RATE, CHANNELS = 48_000, 1
@@ -20,7 +21,7 @@ _OTHER_RATE = re.compile(rb"rate is not accurate \(requested = (\d+)Hz, got = (\
 _OVERRUN = re.compile(rb"overrun!!! \(at least ([0-9.]+) ms long\)")
 
 
-def alsa_source(source_id: str, uri: Uri, supervision: Supervision) -> ChildSource:
+def _open(uri: Uri, opening: Opening) -> Source:
     """Return a source that records 16 bit at the URI's rate and channels; SourceError without arecord."""
     if not uri.target:
         raise SourceError(uri.text, "no device", "alsa:default, alsa:hw:CARD=NAME, ... (arecord -L lists them)")
@@ -30,7 +31,7 @@ def alsa_source(source_id: str, uri: Uri, supervision: Supervision) -> ChildSour
     pcm = PcmFormat(rate=uri.integer("rate", RATE), channels=uri.integer("channels", CHANNELS))
     shape = ["-f", "S16_LE", "-r", str(pcm.rate), "-c", str(pcm.channels)]
     command = [*_IN_ENGLISH, arecord, "-q", "-D", uri.target, "-t", "raw", *shape]
-    return ChildSource(source_id, command, pcm, supervision, where=uri.text, stderr=ArecordStderr)
+    return ChildSource(opening.id, command, pcm, opening.supervision, where=uri.text, stderr=ArecordStderr)
 
 
 class ArecordStderr(LastLine):
@@ -56,3 +57,6 @@ class ArecordStderr(LastLine):
             raise SourceError("arecord", f"the card runs at {self._other_rate} Hz", f"?rate={self._other_rate}")
         lost_s, self._lost_s = self._lost_s, 0.0
         return lost_s
+
+
+ALSA = Kind(form="alsa:DEVICE", options=("rate", "channels"), open=_open)

@@ -1,7 +1,4 @@
-"""What a kind of source declares: how its URI is written, which options it takes and how it is opened.
-
-A new kind is a module with a `Kind`, and a line in the table of `kinds`.
-"""
+"""The declaration of one kind of source. A new kind is a module with a `Kind` and a line in the table of `kinds`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +10,12 @@ from genrewatch.sources.uri import Uri
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Settings of one source beside its URI."""
+    """Settings of one source besides its URI."""
 
     id: str
     """Name in topics."""
     supervision: Supervision
-    """When its child process counts as stalled, and whether and how it is restarted."""
+    """Limits and restarts of its child process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +23,8 @@ class Kind:
     """One kind of source."""
 
     form: str
-    """How it is written, for messages."""
-    options: tuple[str, ...]
-    """Options of its URI, beside those that every kind takes."""
+    """URI form for error messages."""
+    options: tuple[str, ...] = ()
+    """Names of its URI options, besides those that every kind takes."""
     open: Callable[[Uri, Opening], Source]
-    """Opens a source; raises SourceError for a URI that it cannot use."""
+    """Makes a source of a URI; raises SourceError or ConfigError for one that cannot work."""

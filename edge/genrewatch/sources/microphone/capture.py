@@ -21,7 +21,7 @@ from typing import Any
 
 from genrewatch.audio.packets import header, packet
 from genrewatch.sources.microphone.input_devices import RATES, InputDevice, accepted_rates, choose, input_devices
-from genrewatch.sources.microphone.lifeline import die_with_parent
+from genrewatch.sources.microphone.parent_death import kill_with_parent
 from genrewatch.sources.microphone.recorder import Recorder
 
 SYSTEM_ROOT = "GENREWATCH_SYSTEM_ROOT"
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--silent-s", type=float, default=SILENT_S)
     parser.add_argument("name", nargs="?", default="")
     parsed = parser.parse_args(arguments)
-    die_with_parent()
+    kill_with_parent()
     root = Path(os.environ.get(SYSTEM_ROOT, "/"))
     try:
         import sounddevice

@@ -1,0 +1,19 @@
+"""`file:PATH`: any file that ffmpeg reads, in real time or as fast as possible."""
+
+from genrewatch.audio.decoding import decode_file
+from genrewatch.contract.errors import SourceError
+from genrewatch.host.paths import expand_home
+from genrewatch.sources.kind import Kind, Opening
+from genrewatch.sources.pacing import PacedSource, pace
+from genrewatch.sources.source import Source
+from genrewatch.sources.uri import Uri
+
+
+def _open(uri: Uri, opening: Opening) -> Source:
+    if not uri.target:
+        raise SourceError(uri.text, "no path", "file:PATH")
+    path = expand_home(uri.target)
+    return PacedSource(opening.id, lambda: decode_file(path), pace=pace(uri))
+
+
+FILE = Kind(form="file:PATH", options=("pace",), open=_open)
