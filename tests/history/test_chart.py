@@ -102,9 +102,9 @@ def test_an_hour_without_sound_keeps_its_place():
 
 def test_each_genre_has_its_own_colour_whatever_the_other_genres():
     assert len(set(GENRES.values())) == 10
-    strangers = fills(["rock", "polka", "fado", *(f"genre {i}" for i in range(6))])
-    given = [fill.colour for key, fill in strangers.items() if key not in NO_GENRE_FILLS]
-    assert len(set(given)) == len(given)
+    many = fills(["rock", "polka", "fado", *(f"genre {i}" for i in range(6))])
+    colours = [fill.colour for key, fill in many.items() if key not in NO_GENRE_FILLS]
+    assert len(set(colours)) == len(colours)
     assert fills(["rock"])["rock"] == fills(sorted(GENRES))["rock"]
 
 
@@ -172,7 +172,7 @@ def test_characters_that_the_font_lacks_are_replaced():
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch):
+def state(tmp_path, monkeypatch):
     monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
@@ -184,8 +184,8 @@ def kept(tmp_path, monkeypatch):
     time.tzset()
 
 
-def test_the_command_writes_a_png_of_the_printed_size(kept, capsys):
-    file = kept / "airtime.png"
+def test_the_command_writes_a_png_of_the_printed_size(state, capsys):
+    file = state / "airtime.png"
     assert main(["report", "--by", "hour", "--png", str(file)]) == 0
     with Image.open(file) as image:
         assert image.format == "PNG"
@@ -195,17 +195,17 @@ def test_the_command_writes_a_png_of_the_printed_size(kept, capsys):
     assert {rgb(GENRES["rock"]), rgb(GENRES["jazz"])} <= seen
 
 
-def test_a_chart_that_cannot_be_written_is_one_line_and_exit_code_2(kept, capsys):
-    assert main(["report", "--png", str(kept / "nowhere" / "a.png")]) == 2
+def test_a_chart_that_cannot_be_written_is_one_line_and_exit_code_2(state, capsys):
+    assert main(["report", "--png", str(state / "nowhere" / "a.png")]) == 2
     assert capsys.readouterr().err.endswith("a.png: no such file or directory, expected a file that can be written\n")
 
 
-def test_without_pillow_other_formats_work_and_the_chart_error_names_the_extra(kept):
+def test_without_pillow_other_formats_work_and_the_chart_error_names_the_extra(state):
     code = "import sys; sys.modules['PIL'] = None; from genrewatch.cli import main; sys.exit(main(sys.argv[1:]))"
     table = subprocess.run([sys.executable, "-c", code, "report"], capture_output=True, text=True, check=False)
     assert (table.returncode, table.stderr) == (0, "")
-    picture = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, "report", "--png", "x"], capture_output=True, text=True, check=False
     )
-    assert picture.returncode == 2
-    assert picture.stderr == "genrewatch: PIL: is not installed, expected pip install 'genrewatch[plot]'\n"
+    assert process.returncode == 2
+    assert process.stderr == "genrewatch: PIL: is not installed, expected pip install 'genrewatch[plot]'\n"

@@ -55,10 +55,10 @@ def classified(pipeline):
     return list(classify_stream(blocks, pipeline))
 
 
-def recorded(directory, pipeline, results, *, keep=1000, source="mic"):
+def recorded(directory, pipeline, results, *, rows=1000, source="mic"):
     """Write the results to a database and return its path."""
     path = database_path(directory, "box")
-    sink = HistorySink(path, "box", HistoryConfig(posteriors=keep), names={})
+    sink = HistorySink(path, "box", HistoryConfig(posteriors=rows), names={})
     sink.start()
     sink.on_stream(source, pipeline)
     for result in results:
@@ -95,7 +95,7 @@ def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, 
 
 
 def test_verdicts_after_a_missing_start_of_the_stream_are_undecidable(tmp_path, pipeline, results, capsys):
-    (found,) = replayed(capsys, recorded(tmp_path, pipeline, results, keep=len(results) - 1))
+    (found,) = replayed(capsys, recorded(tmp_path, pipeline, results, rows=len(results) - 1))
     assert (found["disagreeing"], found["not_judgeable"], found["segments"]) == (0, 2, len(results) - 1)
     main(["replay", "--state", str(tmp_path)])
     assert "2 undecidable: the segments before them are not recorded" in capsys.readouterr().out

@@ -229,7 +229,7 @@ def test_hours_and_days_are_contiguous_with_one_name_each(start, length, zone, u
 
 
 @pytest.fixture
-def kept(tmp_path):
+def store(tmp_path):
     """A database of two sources, with an open spell."""
     store = HistoryStore(database_path(tmp_path, "box"), "box", deliver=False)
     store.append(
@@ -249,7 +249,7 @@ def printed(capsys, *arguments, code=0):
     return capsys.readouterr().out
 
 
-def test_the_table_has_shares_of_the_listening_time_and_a_total(kept, capsys):
+def test_the_table_has_shares_of_the_listening_time_and_a_total(store, capsys):
     assert printed(capsys, "--by", "hour").splitlines() == [
         "% of the time  listened   rock   jazz  refused   lost",
         "2026-11-24, Tue",
@@ -273,7 +273,7 @@ def test_an_hour_that_occurs_twice_is_named_with_its_offset(tmp_path, capsys):
     assert [line.split("  ")[1] for line in lines[2:4]] == ["02:00 +0200", "02:00 +0100"]
 
 
-def test_csv_and_json_have_exact_seconds_that_add_up(kept, capsys):
+def test_csv_and_json_have_exact_seconds_that_add_up(store, capsys):
     first, second, total = csv.DictReader(io.StringIO(printed(capsys, "--by", "hour", "--csv")))
     assert (first["start"], first["end"]) == ("2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00")
     assert (first["listened_s"], first["rock_s"], first["lost_s"]) == ("2000.001", "1000.000", "0.001")
@@ -289,7 +289,7 @@ def test_csv_and_json_have_exact_seconds_that_add_up(kept, capsys):
     }  # fmt: skip
 
 
-def test_a_range_and_a_source_can_be_chosen(kept, capsys):
+def test_a_range_and_a_source_can_be_chosen(store, capsys):
     arguments = ["--since", "2026-11-24 14:10", "--until", "2026-11-24 14:20", "--source", "mic"]
     assert json.loads(printed(capsys, "--json", *arguments))["total"]["listened_s"] == 600.0
     assert main(["report", "--source", "attic"]) == 2

@@ -36,10 +36,10 @@ def test_records_are_numbered_and_chained_in_order(tmp_path):
     store = open_history(tmp_path)
     store.append([spell("rock"), spell("jazz")], [])
     store.append([spell(None)], [])
-    kept = rows(tmp_path)
-    assert [seq for seq, *_ in kept] == [1, 2, 3]
+    stored = rows(tmp_path)
+    assert [seq for seq, *_ in stored] == [1, 2, 3]
     before = genesis("box", 1)
-    for seq, record, prev, hash_ in kept:
+    for seq, record, prev, hash_ in stored:
         fields = json.loads(record)
         assert fields["seq"] == seq
         assert (prev, hash_) == (before, record_hash(before, fields))
@@ -272,10 +272,10 @@ def test_committed_records_survive_a_kill_of_the_writer(tmp_path, rng):
             for line in writer.stdout:
                 if line.count(" ") == 1 and line.endswith("\n"):
                     reported[int(line.split()[0])] = line.split()[1]
-        kept = rows(tmp_path)
-        hashes = {seq: hash_ for seq, _, _, hash_ in kept}
+        stored = rows(tmp_path)
+        hashes = {seq: hash_ for seq, _, _, hash_ in stored}
         assert reported.items() <= hashes.items()
         assert list(hashes) == list(range(1, len(hashes) + 1))
-        for (_, _, _, hash_), (_, record, prev, following) in pairwise(kept):
+        for (_, _, _, hash_), (_, record, prev, following) in pairwise(stored):
             assert prev == hash_
             assert following == record_hash(prev, json.loads(record))

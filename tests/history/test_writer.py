@@ -216,8 +216,8 @@ def test_the_latest_posteriors_are_stored_if_configured(path, pipeline):
     play(sink, *[ROCK] * 8, SILENCE)
     sink.flush()
     db = open_for_reading(path)
-    kept = db.execute("SELECT label, posterior IS NULL, json_extract(verdict, '$.genre') FROM segments").fetchall()
-    assert kept == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
+    stored = db.execute("SELECT label, posterior IS NULL, json_extract(verdict, '$.genre') FROM segments").fetchall()
+    assert stored == [("rock", 0, "rock")] * 4 + [("silence", 1, None)]
     assert db.execute("SELECT source, model FROM streams").fetchall() == [("mic", "gtzan-compact")]
     db.close()
 

@@ -103,8 +103,8 @@ def test_bars_are_synthesised_when_due_in_little_time_and_memory() -> None:
         "n = sum(len(block) for block in p.programme_blocks())\n"
         "print(peak() - before, (time.process_time() - begin) / n * p.SAMPLE_RATE)"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
-    grown_kib, share_of_a_core = (float(word) for word in told.split())
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
+    grown_kib, share_of_a_core = (float(word) for word in output.split())
     assert grown_kib < 40_000  # 14,000 as measured
     assert share_of_a_core < 0.04  # 0.006 as measured
 

@@ -50,8 +50,8 @@ class PosteriorBuffer:
             newest = self._db.execute("SELECT max(segment) FROM segments").fetchone()[0]
             self._db.execute("DELETE FROM segments WHERE segment <= ?", (newest - self._rows,))
             self._db.execute("DELETE FROM streams WHERE stream NOT IN (SELECT DISTINCT stream FROM segments)")
-            kept = {row[0] for row in self._db.execute("SELECT stream FROM streams")}
-            self.numbers = {stream: number for stream, number in self.numbers.items() if number in kept}
+            remaining = {row[0] for row in self._db.execute("SELECT stream FROM streams")}
+            self.numbers = {stream: number for stream, number in self.numbers.items() if number in remaining}
 
     def _insert(self, stream: int, result: SegmentResult) -> None:
         posterior = result.ballot.posterior

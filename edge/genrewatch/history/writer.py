@@ -181,7 +181,7 @@ class HistoryWriter:
     def _plausible_now_ms(self, store: HistoryStore) -> int:
         """Return the time, limited to the newest stored spell plus the time since the start.
 
-        A wall clock that is set years ahead must not make a whole history too old.
+        A wall clock that is set years ahead must not make all spells too old.
         """
         now_ms = now().utc_ms
         if store.newest_end_ms is None:

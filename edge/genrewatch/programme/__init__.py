@@ -54,11 +54,11 @@ def programme_blocks(*, seed: int = 0, block: int = 4096) -> Iterator[Samples]:
     rest = np.empty(0, np.float32)
     for entry in PROGRAMME:
         for bar in _bars(entry.name, seed):
-            held = np.concatenate([rest, bar])
-            whole = len(held) - len(held) % block
-            for start in range(0, whole, block):
-                yield held[start : start + block]
-            rest = held[whole:]
+            pending = np.concatenate([rest, bar])
+            n_ready = len(pending) - len(pending) % block
+            for start in range(0, n_ready, block):
+                yield pending[start : start + block]
+            rest = pending[n_ready:]
     if len(rest):
         yield rest
 

@@ -81,6 +81,17 @@ def tone(
     semitones below pitch at which the note starts.
     """
     n = n_samples(seconds + release)
+    sound = read_period(_period(timbre, hz), _phase(n, hz, vibrato=vibrato, scoop=scoop))
+    up, down = min(n, n_samples(attack)), n_samples(release)
+    sound[:up] *= np.linspace(0, 1, up, dtype=np.float32)
+    sound[n - down :] *= np.linspace(1, 0, down, dtype=np.float32)
+    if decay is not None:
+        sound *= np.exp(np.arange(n, dtype=np.float32) * np.float32(-1 / (decay * SAMPLE_RATE)))
+    return sound
+
+
+def _phase(n: int, hz: float, *, vibrato: float, scoop: float) -> NDArray[np.float64]:
+    """Return the phase of a tone at each of n samples, in periods."""
     phase = np.arange(n) * (hz / SAMPLE_RATE)
     if vibrato:
         phase += hz * vibrato * _vibrato(n)
@@ -88,13 +99,7 @@ def tone(
         start = min(n, n_samples(0.3))
         bend = np.exp(-np.arange(start) / (0.05 * SAMPLE_RATE)) - 1
         phase += hz * scoop * SEMITONE * 0.05 * np.append(bend, np.full(n - start, -1.0))
-    sound = read_period(_period(timbre, hz), phase)
-    up, down = min(n, n_samples(attack)), n_samples(release)
-    sound[:up] *= np.linspace(0, 1, up, dtype=np.float32)
-    sound[n - down :] *= np.linspace(1, 0, down, dtype=np.float32)
-    if decay is not None:
-        sound *= np.exp(np.arange(n, dtype=np.float32) * np.float32(-1 / (decay * SAMPLE_RATE)))
-    return sound
+    return phase
 
 
 @lru_cache(maxsize=64)
@@ -107,13 +112,13 @@ def _vibrato(n: int) -> NDArray[np.float64]:
 def read_period(period: Samples, phase: NDArray[np.floating]) -> Samples:
     """Read a period at (n,) non-negative phases, in periods, with linear interpolation; returns (n,) samples."""
     at = phase * TABLE
-    whole = at.astype(np.int64)
-    part = (at - whole).astype(np.float32)
-    index = whole & (TABLE - 1)
+    floor = at.astype(np.int64)
+    fraction = (at - floor).astype(np.float32)
+    index = floor & (TABLE - 1)
     sound: Samples = period[index + 1]
     low = period[index]
     sound -= low
-    sound *= part
+    sound *= fraction
     sound += low
     return sound
 
@@ -222,8 +227,8 @@ def mix(n: int, parts: Sequence[tuple[float, float, Samples]]) -> Samples:
     out = np.zeros(n, np.float32)
     for start, gain, samples in parts:
         at = n_samples(start)
-        held = samples[: max(0, n - at)]
-        out[at : at + len(held)] += np.float32(gain) * held
+        part = samples[: max(0, n - at)]
+        out[at : at + len(part)] += np.float32(gain) * part
     return out
 
 

@@ -64,14 +64,14 @@ def build_report(
     rows: dict[Any, Row] = {}
     bins: list[tuple[int, int]] = []
     for record in records:
-        start_ms, end_ms = spell_interval(record)
-        first_ms = start_ms if since_ms is None else max(start_ms, since_ms)
-        last_ms = end_ms if until_ms is None else min(end_ms, until_ms)
+        interval = spell_interval(record)
+        first_ms = interval[0] if since_ms is None else max(interval[0], since_ms)
+        last_ms = interval[1] if until_ms is None else min(interval[1], until_ms)
         if first_ms >= last_ms:
             continue
         if by == "source":
             row = rows.setdefault(record["source"], Row(name=record["source"]))
-            _add(row, record, (start_ms, end_ms), (first_ms, last_ms))
+            _add(row, record, interval, (first_ms, last_ms))
             continue
         if not bins or first_ms < bins[-1][0] or last_ms > bins[-1][1]:
             bins = list(calendar_bins(first_ms, last_ms, by, zone))
@@ -79,7 +79,7 @@ def build_report(
             bins = bins[-1:]  # nearly always: the spell is in the bin of the spell before it
         for start, end in bins:
             row = rows.setdefault(start, Row(start_ms=start, end_ms=end))
-            _add(row, record, (start_ms, end_ms), (max(start, first_ms), min(end, last_ms)))
+            _add(row, record, interval, (max(start, first_ms), min(end, last_ms)))
     return _with_total(by, [row for _, row in sorted(rows.items()) if row.listened_ms])
 
 
@@ -106,14 +106,14 @@ def fill_gaps(report: Report, zone: tzinfo | None = None) -> list[Row]:
     return [by_start.get(start) or Row(start_ms=start, end_ms=end) for start, end in bins]
 
 
-def _add(row: Row, record: Mapping[str, Any], whole: tuple[int, int], part: tuple[int, int]) -> None:
+def _add(row: Row, record: Mapping[str, Any], interval: tuple[int, int], part: tuple[int, int]) -> None:
     """Add the part of a spell that overlaps the row."""
-    heard_ms = apportion(round(1000 * record["heard_s"]), *whole)(*part)
+    heard_ms = apportion(round(1000 * record["heard_s"]), *interval)(*part)
     if record["genre"] is not None and not record["dead_air"]:
         row.genres[record["genre"]] += heard_ms
     else:
         row.others[_kind(record)] += heard_ms
-    row.others[LOST] += apportion(round(1000 * record["lost_s"]), *whole)(*part)
+    row.others[LOST] += apportion(round(1000 * record["lost_s"]), *interval)(*part)
 
 
 def _kind(record: Mapping[str, Any]) -> str:
