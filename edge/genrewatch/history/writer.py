@@ -74,8 +74,13 @@ class HistoryWriter:
         self._next_save = self._next_prune = self._next_try = 0.0
         self.degraded: str | None = None
         """The reason why nothing can be written at present."""
-        facts = {"stored": 0, "waiting": 0, "head": None, "set_aside": None, "posteriors_dropped": 0}
-        self._diagnostics: dict[str, Any] = facts
+        self._diagnostics: dict[str, Any] = {
+            "stored": 0,
+            "waiting": 0,
+            "head": None,
+            "set_aside": None,
+            "posteriors_dropped": 0,
+        }
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 

@@ -90,7 +90,7 @@ def tone(
     return sound
 
 
-def _phase(n: int, hz: float, *, vibrato: float, scoop: float) -> NDArray[np.float64]:
+def _phase(n: int, hz: float, *, vibrato: float, scoop: float) -> NDArray[np.floating]:
     """Return the phase of a tone at each of n samples, in periods."""
     phase = np.arange(n) * (hz / SAMPLE_RATE)
     if vibrato:
