@@ -1,1 +1,1 @@
-"""From a run to a bundle: quantize, compare through the device's own classifier, calibrate, prove, write."""
+"""From a run to a bundle: quantize, calibrate, compare through the device's own classifier, verify, write."""

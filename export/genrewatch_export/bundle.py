@@ -1,4 +1,4 @@
-"""A run becomes a bundle: quantized, calibrated, compared with what it was, proved, written; or refused."""
+"""A bundle made of a run: quantized, calibrated, compared with the float network, verified, written or refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,47 +32,40 @@ from genrewatch_export.selective import to_selective_int8
 from genrewatch_trainer.run import Run
 
 GOLDEN_ITEM = 1  # of the demo programme
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a bundle is made."""
+    """Choices in making a bundle."""
 
     name: str
-    """In payloads."""
+    """Name in payloads."""
     limits: Limits = Limits()
     vote: VoteOverrides = VoteOverrides()
-    """What the bundle proposes instead of the plain vote at the recipe's hop."""
+    """Vote defaults of the bundle that differ from the plain vote at the recipe's hop."""
     vote_reason: str | None = None
-    """Why, in words."""
+    """Reason for them, in words."""
     float_layers: int = 0
-    """Layers that are left in float32, those that quantization costs most."""
+    """Number of layers left in float32: those whose quantization costs most."""
     most_bytes: int = 0
-    """A layer is not left in float32 where the network would become larger than this; 0 is any size."""
+    """Largest network in bytes: a layer that would exceed it in float32 is quantized; 0 is no limit."""
 
 
-def export(run: Run, calibration: Run, output: Path, options: Options, say: Say) -> Bundle:
-    """Writes the bundle of `run`; DataError when int8 strays too far from float, and nothing is written."""
-    same_recipe = replace(calibration.recipe, epochs=run.recipe.epochs) == run.recipe  # more clips, fewer epochs
-    if not same_recipe or calibration.labels != run.labels:
-        raise DataError(str(calibration.path), "another recipe or other labels", f"those of {run.path}")
-    for each in (run, calibration):
-        if not each.finished:
-            done = f"{each.record.epochs_done} of {each.recipe.epochs} epochs done"
-            raise DataError(str(each.path), done, "a finished run: genrewatch-train fit goes on with it")
+def export(run: Run, calibration: Run, output: Path, options: Options, report: Report) -> Bundle:
+    """Write the bundle of `run`, its temperature and thresholds measured with run `calibration`.
+
+    `report` receives a line of text at each step. Raises DataError where int8 differs too much from float; then
+    nothing is written.
+    """
+    _require_runs(run, calibration)
     check_replaceable(output)
-    vote = options.vote.apply(VoteConfig(segment_hop=run.recipe.segment_hop_frames * run.front_end.hop_length))
-    say("converting to float32, dynamic range and int8")
+    _vote(run, options)  # an impossible vote is an error before the long conversion
+    report("converting to float32, dynamic range and int8")
     model = load_model(run)
-    content, kept = _quantized(model, run, options, say)
-    calibrated = _calibration(run, calibration, content, options, say)
-    part = held_out_part(run)
-    say(f"comparing the forms on {part}")
-    forms = {FLOAT32: to_float(model, run), DYNAMIC: to_dynamic(model, run), INT8: content}
-    comparison = compare(forms, run, part, calibrated)
-    for line in [*comparison.table(), _summary(comparison, calibrated)]:
-        say(line)
+    content, float_layers = _quantized(model, run, options, report)
+    calibrated = _calibration(run, calibration, content, options, report)
+    comparison = _comparison(model, content, run, calibrated, report)
     check_limits(comparison, options.limits, str(run.path))
     classifier = Classifier(content, temperature=calibrated.temperature)
     manifest = Manifest(
@@ -81,14 +74,14 @@ def export(run: Run, calibration: Run, output: Path, options: Options, say: Say)
         version=__version__,
         labels=run.labels,
         front_end=run.front_end,
-        vote=replace(vote, sharpness=calibrated.sharpness),
+        vote=replace(_vote(run, options), sharpness=calibrated.sharpness),
         temperature=calibrated.temperature,
         input=classifier.input,
         output=classifier.output,
         files={MODEL: "", GOLDEN: ""},
         thresholds=calibrated.thresholds,
         metrics=comparison.as_metrics(),
-        provenance=_provenance(run, calibration) | {"float_layers": list(kept), "vote": options.vote_reason},
+        provenance=_provenance(run, calibration) | {"float_layers": list(float_layers), "vote": options.vote_reason},
     )
     golden = make_golden(golden_samples(run.front_end), FrontEnd(run.front_end), classifier)
     bundle = write_bundle(output, manifest, content, golden)
@@ -96,41 +89,71 @@ def export(run: Run, calibration: Run, output: Path, options: Options, say: Say)
     return bundle
 
 
-def _quantized(model: object, run: Run, options: Options, say: Say) -> tuple[bytes, tuple[str, ...]]:
+def _vote(run: Run, options: Options) -> VoteConfig:
+    """Return the vote defaults of the bundle; raises ConfigError for an impossible one."""
+    return options.vote.apply(VoteConfig(segment_hop=run.recipe.segment_hop_frames * run.front_end.hop_length))
+
+
+def _require_runs(run: Run, calibration: Run) -> None:
+    """Raise DataError unless both runs are finished and of the same network and labels."""
+    same_recipe = replace(calibration.recipe, epochs=run.recipe.epochs) == run.recipe  # more clips, fewer epochs
+    if not same_recipe or calibration.labels != run.labels:
+        raise DataError(str(calibration.path), "another recipe or other labels", f"those of {run.path}")
+    for each in (run, calibration):
+        if not each.finished:
+            done = f"{each.record.epochs_done} of {each.recipe.epochs} epochs done"
+            raise DataError(str(each.path), done, "a finished run: run genrewatch-train fit again to resume it")
+
+
+def _comparison(model: object, content: bytes, run: Run, calibrated: Calibration, report: Report) -> Comparison:
+    """Compare the float32, dynamic and int8 forms on held-out clips, and report the table."""
+    part = held_out_part(run)
+    report(f"comparing the forms on {part}")
+    forms = {FLOAT32: to_float(model, run), DYNAMIC: to_dynamic(model, run), INT8: content}
+    comparison = compare(forms, run, part, calibrated)
+    for line in [*comparison.table(), _summary(comparison, calibrated)]:
+        report(line)
+    return comparison
+
+
+def _quantized(model: object, run: Run, options: Options, report: Report) -> tuple[bytes, tuple[str, ...]]:
     if not options.float_layers:
         return to_int8(model, run), ()
     content, kept = to_selective_int8(model, run, options.float_layers, options.most_bytes)
-    say(f"in float32: layer {', '.join(kept)}")
+    report(f"in float32: layer {', '.join(kept)}")
     return content, kept
 
 
-def _calibration(run: Run, calibration: Run, content: bytes, options: Options, say: Say) -> Calibration:
-    """Temperature and thresholds through the quantized network, of `run` or of one with a part to measure them on."""
+def _calibration(run: Run, calibration: Run, content: bytes, options: Options, report: Report) -> Calibration:
+    """Calibrate the quantized network of `run`, or of `calibration` where `run` has no validation part."""
     part = calibration.record.validation_part
     if part is None:
-        say("no validation part to calibrate on: temperature 1 (--calibration-run names a run that has one)")
+        report("no validation part to calibrate on: temperature 1 (--calibration-run names a run that has one)")
         return NOT_CALIBRATED
-    say(f"calibrating the int8 network on {calibration.path} {part}")
+    report(f"calibrating the int8 network on {calibration.path} {part}")
     if calibration is not run:  # with the last epoch's weights where `run` had no part to choose a better one
         model = load_model(calibration, last=run.record.validation_part is None)
-        content, _ = _quantized(model, calibration, options, say)
+        content, _ = _quantized(model, calibration, options, report)
     return calibrate(Classifier(content), calibration, part)
 
 
 def held_out_part(run: Run) -> str:
-    """The part that the bundle's figures are measured on: the validation part, so that a test part is not read while
-    choices are made, or the test part of a final run, which was trained on everything else."""
+    """Return the part to measure the bundle's metrics on.
+
+    It is the validation part, because a test part must not guide choices, or else the test part of a final run, which
+    was trained on everything else.
+    """
     held_out = sorted(set(run.split.values()) - set(run.record.train_parts))
     return run.record.validation_part or ("test" if "test" in held_out else held_out[0])
 
 
 def golden_samples(config: FrontEndConfig) -> NDArray[np.int16]:
-    """(segment_samples,) of the demo programme, at the front end's rate, in 8 bit steps to be small."""
+    """Return (segment_samples,) of the demo programme at the front end's rate, in 8-bit steps to compress well."""
     made = programme.item(programme.PROGRAMME[GOLDEN_ITEM].name, 0)
     samples = Resampler(programme.SAMPLE_RATE, config.sample_rate).push(made, last=True)
     start = (len(samples) - config.segment_samples) // 2
-    stretch = samples[start : start + config.segment_samples]
-    return (np.clip(np.rint(stretch * 127), -128, 127) * 256).astype(np.int16)
+    segment = samples[start : start + config.segment_samples]
+    return (np.clip(np.rint(segment * 127), -128, 127) * 256).astype(np.int16)
 
 
 def _provenance(run: Run, calibration: Run) -> dict[str, object]:
@@ -155,5 +178,5 @@ def _provenance(run: Run, calibration: Run) -> dict[str, object]:
 def _summary(comparison: Comparison, calibrated: Calibration) -> str:
     cost = f"clip accuracy falls by {comparison.accuracy_drop:+.4f}, posterior by {comparison.posterior_error:.4f}"
     sure = [f"{t.accuracy:.0%} right from {t.confidence} on" for t in calibrated.thresholds if t.confidence is not None]
-    answer = f"temperature {calibrated.temperature:g}, sharpness {calibrated.sharpness:g}"
-    return f"{cost}, {answer}, {', '.join(sure) or 'no confidence is 90 % right'}"
+    calibration = f"temperature {calibrated.temperature:g}, sharpness {calibrated.sharpness:g}"
+    return f"{cost}, {calibration}, {', '.join(sure) or 'no confidence is 90 % right'}"

@@ -1,9 +1,9 @@
-"""TFLite models one after another as one model: the output of each is the input of the next, nothing is converted anew.
+"""TFLite models joined into one: the output of each is the input of the next, and nothing is converted again.
 
     samples -> [front end, float32] -> quantize -> [the bundle's network, int8] -> dequantize -> [softmax, float32]
 
-Operators, tensors and weights are copied as they are, so what is inside computes what it computed alone. A QUANTIZE or
-DEQUANTIZE operator is put in where a float32 tensor meets an int8 one.
+Operators, tensors and weights are copied, so each part computes the same as on its own. A QUANTIZE or DEQUANTIZE
+operator joins a float32 tensor and an int8 one.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from genrewatch.contract.errors import DataError
 
 
 def chain(models: Sequence[bytes], *, description: str) -> bytes:
-    """Models of one subgraph, one input and one output each, of fitting shapes -> the model of all of them."""
+    """Join models that have one subgraph, one input and one output each; raises DataError where shapes do not fit."""
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -35,7 +35,7 @@ def _read(model: bytes, schema: Any) -> Any:
 
 
 def _append(whole: Any, model: Any, schema: Any) -> None:
-    """Puts `model` behind `whole`, every index moved to where its thing now is."""
+    """Append `model` to `whole`, with its buffer, tensor and operator code indices shifted."""
     graph, more = whole.subgraphs[0], model.subgraphs[0]
     buffers, tensors, codes = len(whole.buffers), len(graph.tensors), len(whole.operatorCodes)
     whole.buffers += model.buffers
@@ -46,7 +46,7 @@ def _append(whole: Any, model: Any, schema: Any) -> None:
     _join(whole, int(graph.outputs[0]), tensors + int(more.inputs[0]), schema)
     for operator in more.operators:
         operator.opcodeIndex += codes
-        operator.inputs = [i + tensors if i >= 0 else i for i in operator.inputs]  # -1 is an input that is left out
+        operator.inputs = [i + tensors if i >= 0 else i for i in operator.inputs]  # -1: an optional input is absent
         operator.outputs = [i + tensors for i in operator.outputs]
         operator.intermediates = [i + tensors for i in operator.intermediates or []]
         graph.operators.append(operator)
@@ -54,7 +54,7 @@ def _append(whole: Any, model: Any, schema: Any) -> None:
 
 
 def _join(whole: Any, output: int, following: int, schema: Any) -> None:
-    """An operator that makes the tensor `following` of the tensor `output`."""
+    """Add the operator from the tensor `output` to the tensor `following`."""
     graph = whole.subgraphs[0]
     types = graph.tensors[output].type, graph.tensors[following].type
     float32, int8 = schema.TensorType.FLOAT32, schema.TensorType.INT8

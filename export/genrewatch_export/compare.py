@@ -1,8 +1,8 @@
-"""The forms of a network side by side on held-out clips, all through the device's own classifier.
+"""The forms of a network compared on held-out clips, all through the device's own classifier.
 
-float32    as it was trained
+float32    as trained
 dynamic    int8 weights, float32 arithmetic ("dynamic range")
-int8       what a bundle holds: int8 weights and activations
+int8       the form in a bundle: int8 weights and activations
 """
 
 import time
@@ -28,51 +28,51 @@ ACCURACIES = (0.9, 0.95)
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Beyond these an int8 network is not written."""
+    """Largest costs of quantization; beyond them no bundle is written."""
 
     accuracy_drop: float = 0.005
-    """Loss of clip accuracy by mean posterior, fraction; one clip is always allowed, as less cannot be seen."""
+    """Loss of clip accuracy by mean posterior, a fraction; one clip is always allowed, the smallest step there is."""
     posterior_error: float = 0.05
     """Mean absolute difference of a probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One form of a network, measured."""
+    """The measurements of one form of a network."""
 
-    figures: dict[str, float | int]
-    """Of `genrewatch_trainer.evaluation.metrics.clip_metrics`."""
+    metrics: dict[str, float | int]
+    """From `genrewatch_trainer.evaluation.metrics.clip_metrics`."""
     n_bytes: int
     """Size of the TFLite file."""
     ms: float
-    """CPU time of a segment on the machine that exported, one thread, median."""
+    """Median CPU time per segment on the exporting machine, one thread, in ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What quantization cost."""
+    """The cost of quantization."""
 
     part: str
-    """Part of the split that it was measured on."""
+    """Part of the split with the clips that were compared."""
     forms: dict[str, Form]
     """By name, float32 first."""
     accuracy_drop: float
-    """Clip accuracy by mean posterior of float32 less that of int8."""
+    """Clip accuracy by mean posterior of float32 minus that of int8."""
     posterior_error: float
     """Mean absolute difference of their probabilities."""
 
     def as_metrics(self) -> dict[str, Any]:
-        """As a manifest says it."""
-        forms = {name: form.figures | {"bytes": form.n_bytes, "ms": form.ms} for name, form in self.forms.items()}
+        """Return the manifest's `metrics`."""
+        forms = {name: form.metrics | {"bytes": form.n_bytes, "ms": form.ms} for name, form in self.forms.items()}
         rest = {key: value for key, value in asdict(self).items() if key != "forms"}
         return {"part": self.part} | forms | rest
 
     def table(self) -> list[str]:
-        """A line a form."""
+        """Return a table as lines, one per form."""
         lines = [f"{'':8}  clip mean  clip vote  segment        kB  ms a segment"]
         for name, form in self.forms.items():
             shares = [
-                form.figures[f"{key}"] for key in ("clip_accuracy_mean", "clip_accuracy_vote", "segment_accuracy")
+                form.metrics[f"{key}"] for key in ("clip_accuracy_mean", "clip_accuracy_vote", "segment_accuracy")
             ]
             mean, vote, segment = (f"{share:.1%}" for share in shares)
             lines.append(f"{name:8}  {mean:>9}  {vote:>9}  {segment:>7}  {form.n_bytes / 1000:8.1f}  {form.ms:12.3f}")
@@ -80,7 +80,7 @@ class Comparison:
 
 
 def clip_logits(classifier: Classifier, clips: Sequence[HeldOutClip], run: Run) -> list[Logits]:
-    """(n_segments, n_labels) logits of each clip, segments as the run's recipe cuts them."""
+    """Compute logits (n_segments, n_labels) of each clip, its segments at the recipe's hop."""
     front_end = FrontEnd(run.front_end)
     logits = []
     for clip in clips:
@@ -90,7 +90,7 @@ def clip_logits(classifier: Classifier, clips: Sequence[HeldOutClip], run: Run) 
 
 
 def fit_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
-    """The temperature that minimises the negative log-likelihood (Guo et al. 2017), searched over 0.05 to 20."""
+    """Fit the temperature with the least negative log-likelihood (Guo et al. 2017), between 0.05 and 20."""
 
     def loss(log_temperature: float) -> float:
         posterior = softmax(logits / np.float32(np.exp(log_temperature)))
@@ -105,19 +105,19 @@ def fit_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What makes a probability of a logit, and what such a probability is good for."""
+    """Temperature from logits to probabilities, and the accuracy that comes with a confidence."""
 
     temperature: float
     thresholds: tuple[Threshold, ...]
     sharpness: float = 1.0
-    """Of the mean posterior in a verdict's confidence."""
+    """Exponent of the mean posterior in a verdict's confidence."""
 
 
 NOT_CALIBRATED = Calibration(temperature=1.0, thresholds=())
 
 
 def calibrate(classifier: Classifier, run: Run, part: str) -> Calibration:
-    """Temperature, then sharpness and thresholds, of a classifier on a held-out part of its own run."""
+    """Fit temperature, then sharpness and thresholds, of a classifier on a held-out part of its own run."""
     clips = run.held_out(part)
     logits = clip_logits(classifier, clips, run)
     truth = _truth(clips, run)
@@ -129,7 +129,7 @@ def calibrate(classifier: Classifier, run: Run, part: str) -> Calibration:
 
 
 def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration) -> Comparison:
-    """The forms of a network on a held-out part, of one calibration; float32 and int8 are among them."""
+    """Measure the forms of a network on a held-out part with one calibration; float32 and int8 must be among them."""
     temperature = calibration.temperature
     clips = run.held_out(part)
     truth = _truth(clips, run)
@@ -138,21 +138,21 @@ def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calib
     for name, content in models.items():
         classifier = Classifier(content)
         posteriors[name] = [softmax(clip / np.float32(temperature)) for clip in clip_logits(classifier, clips, run)]
-        figures = clip_metrics(posteriors[name], truth, calibration.sharpness)
-        forms[name] = Form(figures=figures, n_bytes=len(content), ms=_ms(classifier, run.representative()))
-    drop = forms[FLOAT32].figures["clip_accuracy_mean"] - forms[INT8].figures["clip_accuracy_mean"]
+        metrics = clip_metrics(posteriors[name], truth, calibration.sharpness)
+        forms[name] = Form(metrics=metrics, n_bytes=len(content), ms=_ms(classifier, run.representative()))
+    drop = forms[FLOAT32].metrics["clip_accuracy_mean"] - forms[INT8].metrics["clip_accuracy_mean"]
     difference = np.abs(np.concatenate(posteriors[FLOAT32]) - np.concatenate(posteriors[INT8]))
     return Comparison(part=part, forms=forms, accuracy_drop=float(drop), posterior_error=float(difference.mean()))
 
 
 def check_limits(comparison: Comparison, limits: Limits, where: str) -> None:
-    """DataError when quantization cost more than the limits allow."""
-    one_clip = 1 / comparison.forms[INT8].figures["n_clips"] + 1e-9
+    """Raise DataError where quantization costs more than the limits."""
+    one_clip = 1 / comparison.forms[INT8].metrics["n_clips"] + 1e-9
     allowed = {"accuracy_drop": max(limits.accuracy_drop, one_clip), "posterior_error": limits.posterior_error}
     for name, limit in allowed.items():
         found = getattr(comparison, name)
         if not found <= limit:
-            remedy = f"at most {limit:.4g}; --float-layers N keeps the N layers that cost most in float32"
+            remedy = f"at most {limit:.4g}; --float-layers N keeps the N costliest layers in float32"
             raise DataError(f"{where}: {name}", f"int8 differs from float by {found:.4f}", remedy)
 
 

@@ -1,4 +1,4 @@
-"""Keras model to TFLite: float32, dynamic range, int8 with int8 in and out. Always through TensorFlow.
+"""Keras model to TFLite: float32, dynamic range, or int8 with int8 input and output. TensorFlow is required.
 
 Input   (1, segment_frames, n_mels, 1)   [0, 1], for int8 quantized
 Output  (1, n_labels)                    logits, for int8 quantized
@@ -20,25 +20,23 @@ from genrewatch_trainer.run import Run
 
 
 def load_model(run: Run, *, last: bool = False) -> Any:
-    """The run's Keras model, see `Run.model`; ConfigError when Keras runs on a backend that cannot export to TFLite."""
+    """Load the run's Keras model, see `Run.model`; raises ConfigError on a backend that cannot export to TFLite."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise ConfigError(
-            "KERAS_BACKEND", f"found {keras.backend.backend()}", "tensorflow: export always goes through it"
-        )
+        raise ConfigError("KERAS_BACKEND", f"found {keras.backend.backend()}", "tensorflow, which exports to TFLite")
     return run.model(last=last)
 
 
 def to_float(model: Any, run: Run) -> bytes:
-    """The network as it was trained, in float32."""
+    """Convert the network in float32, as trained."""
     return _convert(_converter(model, run))
 
 
 def to_dynamic(model: Any, run: Run) -> bytes:
-    """The network with int8 weights and float32 input, output and arithmetic ("dynamic range")."""
+    """Convert to int8 weights with float32 input, output and arithmetic ("dynamic range")."""
     import tensorflow as tf
 
     converter = _converter(model, run)
@@ -47,12 +45,12 @@ def to_dynamic(model: Any, run: Run) -> bytes:
 
 
 def to_int8(model: Any, run: Run) -> bytes:
-    """The network with int8 weights, activations, input and output, ranges set by the run's representative segments."""
+    """Convert to int8 weights, activations, input and output; representative segments of the run set the ranges."""
     return _convert(int8_converter(model, run))
 
 
 def int8_converter(model: Any, run: Run) -> Any:
-    """What `to_int8` converts with."""
+    """Return the converter of `to_int8`."""
     import tensorflow as tf
 
     segments = run.representative()
@@ -65,7 +63,7 @@ def int8_converter(model: Any, run: Run) -> Any:
 
 
 def convert_function(function: Callable[[Any], Any], shape: tuple[int, ...]) -> bytes:
-    """A TensorFlow function of one float32 tensor as float32 TFLite, in built-in operators alone."""
+    """Convert a TensorFlow function of one float32 tensor to float32 TFLite, in built-in operators only."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -78,7 +76,7 @@ def convert_function(function: Callable[[Any], Any], shape: tuple[int, ...]) -> 
 
 
 def _converter(model: Any, run: Run) -> Any:
-    """A converter of the model with a batch of 1 and its weights as constants."""
+    """Return a converter of the model with a batch of 1 and its weights as constants."""
     import keras
     import tensorflow as tf
 
@@ -87,28 +85,28 @@ def _converter(model: Any, run: Run) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    with captured_output() as said:
+    with captured_output() as output:
         try:
             content: bytes = converter.convert()
         except Exception:
-            said.seek(0)
-            sys.stderr.write(said.read().decode(errors="replace"))
+            output.seek(0)
+            sys.stderr.write(output.read().decode(errors="replace"))
             raise
     return content
 
 
 @contextmanager
 def captured_output() -> Iterator[IO[bytes]]:
-    """The converter writes pages to both outputs, some of it from C++; they are shown only when it fails."""
+    """Capture stdout and stderr, also from C++, in a file: the converter writes pages, of use only when it fails."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
-    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+    with tempfile.TemporaryFile() as output, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             for number in kept:
-                os.dup2(said.fileno(), number)
-            yield said
+                os.dup2(output.fileno(), number)
+            yield output
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -1,6 +1,6 @@
-"""TFLite metadata: what goes in and out, for Android's and other tools, and the labels as a file inside the model's.
+"""TFLite metadata: a description of input and output for Android's and other tools, and the labels as a file inside.
 
-Two parts, as the format wants them (metadata_schema.fbs, "M001"): a flatbuffer in the model's buffer TFLITE_METADATA,
+The format has two parts (metadata_schema.fbs, "M001"): a flatbuffer in the model's buffer TFLITE_METADATA,
 and a zip archive behind the model's last byte, which any unzip program reads.
 """
 
@@ -19,7 +19,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What the metadata says."""
+    """The content of the metadata."""
 
     name: str
     version: str
@@ -32,24 +32,24 @@ class Description:
     """In the order of the output."""
 
 
-def with_metadata(model: bytes, said: Description) -> bytes:
-    """The model with its description and its labels."""
+def with_metadata(model: bytes, description: Description) -> bytes:
+    """Add a description and its labels to a model."""
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
     found = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(_pack(said))
+    buffer.data = list(_pack(description))
     entry.name, entry.buffer = _NAME, len(found.buffers)
     found.buffers.append(buffer)
     found.metadata = [*(found.metadata or []), entry]
     builder = flatbuffers.Builder(len(model) + 10_000)
     builder.Finish(found.Pack(builder), b"TFL3")
-    return bytes(builder.Output()) + _archive({LABELS: "".join(f"{label}\n" for label in said.labels)})
+    return bytes(builder.Output()) + _archive({LABELS: "".join(f"{label}\n" for label in description.labels)})
 
 
 def labels_of(path: Path) -> tuple[str, ...]:
-    """The labels inside a model's file; raises DataError."""
+    """Read the labels inside a model's file; raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.read(LABELS).decode().splitlines())
@@ -58,7 +58,7 @@ def labels_of(path: Path) -> tuple[str, ...]:
 
 
 def _archive(files: dict[str, str]) -> bytes:
-    """A zip of the files, the same bytes each time."""
+    """Zip the files; the same files give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, text in files.items():
@@ -66,8 +66,8 @@ def _archive(files: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _pack(said: Description) -> bytes:
-    """ModelMetadata as a flatbuffer; the numbers are the places of the fields in their tables."""
+def _pack(description: Description) -> bytes:
+    """Serialize ModelMetadata as a flatbuffer; the numbers are the positions of the fields in their tables."""
     import flatbuffers
 
     b = flatbuffers.Builder(1024)
@@ -90,9 +90,15 @@ def _pack(said: Description) -> bytes:
         return b.CreateString(value)
 
     labels = table(3, {0: text(LABELS), 1: text("the labels of the output, a line each")}, small={2: _AXIS_LABELS})
-    into = table(7, {0: text(said.input_name), 1: text(said.input_text)})
-    out = table(7, {0: text(said.output_name), 1: text(said.output_text), 6: vector(labels)})
+    into = table(7, {0: text(description.input_name), 1: text(description.input_text)})
+    out = table(7, {0: text(description.output_name), 1: text(description.output_text), 6: vector(labels)})
     graph = table(5, {2: vector(into), 3: vector(out)})
-    parts = {0: text(said.name), 1: text(said.text), 2: text(said.version), 3: vector(graph), 7: text("1.0.0")}
+    parts = {
+        0: text(description.name),
+        1: text(description.text),
+        2: text(description.version),
+        3: vector(graph),
+        7: text("1.0.0"),
+    }
     b.Finish(table(8, parts), _IDENTIFIER)
     return bytes(b.Output())

@@ -1,8 +1,8 @@
 """Int8 with some layers left in float32: the remedy where quantization costs too much.
 
-Which layers cost most is measured and not guessed: the network is quantized once for each layer with that layer alone
-left in float32, and the layers are ranked by how much nearer its probabilities come to the float32 network's.
-Such a network takes and gives float32; it is as large as before but for the layers that are left.
+The cost of a layer is measured: the network is quantized once for each layer with only that layer left in float32, and
+the layers are ranked by how close its probabilities come to those of the float32 network. Such a network has float32
+input and output; its size grows only by the layers left in float32.
 """
 
 import csv
@@ -22,10 +22,10 @@ SEGMENTS = 64
 
 
 def to_selective_int8(model: Any, run: Run, n_float: int, most_bytes: int = 0) -> tuple[bytes, tuple[str, ...]]:
-    """The network with its `n_float` costliest layers in float32, and the numbers of those layers, as `3 conv_2d`.
+    """Quantize all but the `n_float` costliest layers; return the network and those layers, such as `3 conv_2d`.
 
-    With `most_bytes` a layer with which the network would be larger is passed over, so that it may be fewer. Raises
-    ConfigError for a number of layers that cannot be, and where none is small enough.
+    With `most_bytes` a layer that would make the network larger is skipped, so there may be fewer. Raises ConfigError
+    for an impossible number of layers, and where no layer is small enough.
     """
     converter = int8_converter(model, run)
     layers = _layers(converter, run)
@@ -51,7 +51,7 @@ def to_selective_int8(model: Any, run: Run, n_float: int, most_bytes: int = 0) -
 
 
 def _layers(converter: Any, run: Run) -> dict[str, str]:
-    """The layers with weights, counted from 1 in the order of the network -> the tensor that each one writes."""
+    """Return the layers with weights, counted from 1 in the network's order -> the tensor that each one writes."""
     import tensorflow as tf
 
     with captured_output():
@@ -65,7 +65,7 @@ def _layers(converter: Any, run: Run) -> dict[str, str]:
 
 
 def _leaving(converter: Any, run: Run, tensors: Sequence[str]) -> bytes:
-    """The network in int8 but for the operators that write `tensors`."""
+    """Quantize the network except the operators that write `tensors`."""
     import tensorflow as tf
 
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(tensors))

@@ -1,7 +1,7 @@
-"""`genrewatch-export verify`: every check of an export again, on this machine, a line each.
+"""`genrewatch-export verify`: all checks of an export on this machine, a line each.
 
-What a device can check of itself is `genrewatch doctor`'s; here the lab's word is asked too: librosa on the log-mel,
-and the waveform model beside the bundle.
+`genrewatch doctor` checks what needs only the device. This adds the lab's checks: the log-mel against librosa, and the
+waveform model beside the bundle.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,16 +32,16 @@ LEVEL_LIMIT = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What one check found."""
+    """The result of one check."""
 
     name: str
     result: Literal["ok", "absent", "wrong"]
-    """`absent`: there is nothing here to check it with."""
+    """`absent`: a library that the check needs is not installed."""
     detail: str
 
 
 def verify(path: Path, *, waveform: Path | None, audio: Sequence[Path]) -> list[Check]:
-    """All checks of a bundle, in order; those that need a bundle that can be read are left out where it cannot."""
+    """Run all checks of a bundle, in order; stop after the first ones where the bundle cannot be read."""
     checks = [_try("runtime", runtime_version), _try("bundle", lambda: _bundle(path))]
     if _failed(checks):
         return checks
@@ -63,9 +63,9 @@ def verify(path: Path, *, waveform: Path | None, audio: Sequence[Path]) -> list[
     return checks
 
 
-def _try(name: str, ask: Callable[[], str]) -> Check:
+def _try(name: str, check: Callable[[], str]) -> Check:
     try:
-        return Check(name=name, result="ok", detail=ask())
+        return Check(name=name, result="ok", detail=check())
     except ModuleNotFoundError as exc:
         return Check(name=name, result="absent", detail=f"{exc.name} is not installed")
     except (GenrewatchError, OSError) as exc:
@@ -93,7 +93,7 @@ def _golden(bundle: Bundle, classifier: Classifier) -> str:
 
 
 def _try_sounds(bundle: Bundle, audio: Sequence[Path]) -> list[Samples] | Check:
-    """Segments to try: of the named files, and of the beginning of the demo programme."""
+    """Cut segments from the named files and from the beginning of the demo programme."""
     config = bundle.manifest.front_end
     try:
         stretches = [read_samples(path, config.sample_rate) for path in audio]
@@ -106,18 +106,18 @@ def _try_sounds(bundle: Bundle, audio: Sequence[Path]) -> list[Samples] | Check:
 
 
 def _sanity(bundle: Bundle, classifier: Classifier) -> str:
-    """Silence, noise, a tone: the answer is a distribution, whatever it says."""
+    """Check that the posterior of silence, noise and a tone is a distribution."""
     config = bundle.manifest.front_end
     front_end, n = FrontEnd(config), config.segment_samples
     tone = np.sin(2 * np.pi * 440 * np.arange(n) / config.sample_rate)
     noise = np.random.default_rng(0).normal(0, 0.1, n)
-    said = []
+    found = []
     for name, samples in (("silence", np.zeros(n)), ("noise", noise), ("440 Hz", tone)):
         posterior = classifier.posterior(front_end.log_mel(samples.astype(np.float32)))
         if not (np.isfinite(posterior).all() and abs(float(posterior.sum()) - 1) < 1e-3):
             raise BundleError(name, f"posterior sums to {posterior.sum():.3g}", "1")
-        said.append(f"{name} {bundle.manifest.labels[int(posterior.argmax())]} {posterior.max():.2f}")
-    return ", ".join(said)
+        found.append(f"{name} {bundle.manifest.labels[int(posterior.argmax())]} {posterior.max():.2f}")
+    return ", ".join(found)
 
 
 def _level(bundle: Bundle, classifier: Classifier, sounds: Sequence[Samples]) -> str:

@@ -1,10 +1,10 @@
-"""`genre_waveform.tflite`: a segment's samples in, the calibrated posterior out, for what has no front end of its own.
+"""`genre_waveform.tflite`: from a segment's samples to the calibrated posterior, for devices without our front end.
 
     samples (1, segment_samples) float32 -> frames -> window -> spectrum -> mel -> dB -> [0, 1] -> the bundle's network
     -> logits / temperature -> softmax -> posterior (1, n_labels) float32
 
-The front end is that of `genrewatch.contract.front_end` in float32 TFLite operators, none of them
-from Flex; the network is the bundle's own, operator for operator.
+The front end is that of `genrewatch.contract.front_end` in built-in float32 TFLite operators; the network is the
+bundle's own, operator for operator.
 """
 
 import time
@@ -30,7 +30,7 @@ POSTERIOR_LIMIT = 0.02
 
 
 class WaveformModel:
-    """A waveform model, ready to run."""
+    """A waveform model opened for inference."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -40,28 +40,28 @@ class WaveformModel:
         except ValueError as exc:
             raise BundleError(str(path), f"the runtime cannot read it ({str(exc).splitlines()[0]})") from None
         self._in, self._out = (
-            ask()[0] for ask in (self._interpreter.get_input_details, self._interpreter.get_output_details)
+            details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
         )
 
     @property
     def segment_samples(self) -> int:
-        """Samples that it takes."""
+        """Number of input samples."""
         return int(self._in["shape"][-1])
 
     @property
     def n_labels(self) -> int:
-        """Probabilities that it gives."""
+        """Number of output probabilities."""
         return int(self._out["shape"][-1])
 
     def posterior(self, samples: Samples) -> Posterior:
-        """(segment_samples,) -> (n_labels,)"""
+        """Compute (segment_samples,) -> (n_labels,)."""
         self._interpreter.set_tensor(self._in["index"], np.asarray(samples, np.float32)[None])
         self._interpreter.invoke()
         found: Posterior = self._interpreter.get_tensor(self._out["index"])[0]
         return found
 
     def ms(self) -> float:
-        """CPU time of a segment on this machine, one thread, median."""
+        """Measure the median CPU time per segment on this machine, one thread, in ms."""
         samples = np.random.default_rng(0).normal(0, 0.1, self.segment_samples).astype(np.float32)
         times = []
         for _ in range(ROUNDS):
@@ -72,19 +72,19 @@ class WaveformModel:
 
 
 def write_waveform(bundle: Bundle, path: Path) -> WaveformModel:
-    """Writes the model of a bundle, which must give the bundle's golden posterior; raises DataError."""
+    """Write the model of a bundle; raises DataError where it does not give the bundle's golden posterior."""
     content = waveform_model(bundle)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as beside:
-        beside.write_bytes(content)
-        difference = np.abs(WaveformModel(beside).posterior(bundle.golden.waveform) - bundle.golden.posterior).max()
+    with atomic_file(path) as partial:
+        partial.write_bytes(content)
+        difference = np.abs(WaveformModel(partial).posterior(bundle.golden.waveform) - bundle.golden.posterior).max()
         if not difference <= POSTERIOR_LIMIT:
             raise DataError(str(path), f"posterior differs by {difference:.2g}", f"at most {POSTERIOR_LIMIT:g}")
     return WaveformModel(path)
 
 
 def waveform_model(bundle: Bundle) -> bytes:
-    """The content of `genre_waveform.tflite`."""
+    """Return the content of `genre_waveform.tflite`."""
     manifest = bundle.manifest
     config = manifest.front_end
     front_end = convert_function(lambda samples: log_mel(samples, config), (1, config.segment_samples))
@@ -93,7 +93,7 @@ def waveform_model(bundle: Bundle) -> bytes:
 
 
 def log_mel(samples: Any, config: FrontEndConfig) -> Any:
-    """TensorFlow's view of `FrontEnd.log_mel`: (1, segment_samples) -> (1, segment_frames, n_mels, 1) in [0, 1]."""
+    """Compute `FrontEnd.log_mel` in TensorFlow: (1, segment_samples) -> (1, segment_frames, n_mels, 1) in [0, 1]."""
     import tensorflow as tf
 
     spectrum = tf.signal.rfft(_frames(samples, config) * _window(config))
@@ -106,9 +106,9 @@ def log_mel(samples: Any, config: FrontEndConfig) -> Any:
 
 
 def _frames(samples: Any, config: FrontEndConfig) -> Any:
-    """(1, segment_samples) -> (segment_frames, n_fft), without an index table.
+    """Cut (1, segment_samples) into (segment_frames, n_fft), without an index table.
 
-    The samples are laid out in rows of hop_length; a frame is its own row and as much of those after it as it takes.
+    The samples are laid out in rows of hop_length; a frame is a row and as much of the next rows as it needs.
     """
     import tensorflow as tf
 

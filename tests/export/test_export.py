@@ -1,17 +1,16 @@
-"""A run becomes a bundle: int8 beside float through the device's classifier, calibrated, proved, or not written."""
+"""A run becomes a bundle: int8 compared with float through the device's classifier, calibrated, or not written."""
 
 import json
-import os
 import shutil
 
 import numpy as np
 import pytest
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from tests.export.conftest import LABELS, RECIPE, clip
+from tests.lab import TINY, experiment
 
 from genrewatch.cli import main as genrewatch
 from genrewatch.contract.bundle import load_bundle
-from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
+from genrewatch.contract.front_end import FrontEnd
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch.inference.golden import check_golden
 from genrewatch_export.cli import main
@@ -19,59 +18,7 @@ from genrewatch_export.compare import clip_logits, fit_temperature
 from genrewatch_export.convert import load_model
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.evaluation.evaluate import evaluate
-from genrewatch_trainer.files import write_json
-from genrewatch_trainer.run import HeldOutClip, Run, RunRecord, write_features
-from genrewatch_trainer.training.recipes import ConvBlock, Recipe
-
-TINY = FrontEndConfig(sample_rate=8000, n_fft=64, hop_length=64, n_mels=8, fmin=0, fmax=4000, segment_frames=16)
-RECIPE = Recipe(
-    name="tiny", front_end=TINY, segment_hop_frames=8, blocks=(ConvBlock(filters=4),), head="flatten", epochs=1
-)
-LABELS = ("high", "low")
-
-
-def clip(rng, label):
-    power_db = rng.uniform(-70, -50, (40, 8)).astype(np.float32)
-    power_db[:, slice(0, 4) if label == "low" else slice(4, 8)] += 40
-    return power_db
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of a tiny network that has learned to tell low from high, with held-out clips of both."""
-    import keras
-
-    from genrewatch_trainer.training.network import build
-
-    path, rng = tmp_path_factory.mktemp("export") / "run", np.random.default_rng(7)
-    path.mkdir()
-    record = RunRecord(
-        version=1, recipe=RECIPE, labels=LABELS, store="synthetic", store_sha256="0" * 64, store_provenance="made here",
-        split_scheme="fixed", train_parts=("train",), validation_part="valid", seed=0, epochs_done=1,
-        metrics={"valid": {"best_epoch": 1}},
-    )  # fmt: skip
-    write_json(path / "run.json", record)
-    write_json(path / "split.json", {f"{part}{i}": part for part in ("train", "valid", "test") for i in range(8)})
-    held_out = [
-        HeldOutClip(name=f"{part}{i}", label=LABELS[i % 2], part=part, power_db=clip(rng, LABELS[i % 2]))
-        for part in ("valid", "test")
-        for i in range(8)
-    ]
-    segments = FrontEnd(TINY).scale(np.stack([clip(rng, LABELS[i % 2])[:16] for i in range(64)]))
-    write_features(path, held_out, segments)
-    keras.utils.set_random_seed(1)
-    model = build(RECIPE, 2)
-    model.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(segments[..., None], np.arange(64) % 2, epochs=15, verbose=0)
-    model.save(path / "best.keras")
-    return path
-
-
-@pytest.fixture(scope="module")
-def bundle(run):
-    output = run.parent / "tiny-bundle"
-    assert main([str(run), "-o", str(output)]) == 0
-    return output
+from genrewatch_trainer.run import Run
 
 
 def test_the_bundle_is_int8_in_and_out_and_passes_its_own_golden_check(bundle, capsys):
@@ -85,7 +32,7 @@ def test_the_bundle_is_int8_in_and_out_and_passes_its_own_golden_check(bundle, c
     assert checks["bundle"]["result"] == "ok"
 
 
-def test_the_manifest_says_what_quantization_cost_on_held_out_clips(bundle, run):
+def test_the_manifest_has_the_cost_of_quantization_on_held_out_clips(bundle, run):
     metrics = load_bundle(bundle).manifest.metrics
     assert metrics["part"] == "valid"
     assert metrics["int8"]["n_clips"] == 8
@@ -114,7 +61,7 @@ def test_a_vote_is_written_with_its_reason_and_an_impossible_one_is_refused(run,
     assert not (tmp_path / "c").exists()
 
 
-def test_a_layer_left_in_float_brings_the_network_nearer_to_what_it_was(run, bundle, tmp_path, capsys):
+def test_a_layer_left_in_float_brings_the_network_closer_to_float(run, bundle, tmp_path, capsys):
     assert main([str(run), "-o", str(tmp_path / "b"), "--float-layers", "1"]) == 0
     repaired = load_bundle(tmp_path / "b").manifest
     assert repaired.input.dtype == "float32"
@@ -125,7 +72,7 @@ def test_a_layer_left_in_float_brings_the_network_nearer_to_what_it_was(run, bun
     assert "--float-layers: found 2, expected 1 to 1" in capsys.readouterr().err
 
 
-def test_a_layer_that_would_make_the_network_too_large_is_passed_over(run, tmp_path, capsys):
+def test_a_layer_that_would_make_the_network_too_large_is_skipped(run, tmp_path, capsys):
     def exported(name, *limit):
         assert main([str(run), "-o", str(tmp_path / name), "--float-layers", "1", *limit]) == 0
         manifest = load_bundle(tmp_path / name).manifest
@@ -179,7 +126,7 @@ def test_a_directory_that_is_no_run_is_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("true_temperature", [0.4, 1.0, 2.5])
-def test_the_temperature_that_spoiled_the_confidence_is_found_again(true_temperature):
+def test_a_known_temperature_is_fitted(true_temperature):
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 2, (20_000, 5)).astype(np.float32)
     cumulative = softmax(logits).cumsum(axis=1)
@@ -258,10 +205,10 @@ def store(tmp_path):
     return Store.load(tmp_path / "store")
 
 
-def test_a_run_of_the_default_split_becomes_a_bundle_that_knows_what_it_was_trained_on(store, tmp_path):
+def test_the_bundle_of_a_run_on_the_default_split_has_its_training_clips_in_its_provenance(store, tmp_path):
     from genrewatch_trainer.training.fit import fit
 
-    fit(store, RECIPE, tmp_path / "run", scheme="random_60_10_30", train_parts=("train",), seed=4)
+    fit(experiment(store, RECIPE, scheme="random_60_10_30", seed=4), tmp_path / "run")
     assert main([str(tmp_path / "run"), "-o", str(tmp_path / "b")]) == 0
     provenance = load_bundle(tmp_path / "b").manifest.provenance
     assert provenance["calibrated_on"] == "random_60_10_30:valid, by train"
@@ -271,10 +218,10 @@ def test_a_run_of_the_default_split_becomes_a_bundle_that_knows_what_it_was_trai
         assert found.trained_on == known
 
 
-def test_a_run_without_a_validation_part_is_exported_uncalibrated_and_says_so(store, tmp_path, capsys):
+def test_a_run_without_a_validation_part_is_exported_uncalibrated_with_a_line_on_it(store, tmp_path, capsys):
     from genrewatch_trainer.training.fit import fit
 
-    fit(store, RECIPE, tmp_path / "run", scheme="random_70_30", train_parts=("train",), seed=4)
+    fit(experiment(store, RECIPE, scheme="random_70_30", seed=4), tmp_path / "run")
     assert main([str(tmp_path / "run"), "-o", str(tmp_path / "b")]) == 0
     assert "temperature 1 (--calibration-run" in capsys.readouterr().err
     manifest = load_bundle(tmp_path / "b").manifest

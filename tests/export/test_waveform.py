@@ -35,7 +35,7 @@ def waveform(tmp_path_factory):
     return path
 
 
-def test_it_gives_the_bundles_posterior_for_music_silence_and_any_level(waveform):
+def test_it_computes_the_bundles_posterior_for_music_silence_and_any_level(waveform):
     bundle = load_bundle(BUNDLE)
     classifier, front_end, model = Classifier.of(bundle), FrontEnd(bundle.manifest.front_end), WaveformModel(waveform)
     n = model.segment_samples
@@ -76,7 +76,7 @@ def test_the_front_end_in_tensorflow_is_the_devices_for_any_geometry(config, rng
     np.testing.assert_allclose(found, FrontEnd(config).log_mel(samples), atol=1e-4)
 
 
-def test_models_in_a_chain_compute_what_they_compute_alone(rng):
+def test_models_in_a_chain_compute_the_same_as_on_their_own(rng):
     double = convert_function(lambda x: 2.0 * x, (1, 3))
     shift = convert_function(lambda x: x + 1.0, (1, 3))
     whole = Classifier(chain([double, shift, double], description="both"))._interpreter
@@ -86,7 +86,7 @@ def test_models_in_a_chain_compute_what_they_compute_alone(rng):
     np.testing.assert_allclose(whole.get_tensor(whole.get_output_details()[0]["index"]), 2 * (2 * values + 1))
 
 
-def test_verify_says_a_line_a_check_and_0_when_all_is_well(waveform, tmp_path, capsys):
+def test_verify_prints_a_line_per_check_and_exits_0_when_all_is_well(waveform, tmp_path, capsys):
     sound = write_wav(tmp_path / "a.wav", tune(9))
     assert main(["verify", str(BUNDLE), "--waveform", str(waveform), "--audio", str(sound), "--json"]) == 0
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -95,7 +95,7 @@ def test_verify_says_a_line_a_check_and_0_when_all_is_well(waveform, tmp_path, c
     assert {check["result"] for check in checks} == {"ok"}
 
 
-def test_verify_says_1_for_an_altered_file_another_waveform_model_and_a_sound_that_is_none(waveform, tmp_path, capsys):
+def test_verify_exits_1_for_an_altered_file_another_waveform_model_and_a_missing_sound(waveform, tmp_path, capsys):
     altered = tmp_path / "altered"
     shutil.copytree(BUNDLE, altered)
     (altered / "model.tflite").write_bytes(b"x")

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genrewatch_trainer.distillation.teach import ask
+from genrewatch_trainer.distillation.teach import run_teacher
 from genrewatch_trainer.distillation.teachers.musicnn import (
     BANDS,
     KERNELS,
     RATE,
-    WINDOW,
+    SEGMENT_FRAMES,
     Musicnn,
-    answer,
     log_mel,
     main,
-    windows,
+    segments,
+    vector_of,
 )
 
 FILTERS, MIDDLE, VALUES, TAGS = 3, 4, 6, 5
@@ -58,7 +58,7 @@ def weights() -> dict[str, np.ndarray[Any, Any]]:
     return {name: value.astype(np.float32) for name, value in found.items()}
 
 
-def by_tensorflow(weights: dict[str, Any], pictures: Any) -> Any:
+def by_tensorflow(weights: dict[str, Any], log_mel: Any) -> Any:
     import tensorflow as tf
 
     def norm(x: Any, number: int) -> Any:
@@ -70,16 +70,16 @@ def by_tensorflow(weights: dict[str, Any], pictures: Any) -> Any:
         name = f"conv2d_{number}" if number else "conv2d"
         return tf.nn.relu(tf.nn.conv2d(x, weights[f"{name}/kernel"], 1, padding) + weights[f"{name}/bias"])
 
-    x, three = norm(pictures[..., None], 0), [[0, 0], [3, 3], [0, 0], [0, 0]]
+    x, three = norm(log_mel[..., None], 0), [[0, 0], [3, 3], [0, 0], [0, 0]]
     timbre = [norm(convolved(tf.pad(x, three), i, "VALID"), i + 1) for i in (0, 1)]
     rhythm = [norm(convolved(x, i, "SAME"), i + 1) for i in (2, 3, 4)]
     layers = [tf.concat([tf.reduce_max(part, axis=2) for part in timbre + rhythm], axis=2)]
     for number in (5, 6, 7):
-        seen = norm(convolved(tf.pad(layers[-1][..., None], three), number, "VALID"), number + 1)[:, :, 0]
-        layers.append(seen + layers[-1] if number > 5 else seen)
+        layer = norm(convolved(tf.pad(layers[-1][..., None], three), number, "VALID"), number + 1)[:, :, 0]
+        layers.append(layer + layers[-1] if number > 5 else layer)
     everything = tf.concat(layers, axis=2)
     pooled = tf.stack([tf.reduce_max(everything, axis=1), tf.reduce_mean(everything, axis=1)], axis=2)
-    flat = norm(tf.reshape(pooled, (len(pictures), -1)), 9)
+    flat = norm(tf.reshape(pooled, (len(log_mel), -1)), 9)
     values = norm(tf.nn.relu(flat @ weights["dense/kernel"] + weights["dense/bias"]), 10)
     return tf.concat([values, values @ weights["dense_1/kernel"] + weights["dense_1/bias"]], axis=1).numpy()
 
@@ -87,21 +87,21 @@ def by_tensorflow(weights: dict[str, Any], pictures: Any) -> Any:
 def test_the_network_is_what_tensorflow_makes_of_the_same_weights(
     weights: dict[str, Any], rng: np.random.Generator
 ) -> None:
-    noise, colour = rng.uniform(0, 3, (2, WINDOW, BANDS)), rng.uniform(0, 1, (2, 1, BANDS))
-    pictures = (noise * colour * [[[0.2]], [[1.0]]]).astype(np.float32)
-    found, wanted = Musicnn(weights)(pictures), by_tensorflow(weights, pictures)
+    noise, colour = rng.uniform(0, 3, (2, SEGMENT_FRAMES, BANDS)), rng.uniform(0, 1, (2, 1, BANDS))
+    x = (noise * colour * [[[0.2]], [[1.0]]]).astype(np.float32)
+    found, wanted = Musicnn(weights)(x), by_tensorflow(weights, x)
     assert found.shape == (2, VALUES + TAGS)
     spread = wanted.std()
     np.testing.assert_allclose(found, wanted, atol=0.05 * spread)
-    assert np.abs(wanted[0] - wanted[1]).max() > 0.1 * spread, "what it hears makes a difference"
+    assert np.abs(wanted[0] - wanted[1]).max() > 0.1 * spread, "the input makes a difference"
 
 
-def test_windows_reach_from_the_first_frame_to_the_last() -> None:
-    picture = np.arange(466, dtype=np.float32)[:, None].repeat(BANDS, axis=1)
-    found = windows(picture)
-    assert found.shape == (2, WINDOW, BANDS)
+def test_segments_reach_from_the_first_frame_to_the_last() -> None:
+    frames = np.arange(466, dtype=np.float32)[:, None].repeat(BANDS, axis=1)
+    found = segments(frames)
+    assert found.shape == (2, SEGMENT_FRAMES, BANDS)
     assert (found[0, 0, 0], found[-1, -1, 0]) == (0, 465)
-    assert windows(picture[:100]).shape == (1, WINDOW, BANDS)
+    assert segments(frames[:100]).shape == (1, SEGMENT_FRAMES, BANDS)
 
 
 def test_a_tone_is_loudest_in_its_band() -> None:
@@ -110,7 +110,7 @@ def test_a_tone_is_loudest_in_its_band() -> None:
     assert 20 < log_mel(samples).mean(axis=0).argmax() < 40
 
 
-def test_as_a_program_it_answers_crops(weights: dict[str, Any], tmp_path: Path) -> None:
+def test_as_a_program_it_writes_the_vectors_of_crops(weights: dict[str, Any], tmp_path: Path) -> None:
     import tensorflow as tf
 
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -126,8 +126,8 @@ def test_as_a_program_it_answers_crops(weights: dict[str, Any], tmp_path: Path) 
         str(rate),
         str(len(crops[0])),
     ]
-    found = ask(command, iter(crops))
-    wanted = [answer(Musicnn(weights), crop, rate) for crop in crops]
+    found = run_teacher(command, iter(crops))
+    wanted = [vector_of(Musicnn(weights), crop, rate) for crop in crops]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""The teacher of these tests is a program of their own: it answers a crop's level and its loudest sample."""
+"""Tests with a small teacher program that writes the level of a crop and its largest sample."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from genrewatch.contract.front_end import FrontEnd
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.distillation.crops import LEVEL, CropChanges, random_crop
 from genrewatch_trainer.distillation.targets import TargetIndex, Targets
-from genrewatch_trainer.distillation.teach import ask, find_songs, index_of, teach
+from genrewatch_trainer.distillation.teach import find_songs, index_of, run_teacher, teach
 
 TEACHER = """
 import sys
@@ -50,7 +50,9 @@ def tiny_index(songs: list[Path], teacher: str, n_crops: int = 10) -> TargetInde
     return replace(index, crops_per_chunk=4)
 
 
-def test_each_target_belongs_to_the_very_crop_that_is_stored(songs: list[Path], teacher: str, tmp_path: Path) -> None:
+def test_each_target_belongs_to_the_crop_that_is_stored_with_it(
+    songs: list[Path], teacher: str, tmp_path: Path
+) -> None:
     targets = teach(songs, tiny_index(songs, teacher), tmp_path / "targets")
     assert targets.complete
     assert targets.power_db.shape == (10, 16, 8)
@@ -63,7 +65,7 @@ def test_each_target_belongs_to_the_very_crop_that_is_stored(songs: list[Path], 
         np.testing.assert_array_equal(targets.power_db[i], FrontEnd(TINY).power_db(crop).astype(np.float16))
 
 
-def test_making_goes_on_after_a_kill_and_gives_the_same(songs: list[Path], teacher: str, tmp_path: Path) -> None:
+def test_a_killed_command_resumes_to_the_same_targets(songs: list[Path], teacher: str, tmp_path: Path) -> None:
     index, path = tiny_index(songs, teacher), tmp_path / "targets"
     whole = teach(songs, index, path)
     kept = (path / "00000.npz").stat().st_mtime_ns
@@ -74,7 +76,7 @@ def test_making_goes_on_after_a_kill_and_gives_the_same(songs: list[Path], teach
     assert (path / "00000.npz").stat().st_mtime_ns == kept
     np.testing.assert_array_equal(again.target, whole.target)
     np.testing.assert_array_equal(again.power_db, whole.power_db)
-    with pytest.raises(ConfigError, match="holds targets made otherwise"):
+    with pytest.raises(ConfigError, match="holds targets with other settings"):
         teach(songs, replace(index, seed=4), path)
 
 
@@ -82,22 +84,22 @@ def test_making_goes_on_after_a_kill_and_gives_the_same(songs: list[Path], teach
     ("program", "error"),
     [
         ("import sys; sys.exit(3)", "exit code 3"),
-        ("import sys; sys.stdin.buffer.read()", "answered 0 numbers to 2 crops"),
-        ("import sys; sys.stdin.buffer.read(); sys.stdout.buffer.write(bytes(12))", "answered 3 numbers to 2 crops"),
+        ("import sys; sys.stdin.buffer.read()", "wrote 0 numbers for 2 crops"),
+        ("import sys; sys.stdin.buffer.read(); sys.stdout.buffer.write(bytes(12))", "wrote 3 numbers for 2 crops"),
         ("import sys; sys.stdin.buffer.read(); sys.stdout.buffer.write(b'\\xff' * 16)", "not finite"),
     ],
 )
 def test_a_teacher_that_fails_is_one_clear_line(program: str, error: str) -> None:
     with pytest.raises(DataError, match=error):
-        ask([sys.executable, "-c", program], iter([np.zeros(8, np.float32)] * 2))
+        run_teacher([sys.executable, "-c", program], iter([np.zeros(8, np.float32)] * 2))
 
 
-def test_a_teacher_that_is_no_program_is_named() -> None:
+def test_a_teacher_that_cannot_run_is_named() -> None:
     with pytest.raises(ConfigError, match="/no/such/program: no such file"):
-        ask(["/no/such/program"], iter([]))
+        run_teacher(["/no/such/program"], iter([]))
 
 
-def test_of_the_songs_that_a_table_names_only_those_of_the_parts_are_heard(songs: list[Path], tmp_path: Path) -> None:
+def test_of_the_songs_that_a_table_names_only_those_of_the_parts_are_used(songs: list[Path], tmp_path: Path) -> None:
     table = tmp_path / "splits.tsv"
     table.write_text("name\tlabel\tfixed\nrock.0\trock\ttrain\nrock.1\trock\ttest\n")
     found = find_songs([tmp_path / "songs"], table, "fixed", ["train"])
@@ -118,7 +120,7 @@ def test_a_crop_has_its_length_and_level_and_follows_its_changes(songs: list[Pat
         assert np.sqrt((crops[0] ** 2).mean()) == pytest.approx(LEVEL, rel=1e-4)
 
 
-def test_a_network_is_taught_by_the_command_line(
+def test_targets_are_made_by_the_command_line(
     songs: list[Path], teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "targets"

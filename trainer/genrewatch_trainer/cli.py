@@ -170,7 +170,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
         cluster=arguments.cluster,
     )
     for item in done.skipped:
-        print(f"skipped: {item.wrong}", file=sys.stderr)
+        print(f"skipped: {item.error}", file=sys.stderr)
     for name, earlier in done.duplicates:
         print(f"duplicate: {name} is sample for sample {earlier}", file=sys.stderr)
     print(

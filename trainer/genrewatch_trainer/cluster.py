@@ -1,7 +1,7 @@
-"""Work that is spread over files: over the cores of this machine, or over an existing Dask cluster.
+"""Work file by file in parallel: on the cores of this machine, or on an existing Dask cluster.
 
-Both go through joblib, so what is computed is the same function of the same file; results come back in order. Workers
-of a cluster must have this version of genrewatch installed and see the files under the same paths.
+Both go through joblib and call the same function on the same files; results come back in order. Workers of a cluster
+must have this version of genrewatch installed and see the files under the same paths.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +16,11 @@ CONNECT_S = 10
 
 @contextmanager
 def parallel(*, jobs: int, cluster: str | None) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
-    """Yields what runs joblib's delayed calls and gives their results in order.
+    """Yield a function that runs joblib's delayed calls and iterates over their results in order.
 
-    In `jobs` processes here (-1: one a core), or on the Dask scheduler at `cluster` (tcp://HOST:PORT). ConfigError
-    where there is no cluster, it has no workers, or one of them has another version of genrewatch.
+    It uses `jobs` processes here (-1: one per core), or the workers of the Dask scheduler at `cluster`
+    (tcp://HOST:PORT). Raises ConfigError where there is no cluster, it has no workers, or one of them has another
+    version of genrewatch.
     """
     from joblib import Parallel, parallel_config
 
@@ -55,9 +56,9 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _version() -> str:
-    """Runs on a worker."""
+    """Return this process's version; runs on a worker."""
     return __version__
 
 
-def _brief(wrong: Exception) -> str:
-    return (str(wrong).splitlines() or [type(wrong).__name__])[0]
+def _brief(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

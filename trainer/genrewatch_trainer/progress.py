@@ -1,4 +1,4 @@
-"""Long work shows how far it is: a bar on a terminal, a line a minute in a log."""
+"""Progress of long work: a bar on a terminal, a line a minute in a log."""
 
 import sys
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ REDRAW_EVERY_S = 0.5
 
 
 class _Lines:
-    """Makes a line of each redrawing."""
+    """A stream that turns each redrawing of a bar into a line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -25,7 +25,7 @@ class _Lines:
 
 
 def progress(work: Iterable[Any] | None = None, *, total: int, unit: str, done: int = 0, name: str = "") -> Any:
-    """A tqdm bar over `work`, or one to be updated by hand; `total` and `done` count in `unit`s."""
+    """Return a tqdm bar over `work`, or one to update by hand; `total` and `done` count `unit`s."""
     terminal = sys.stderr.isatty()
     seconds = REDRAW_EVERY_S if terminal else LOG_EVERY_S
     file = sys.stderr if terminal else _Lines(sys.stderr)

@@ -1,4 +1,4 @@
-"""A log-mel made elsewhere becomes a feature store: GTZAN's, published as 8-bit pictures of the compact front end.
+"""A feature store of a log-mel made elsewhere: GTZAN's, published as 8-bit codes of the compact front end.
 
 codes uint8 (n_clips, n_mels, n_frames)     dB below the clip's loudest cell = codes / 255 * scale_db - scale_db
 name, label, scale_db, clip_max_db          absolute power dB re 1.0 = the line above + clip_max_db
@@ -21,9 +21,9 @@ ARRAYS = ("codes", "name", "label", "scale_db", "clip_max_db")
 
 
 def import_logmel(npz: Path, splits: Path | None, store: Path) -> tuple[Store, list[tuple[str, str]]]:
-    """Writes the clips of `npz` and the schemes of the table `splits` into a new store; raises DataError.
+    """Write the clips of `npz` and the schemes of the table `splits` into a new store; raises DataError.
 
-    Returns the store and (clip, earlier clip with exactly the same codes); both are kept, as one track.
+    Returns the store and pairs (clip, earlier clip with exactly the same codes); both are kept, as one track.
     """
     arrays = _read(npz)
     table = read_splits(splits) if splits else SplitTable()
@@ -42,7 +42,7 @@ def import_logmel(npz: Path, splits: Path | None, store: Path) -> tuple[Store, l
 
 
 def _decibels(codes: NDArray[np.uint8], scale_db: np.float32, clip_max_db: np.float32) -> PowerDb:
-    """(n_mels, n_frames) codes -> (n_frames, n_mels) float32 dB re 1.0, no lower than the front end goes."""
+    """Decode (n_mels, n_frames) codes to (n_frames, n_mels) float32 in dB re 1.0, not below the front end's floor."""
     power_db: PowerDb = codes.T.astype(np.float32) / np.float32(255) * scale_db - scale_db + clip_max_db
     return np.maximum(power_db, np.float32(COMPACT.floor_db))
 

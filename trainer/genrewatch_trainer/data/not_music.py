@@ -1,6 +1,6 @@
-"""A store of what is no music: recordings of talk and of the world around, and noise, hum, tones and babble made here.
+"""A feature store of the label `not_music`: recordings of speech and noises, and synthetic noise, hum, tones, babble.
 
-A recording shorter than two segments is repeated. Which part a recording belongs to depends on its content alone.
+A recording shorter than two segments is repeated. The part of a recording depends on its content only.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ TALKS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """One clip to be."""
+    """The sound of one clip, before the front end."""
 
     name: str
     part: str
@@ -39,7 +39,7 @@ class Sound:
 
 
 def not_music_store(folders: Sequence[Path], path: Path, front_end: FrontEndConfig, *, scheme: str, seed: int) -> Store:
-    """Writes a store whose split `scheme` has the parts `train` and, of the recordings, `test`; raises DataError."""
+    """Write a store whose split `scheme` has the parts `train` and, for recordings, `test`; raises DataError."""
     recordings = []
     for folder in folders:
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -49,8 +49,8 @@ def not_music_store(folders: Sequence[Path], path: Path, front_end: FrontEndConf
     computed = FrontEnd(front_end)
     split: dict[str, str] = {}
     total = len(recordings) + MADE_OF_EACH * len(MAKERS)
-    words = f"not music: {len(recordings)} recordings, noise, hum, tones and babble made by seed {seed}"
-    with new_store(path, front_end, provenance=words, splits={scheme: split}) as writer:
+    provenance = f"not music: {len(recordings)} recordings, noise, hum, tones and babble made by seed {seed}"
+    with new_store(path, front_end, provenance=provenance, splits={scheme: split}) as writer:
         sounds = _all_sounds(recordings, front_end, seed)
         for sound in progress(sounds, total=total, name="not music", unit="clip"):
             writer.add(computed.power_db(sound.samples), name=sound.name, label=NOT_MUSIC)
@@ -76,7 +76,7 @@ def _all_sounds(recordings: Sequence[Path], front_end: FrontEndConfig, seed: int
 
 
 def noise(n: int, rate: int, rng: Generator) -> Samples:
-    """Noise whose spectrum falls by 0 to 9 dB an octave, now and then swelling like wind or the sea."""
+    """Synthesize noise whose spectrum falls by 0 to 9 dB an octave, its level swelling slowly or fast."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     hz = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20.0)
     sound = np.fft.irfft(spectrum * hz ** -rng.uniform(0, 1.5), n)
@@ -85,7 +85,7 @@ def noise(n: int, rate: int, rng: Generator) -> Samples:
 
 
 def hum(n: int, rate: int, rng: Generator) -> Samples:
-    """Mains or a motor: a low tone, its harmonics and a little noise."""
+    """Synthesize mains or a motor: a low tone, its harmonics and a little noise."""
     base = float(rng.choice([50, 60, rng.uniform(25, 200)]))
     t = np.arange(n) / rate
     orders = range(1, 1 + int(rng.integers(3, 25)))
@@ -95,7 +95,7 @@ def hum(n: int, rate: int, rng: Generator) -> Samples:
 
 
 def tones(n: int, rate: int, rng: Generator) -> Samples:
-    """A test tone, a sweep or beeps, over a little noise."""
+    """Synthesize a test tone, a sweep or beeps, over a little noise."""
     t = np.arange(n) / rate
     low, high = np.sort(np.exp(rng.uniform(np.log(100), np.log(6000), 2)))
     kind = int(rng.integers(3))
@@ -107,7 +107,7 @@ def tones(n: int, rate: int, rng: Generator) -> Samples:
 
 
 def babble(n: int, rate: int, rng: Generator) -> Samples:
-    """One to a dozen talk-like voices at once."""
+    """Synthesize one to a dozen voices that resemble speech, at once."""
     to_rate = Resampler(programme.SAMPLE_RATE, rate)
     voices = np.zeros(n, np.float32)
     for _ in range(int(rng.integers(1, VOICES + 1))):

@@ -1,4 +1,4 @@
-"""librosa's log-mel, the independent word on what ours must be."""
+"""librosa's log-mel, the independent reference for ours."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ AGREEMENT_DB = 1e-3
 
 
 def librosa_power_db(samples: Samples, config: FrontEndConfig) -> PowerDb:
-    """Samples (n,) -> (n_frames, n_mels) dB re 1.0, by librosa."""
+    """Compute samples (n,) -> (n_frames, n_mels) in dB re 1.0 by librosa."""
     import librosa
 
     mel = librosa.feature.melspectrogram(
@@ -27,6 +27,6 @@ def librosa_power_db(samples: Samples, config: FrontEndConfig) -> PowerDb:
 
 
 def difference_db(samples: Samples, config: FrontEndConfig) -> float:
-    """Largest difference of a cell between our front end and librosa on these samples, dB."""
+    """Return the largest difference of a cell between our front end and librosa on these samples, in dB."""
     ours = FrontEnd(config).power_db(samples)
     return float(np.abs(ours - librosa_power_db(samples, config)).max())

@@ -1,7 +1,7 @@
-"""A corpus of labelled sound files becomes a feature store: a folder per genre, as GTZAN is laid out.
+"""A feature store of labelled sound files, a folder per genre, as GTZAN is laid out.
 
 Decoding and front end are the device's own (`genrewatch.audio.decoding`, `genrewatch.contract`), so the network is
-trained on what the device computes, bit for bit. Files are independent and are spread over cores, or over a cluster.
+trained on what the device computes, bit for bit. Files are independent and spread over cores, or over a cluster.
 """
 
 import hashlib
@@ -25,21 +25,22 @@ SUFFIXES = (".wav", ".au", ".mp3", ".flac", ".ogg")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """One file, decoded and transformed; without `power_db` it is of no use, for the reason in `wrong`."""
+class DecodedFile:
+    """One file after decoding and front end. Without `power_db` it cannot be used, for the reason in `error`."""
 
     path: Path
     power_db: PowerDb | None = None
     samples_sha256: str = ""
-    wrong: str = ""
+    error: str = ""
+    """Where and what, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What came of a corpus."""
+    """The result of preparing a corpus."""
 
     n_clips: int
-    skipped: tuple[Heard, ...]
+    skipped: tuple[DecodedFile, ...]
     duplicates: tuple[tuple[str, str], ...]
     """(clip, earlier clip with exactly the same samples); both are kept, as one track."""
     difference_db: float
@@ -55,8 +56,9 @@ def prepare(
     jobs: int,
     cluster: str | None = None,
 ) -> Prepared:
-    """Writes the store of every readable file under `audio`/GENRE; raises DataError where there is nothing to do, or
-    when this machine computes another log-mel than librosa.
+    """Write the store of every readable file under `audio`/GENRE.
+
+    Raises DataError where no file can be used, or where this machine's log-mel differs from librosa's.
     """
     names = clip_names(audio)
     table = read_splits(splits) if splits else SplitTable()
@@ -67,29 +69,29 @@ def prepare(
         parallel(jobs=jobs, cluster=cluster) as run,
         new_store(store, front_end, provenance=provenance, splits=table.schemes) as writer,
     ):
-        heard = run(delayed(hear)(path.absolute(), front_end) for path in names)  # a worker is in another folder
-        done = _fill(writer, progress(heard, total=len(names), name="prepare", unit="clip"), names, table)
+        files = run(delayed(decode_file)(path.absolute(), front_end) for path in names)  # a worker is in another folder
+        done = _fill(writer, progress(files, total=len(names), name="prepare", unit="clip"), names, table)
         return replace(done, difference_db=agreement)
 
 
 def _agreement_with_librosa(paths: Iterable[Path], front_end: FrontEndConfig) -> float:
-    """The difference from librosa on the first clip that can be used; DataError when none can, or it is too large."""
+    """Return the difference from librosa on the first usable clip; raises DataError where it is too large."""
     ffmpeg_path()
-    wrong = ""
+    error = ""
     for path in paths:
-        item = hear(path, front_end)
+        item = decode_file(path, front_end)
         if item.power_db is None:
-            wrong = wrong or item.wrong
+            error = error or item.error
             continue
         found = difference_db(read_samples(path, front_end.sample_rate), front_end)
         if not found <= AGREEMENT_DB:
             raise DataError(str(path), f"log-mel is {found:.2g} dB off librosa's", f"at most {AGREEMENT_DB} dB")
         return found
-    raise DataError(wrong, "and no other file can be used either")
+    raise DataError(error, "and no other file can be used either")
 
 
 def clip_names(audio: Path) -> dict[Path, str]:
-    """Every sound file in the genre folders of `audio` -> its name: its stem, or its path where that is taken."""
+    """Map every sound file in the genre folders of `audio` to its name: its stem, or its path where stems clash."""
     if not audio.is_dir():
         raise DataError(str(audio), "is not a folder", "a folder per genre")
     paths = sorted(p for p in audio.glob("*/*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -99,23 +101,23 @@ def clip_names(audio: Path) -> dict[Path, str]:
     return {p: p.stem if stems[p.stem] == 1 else p.relative_to(audio).as_posix() for p in paths}
 
 
-def hear(path: Path, front_end: FrontEndConfig) -> Heard:
-    """Decodes one file and computes its log-mel; an unreadable or too short one says so."""
+def decode_file(path: Path, front_end: FrontEndConfig) -> DecodedFile:
+    """Decode one file and compute its log-mel; the result has an `error` where it is unreadable or too short."""
     try:
         samples = read_samples(path, front_end.sample_rate)
     except GenrewatchError as exc:
-        return Heard(path=path, wrong=str(exc))
+        return DecodedFile(path=path, error=str(exc))
     power_db = FrontEnd(front_end).power_db(samples)
     if len(power_db) < front_end.segment_frames:
-        return Heard(path=path, wrong=f"{path}: {len(power_db)} frames, a segment has {front_end.segment_frames}")
-    return Heard(path=path, power_db=power_db, samples_sha256=hashlib.sha256(samples.tobytes()).hexdigest())
+        return DecodedFile(path=path, error=f"{path}: {len(power_db)} frames, a segment has {front_end.segment_frames}")
+    return DecodedFile(path=path, power_db=power_db, samples_sha256=hashlib.sha256(samples.tobytes()).hexdigest())
 
 
-def _fill(writer: StoreWriter, heard: Iterable[Heard], names: dict[Path, str], table: SplitTable) -> Prepared:
-    skipped: list[Heard] = []
+def _fill(writer: StoreWriter, files: Iterable[DecodedFile], names: dict[Path, str], table: SplitTable) -> Prepared:
+    skipped: list[DecodedFile] = []
     duplicates: list[tuple[str, str]] = []
     first: dict[str, str] = {}
-    for item, (path, name) in zip(heard, names.items(), strict=True):
+    for item, (path, name) in zip(files, names.items(), strict=True):
         if item.power_db is None:
             skipped.append(item)
             continue

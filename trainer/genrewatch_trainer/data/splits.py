@@ -1,7 +1,7 @@
-"""Which clip belongs to which part. Clips are parted before any statistic is computed, and a clip is never cut in two.
+"""Splits of the clips of a store into parts, made by clip and before any statistic is computed.
 
-A table of splits is a TSV with columns `name` and `label`; `artist_group` says who plays; each further column is a
-scheme whose cells are parts, `-` for a clip that has none (a known fault, an unknown artist).
+A table of splits is a TSV with columns `name` and `label`; `artist_group` names the artist; each further column is a
+scheme whose cells are parts, `-` for a clip without one (a known fault, an unknown artist).
 """
 
 import csv
@@ -33,7 +33,7 @@ class SplitTable:
 
 
 def read_splits(path: Path) -> SplitTable:
-    """Reads a table of splits; raises DataError."""
+    """Read a table of splits; raises DataError."""
     try:
         with open(path, encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines, delimiter="\t", strict=True)
@@ -64,7 +64,7 @@ def read_splits(path: Path) -> SplitTable:
 
 
 def parts_of(index: StoreIndex, scheme: str, seed: int) -> dict[str, str]:
-    """Clip name -> part in `scheme`; the random ones are drawn, stratified, from `seed` unless the store names them."""
+    """Return clip name -> part in `scheme`; a random scheme that the store lacks is drawn, stratified, from `seed`."""
     if scheme in index.splits:
         return index.splits[scheme]
     if scheme not in (RANDOM, RANDOM_VALID):
@@ -80,7 +80,7 @@ def parts_of(index: StoreIndex, scheme: str, seed: int) -> dict[str, str]:
 def random_parts(
     clips: tuple[Clip, ...], *, rng: np.random.Generator, percent: int, parts: tuple[str, str]
 ) -> dict[str, str]:
-    """Clip name -> the first part for `percent` of each label, else the second; clips of one track stay together."""
+    """Draw clip name -> the first part for `percent` of each label, else the second; clips of a track stay together."""
     larger, smaller = parts
     part_of_track: dict[str, str] = {}
     for label in sorted({clip.label for clip in clips}):
@@ -99,7 +99,7 @@ def _track(clip: Clip) -> str:
 
 
 def check_table(table: SplitTable, labels: dict[str, str], where: str) -> None:
-    """Raises DataError when a table names none of the clips, or says another label of one (clip name -> label)."""
+    """Raise DataError where a table names no clip of `labels` (name -> label), or gives one another label."""
     if table.labels and not table.labels.keys() & labels.keys():
         found, expected = next(iter(table.labels)), next(iter(labels))
         raise DataError(where, f"names such as {found}, none of them a clip", f"names such as {expected}")

@@ -1,9 +1,9 @@
-"""A feature store: the log-mel of every clip of a corpus, before scaling, with labels, groups and splits.
+"""A feature store: the log-mel of every clip of a corpus in dB, with labels, groups and splits.
 
-    STORE/store.json     front end, labels, one entry a clip, named splits, provenance
+    STORE/store.json     front end, labels, an entry per clip, named splits, provenance
     STORE/power_db.npy   float32 (total_frames, n_mels), dB re 1.0: all clips one after another, read memory-mapped
 
-What is stored is the front end's `power_db`; scaling to [0, 1] belongs to a segment, so it happens when one is cut.
+Stored is the front end's `power_db`. Scaling to [0, 1] depends on the segment, so it happens when one is cut.
 """
 
 import hashlib
@@ -37,19 +37,19 @@ class Clip:
     n_frames: int
     """Frames of log-mel."""
     track: str | None = None
-    """The recording it was cut from, where known; clips of one track never part company in a random split."""
+    """The recording it was cut from, where known; a random split keeps the clips of a track together."""
     artist: str | None = None
-    """Who plays, where known; a name or a number."""
+    """The artist, where known: a name or a number."""
 
     @property
     def group(self) -> str:
-        """Clips of one group must not be on two sides: those of an artist, or where that is unknown of a recording."""
+        """The artist, or where unknown the track: clips of one group must not be in two parts."""
         return self.artist or self.track or self.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreIndex:
-    """What store.json says."""
+    """The content of store.json."""
 
     version: int
     front_end: FrontEndConfig
@@ -60,7 +60,7 @@ class StoreIndex:
     provenance: str
     """Where the features come from, in words."""
     splits: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Scheme -> clip name -> part; a clip that is absent has no part in that scheme."""
+    """Scheme -> clip name -> part; an absent clip has no part in that scheme."""
 
 
 class Store:
@@ -71,7 +71,7 @@ class Store:
 
     @classmethod
     def load(cls, path: Path) -> "Store":
-        """Opens and checks the store in folder `path`; raises DataError."""
+        """Open and check the store in folder `path`; raises DataError."""
         where = str(path / "store.json")
         if not path.is_dir():
             raise DataError(str(path), "is not a folder", "a feature store")
@@ -94,11 +94,11 @@ class Store:
         return len(self.index.clips)
 
     def clip(self, i: int) -> PowerDb:
-        """Clip i -> (n_frames, n_mels) float32, dB re 1.0, not yet scaled."""
+        """Return clip i as (n_frames, n_mels) float32, dB re 1.0, before scaling."""
         return self._power_db[self._starts[i] : self._starts[i + 1]]
 
     def parted(self, scheme: str, parts: dict[str, str]) -> "Store":
-        """The same clips with one split instead of those that it has."""
+        """Return the same clips with one split instead of their own."""
         return Store(self.path, replace(self.index, splits={scheme: parts}), self._power_db)
 
     @cached_property
@@ -108,7 +108,7 @@ class Store:
 
 
 class StoreWriter:
-    """Appends clips to a store that is being written; see `new_store`."""
+    """A store that is being written, clip by clip; see `new_store`."""
 
     def __init__(self, front_end: FrontEndConfig, frames: BinaryIO) -> None:
         self._front_end, self._frames = front_end, frames
@@ -118,7 +118,7 @@ class StoreWriter:
     def add(
         self, power_db: PowerDb, *, name: str, label: str, track: str | None = None, artist: str | None = None
     ) -> None:
-        """Adds one clip, (n_frames, n_mels) dB re 1.0; raises DataError for what is no number."""
+        """Add one clip, (n_frames, n_mels) in dB re 1.0; raises DataError for a value that is not finite."""
         if not np.isfinite(power_db).all():
             raise DataError(name, "a log-mel that is not finite", "numbers")
         data = np.ascontiguousarray(power_db, np.float32).tobytes()
@@ -127,7 +127,7 @@ class StoreWriter:
         self.clips.append(Clip(name=name, label=label, n_frames=len(power_db), track=track, artist=artist))
 
     def finish(self, provenance: str, splits: dict[str, dict[str, str]]) -> StoreIndex:
-        """Completes the frames file and returns what store.json shall say; of the splits, only stored clips."""
+        """Complete the frames file and return the index; the splits keep only clips that are stored."""
         names = {clip.name for clip in self.clips}
         self._frames.seek(0)
         self._head(sum(clip.n_frames for clip in self.clips))  # numpy leaves room for a longer first axis
@@ -150,7 +150,7 @@ class StoreWriter:
 def new_store(
     path: Path, front_end: FrontEndConfig, *, provenance: str, splits: dict[str, dict[str, str]] | None = None
 ) -> Iterator[StoreWriter]:
-    """Writes a store: add clips to what is yielded; `path` appears, whole, when the block ends without an error."""
+    """Yield a writer to add clips to; the store appears at `path` when the `with` block ends without an error."""
     with atomic_folder(path) as folder:
         with open(folder / "power_db.npy", "wb") as frames:
             writer = StoreWriter(front_end, frames)

@@ -1,1 +1,1 @@
-"""Distillation: crops, teacher programs, their targets, and the readout fitted on the taught network."""
+"""Distillation: crops, teacher programs, their targets, and the readout fitted on a distilled network."""

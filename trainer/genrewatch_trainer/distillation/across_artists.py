@@ -1,7 +1,6 @@
-"""Cross-validation of a readout across artists: every training clip, classified by a head that has not seen its artist.
+"""Cross-validation of a readout across artists: a head classifies the training clips of artists it was not fitted on.
 
-All training clips are evaluated, not the few that are held out, so heads and networks that differ little can be told
-apart.
+It evaluates all training clips instead of the few that are held out, so small differences between heads show.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Random changes to stretches of real sound, before any spectrum: what a teacher hears and a student sees alike.
+"""Augmented random crops of real music, as samples: input of a teacher and, through the front end, of its student.
 
 song -> stretch at another speed -> mixed with another song -> equalised -> (segment_samples,) at one level
 """
@@ -26,20 +26,20 @@ SONGS_IN_MEMORY = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class CropChanges:
-    """How crops are changed; zero switches one off."""
+    """Random changes to crops; zero switches one off. Field names are a format on disk."""
 
     speed_percent: int = 10
-    """Speed, and with it pitch and tempo: up to this much faster or slower."""
+    """Speed, and with it pitch and tempo: up to this much faster or slower, in percent."""
     mix_percent: int = 25
     """Share of crops to which another song is added, up to 15 dB quieter."""
     equalise_percent: int = 70
     """Share of crops that are equalised."""
     equalise_db: int = 10
-    """By a smooth random curve over octaves, up to this much up or down."""
+    """Range of the equaliser: a smooth random curve over octaves, up to this much up or down."""
 
 
 def random_crop(songs: Sequence[Path], n_samples: int, rate: int, how: CropChanges, rng: Generator) -> Samples:
-    """(n_samples,) float32 at `rate` and a fixed level, from a random place of a random song."""
+    """Draw (n_samples,) float32 at `rate` and a fixed level, from a random place of a random song."""
     crop = _stretch(songs, n_samples, rate, how, rng)
     if rng.uniform(0, 100) < how.mix_percent:
         crop = crop + _stretch(songs, n_samples, rate, how, rng) * 10 ** (rng.uniform(QUIETEST_MIX_DB, 0) / 20)
@@ -49,8 +49,8 @@ def random_crop(songs: Sequence[Path], n_samples: int, rate: int, how: CropChang
 
 
 def equalised(samples: Samples, rate: int, most_db: int, rng: Generator) -> Samples:
-    """Through a smooth random gain, piecewise linear in dB over the octaves, each knot up to `most_db` up or down."""
-    n_fft = next_fast_len(len(samples), real=True)  # what wraps around falls into the zeros behind the sound
+    """Equalise by a smooth random gain, piecewise linear in dB over the octaves, each knot within `most_db`."""
+    n_fft = next_fast_len(len(samples), real=True)  # the padding takes what wraps around
     spectrum = rfft(samples, n_fft)
     hz = rfftfreq(n_fft, 1 / rate)
     knots = np.geomspace(LOWEST_KNOT_HZ, rate / 2, EQUALISER_KNOTS)
@@ -60,7 +60,7 @@ def equalised(samples: Samples, rate: int, most_db: int, rng: Generator) -> Samp
 
 
 def at_level(samples: Samples) -> Samples:
-    """Scaled to the fixed level; digital silence stays what it is."""
+    """Scale to the fixed level; digital silence stays silent."""
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     return (samples * np.float32(LEVEL / max(rms, 1e-6))).astype(np.float32)
 
@@ -72,12 +72,12 @@ def _stretch(songs: Sequence[Path], n_samples: int, rate: int, how: CropChanges,
     wanted = -(-n_samples * played_at // rate) + 1
     start = int(rng.integers(max(len(song) - wanted, 0) + 1))
     stretch = np.resize(song[start : start + wanted], wanted).astype(np.float32) / np.float32(32768)
-    heard = Resampler(played_at, rate).push(stretch, last=True)
-    return at_level(np.pad(heard, (0, max(0, n_samples - len(heard))))[:n_samples])
+    resampled = Resampler(played_at, rate).push(stretch, last=True)
+    return at_level(np.pad(resampled, (0, max(0, n_samples - len(resampled))))[:n_samples])
 
 
 @lru_cache(maxsize=SONGS_IN_MEMORY)
 def _song(path: Path, rate: int) -> NDArray[np.int16]:
-    """A decoded song in 16 bit, which keeps hours of music in a gigabyte; a short one is repeated."""
+    """Decode a song to 16 bit, so hours of music fit in a gigabyte."""
     samples = read_samples(path, rate)
     return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)

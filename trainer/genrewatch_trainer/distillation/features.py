@@ -1,4 +1,4 @@
-"""What a readout is fitted on: pooled features of segments by a trained network, with soft labels and weights."""
+"""The data of a readout: pooled features of segments by a trained network, with soft labels and weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""A target store: log-mel of random crops of sound, each with the vector that a teacher gives for that very crop.
+"""A target store: log-mel of random crops of music, each with the vector that a teacher computes from that crop.
 
-    TARGETS/targets.json     front end, how it was made, number of crops
+    TARGETS/targets.json     front end, teacher, songs, changes, seed, number of crops
     TARGETS/00000.npz ...    power_db float16 (n, segment_frames, n_mels) dB re 1.0, target float32 (n, n_values)
 
-The chunks are made one after another and each depends on the seed and its own number alone, so making goes on after
-a kill, and a store can be read while it grows.
+Chunks are made one after another, and each depends on the seed and its number only, so a killed command resumes, and a
+store can be read while it grows.
 """
 
 from dataclasses import dataclass
@@ -28,40 +28,40 @@ Half = NDArray[np.float16]
 
 @dataclass(frozen=True, kw_only=True)
 class TargetIndex:
-    """What targets.json says."""
+    """The content of targets.json."""
 
     version: int
     front_end: FrontEndConfig
     teacher: str
     """The teacher's command."""
     songs: tuple[str, ...]
-    """Folder and name of each sound file that crops were taken from."""
+    """Folder and name of each sound file that crops come from."""
     changes: CropChanges
     n_crops: int
-    """When it is complete."""
+    """In the complete store."""
     crops_per_chunk: int
     seed: int
 
     @property
     def n_chunks(self) -> int:
-        """Files that hold them, the last one perhaps shorter."""
+        """Number of chunk files; the last one may be shorter."""
         return -(-self.n_crops // self.crops_per_chunk)
 
     @property
     def crops(self) -> tuple[object, ...]:
-        """What decides what crop comes at which place: stores where it is the same hold the same crops."""
+        """Everything that decides the crops and their order: stores where it is equal hold the same crops."""
         return self.front_end, self.songs, self.changes, self.crops_per_chunk, self.seed
 
 
 class Targets:
-    """A target store opened for reading: as much of it as is there."""
+    """A target store opened for reading, as far as it is made."""
 
     def __init__(self, path: Path, index: TargetIndex, n_chunks: int) -> None:
         self.path, self.index, self._n_chunks = path, index, n_chunks
 
     @classmethod
     def load(cls, path: Path) -> "Targets":
-        """Opens the store in folder `path`; raises DataError."""
+        """Open the store in folder `path`; raises DataError."""
         index = read_index(path)
         n_chunks = next((n for n in range(index.n_chunks) if not chunk_path(path, n).is_file()), index.n_chunks)
         if not n_chunks:
@@ -73,12 +73,12 @@ class Targets:
 
     @property
     def complete(self) -> bool:
-        """Whether all crops that the index promises are there."""
+        """True where all crops of the index are made."""
         return self._n_chunks == self.index.n_chunks
 
     @cached_property
     def _chunks(self) -> tuple[Half, NDArray[np.float32]]:
-        pictures, targets = [], []
+        crops, targets = [], []
         config = self.index.front_end
         for number in range(self._n_chunks):
             path = chunk_path(self.path, number)
@@ -86,30 +86,30 @@ class Targets:
                 power_db, target = archive["power_db"], archive["target"]
             if power_db.shape != (len(target), config.segment_frames, config.n_mels) or power_db.dtype != np.float16:
                 raise DataError(str(path), f"holds {power_db.shape} {power_db.dtype}")
-            pictures.append(power_db)
+            crops.append(power_db)
             targets.append(target)
         if len({target.shape[1:] for target in targets}) != 1:
             raise DataError(str(self.path), "holds targets of different lengths")
-        return np.concatenate(pictures), np.concatenate(targets)
+        return np.concatenate(crops), np.concatenate(targets)
 
     @property
     def power_db(self) -> Half:
-        """(n_crops, segment_frames, n_mels) float16, dB re 1.0."""
+        """The log-mel (n_crops, segment_frames, n_mels) float16, dB re 1.0."""
         return self._chunks[0]
 
     @property
     def target(self) -> NDArray[np.float32]:
-        """(n_crops, n_values) as the teacher gave them."""
+        """The teacher's values (n_crops, n_values), not standardised."""
         return self._chunks[1]
 
 
 def chunk_path(path: Path, number: int) -> Path:
-    """Where chunk `number` of the store in `path` is or will be."""
+    """Return the path of chunk `number` of the store in `path`."""
     return path / f"{number:05d}.npz"
 
 
 def read_index(path: Path) -> TargetIndex:
-    """What the store in `path` says of itself; raises DataError."""
+    """Read the index of the store in `path`; raises DataError."""
     where = path / INDEX
     if not where.is_file():
         raise DataError(str(path), f"holds no {INDEX}", "a target store of `genrewatch-train teach`")

@@ -1,9 +1,9 @@
-"""Targets for a student: random crops of sound files, and what a teacher program answers to each of them.
+"""Targets for distillation: random crops of sound files, and a teacher program's vector for each of them.
 
 A teacher is any program. It is started as `PROGRAM... RATE N_SAMPLES`, reads crops of N_SAMPLES float32 numbers, mono
 at RATE samples a second, from its standard input, and writes for each a vector of float32 numbers to its standard
-output, in the same order, all of one length; both little-endian without any header. It may read ahead as far as it
-likes, and ends when its input does. What it says on standard error is shown.
+output, in the same order, all of one length; both little-endian without any header. It may read ahead, and exits when
+its input ends. Its standard error is shown.
 """
 
 import shlex
@@ -30,10 +30,10 @@ CROPS_PER_CHUNK = 256
 
 
 def teach(songs: Sequence[Path], index: TargetIndex, path: Path) -> Targets:
-    """Makes the target store that `index` describes in folder `path`, or goes on with it; raises a GenrewatchError."""
+    """Make the target store of `index` in folder `path`, or resume it; raises a GenrewatchError."""
     if (path / INDEX).is_file():
         if read_index(path) != index:
-            raise ConfigError(str(path), "holds targets made otherwise", "a new folder, or the same settings")
+            raise ConfigError(str(path), "holds targets with other settings", "a new folder, or the same settings")
     else:
         path.mkdir(parents=True, exist_ok=True)
         write_json(path / INDEX, index)
@@ -50,7 +50,7 @@ def teach(songs: Sequence[Path], index: TargetIndex, path: Path) -> Targets:
 def index_of(
     songs: Sequence[Path], teacher: str, front_end: FrontEndConfig, changes: CropChanges, *, n_crops: int, seed: int
 ) -> TargetIndex:
-    """What the target store of these settings says of itself."""
+    """Return the index of a target store with these settings."""
     return TargetIndex(
         version=VERSION,
         front_end=front_end,
@@ -64,9 +64,9 @@ def index_of(
 
 
 def find_songs(folders: Sequence[Path], splits: Path | None, scheme: str, parts: Sequence[str]) -> list[Path]:
-    """Every sound file below the folders, in order; of those that the table `splits` names, only the ones of `parts`.
+    """List every sound file below the folders, in order; of files named in the table `splits`, only those of `parts`.
 
-    So recordings that a test part holds stay unheard. Raises DataError or ConfigError.
+    So the recordings of a test part are not used. Raises DataError or ConfigError.
     """
     table = read_splits(splits) if splits else None
     if table and scheme not in table.schemes:
@@ -86,30 +86,30 @@ def find_songs(folders: Sequence[Path], splits: Path | None, scheme: str, parts:
 def _make_chunk(songs: Sequence[Path], index: TargetIndex, path: Path, number: int, count: int) -> None:
     config = index.front_end
     front_end, rng = FrontEnd(config), np.random.default_rng((index.seed, number))
-    pictures = np.empty((count, config.segment_frames, config.n_mels), np.float16)
+    power_db = np.empty((count, config.segment_frames, config.n_mels), np.float16)
 
     def crops() -> Iterator[Samples]:
         for i in range(count):
             crop = random_crop(songs, config.segment_samples, config.sample_rate, index.changes, rng)
-            pictures[i] = front_end.power_db(crop)
+            power_db[i] = front_end.power_db(crop)
             yield crop
 
     command = [*shlex.split(index.teacher), str(config.sample_rate), str(config.segment_samples)]
-    answers = ask(command, crops())
-    if len(answers) != count:
-        raise DataError(index.teacher, f"gave {len(answers)} vectors", f"{count}, one a crop")
+    target = run_teacher(command, crops())
+    if len(target) != count:
+        raise DataError(index.teacher, f"wrote {len(target)} vectors", f"{count}, one per crop")
     with atomic_file(path) as partial:
-        np.savez(partial, power_db=pictures, target=answers)
+        np.savez(partial, power_db=power_db, target=target)
 
 
-def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]:
-    """(n_crops, n_values): the answers of a teacher program to crops; raises DataError."""
+def run_teacher(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]:
+    """Return (n_crops, n_values): the vectors of a teacher program for the crops; raises DataError or ConfigError."""
     with _running(command) as process:
         assert process.stdin
         assert process.stdout
-        heard: list[bytes] = []
-        pipeline = threading.Thread(target=_listen, args=(process.stdout, heard))
-        pipeline.start()
+        received: list[bytes] = []
+        reader = threading.Thread(target=_read_all, args=(process.stdout, received))
+        reader.start()
         n_crops = 0
         try:
             for crop in crops:
@@ -117,21 +117,21 @@ def ask(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]
                 n_crops += 1
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it has ended: its exit code and what it has answered say how
+            pass  # it has exited: its exit code and output are checked below
         except BaseException:
             process.kill()
             raise
         finally:
-            pipeline.join()
+            reader.join()
         code = process.wait()
-    answer = np.frombuffer(b"".join(heard)[: sum(map(len, heard)) // 4 * 4], "<f4")
+    values = np.frombuffer(b"".join(received)[: sum(map(len, received)) // 4 * 4], "<f4")
     if code != 0:
-        raise DataError(command[0], f"ended with exit code {code}", "0")
-    if not n_crops or not len(answer) or len(answer) % n_crops:
-        raise DataError(command[0], f"answered {len(answer)} numbers to {n_crops} crops", "as many to each")
-    if not np.isfinite(answer).all():
-        raise DataError(command[0], "answered what is not finite", "numbers")
-    return answer.reshape(n_crops, -1).astype(np.float32)
+        raise DataError(command[0], f"exit code {code}", "0")
+    if not n_crops or not len(values) or len(values) % n_crops:
+        raise DataError(command[0], f"wrote {len(values)} numbers for {n_crops} crops", "equally many for each")
+    if not np.isfinite(values).all():
+        raise DataError(command[0], "wrote a number that is not finite", "finite numbers")
+    return values.reshape(n_crops, -1).astype(np.float32)
 
 
 @contextmanager
@@ -155,9 +155,9 @@ def _close(pipe: IO[bytes]) -> None:
     try:
         pipe.close()
     except BrokenPipeError:
-        pass  # what was still to be written is wanted by nobody
+        pass  # the program has exited and reads no more
 
 
-def _listen(pipe: IO[bytes], heard: list[bytes]) -> None:
+def _read_all(pipe: IO[bytes], received: list[bytes]) -> None:
     while data := pipe.read(65_536):
-        heard.append(data)
+        received.append(data)

@@ -1,16 +1,15 @@
 """musicnn as a teacher program: `python -m genrewatch_trainer.distillation.teachers.musicnn CHECKPOINT_DIR`.
 
-
 Pons and Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, ISMIR 2019 (late breaking);
 its weights (ISC licence) are in the package of that name, CHECKPOINT_DIR is its folder `MSD_musicnn` or `MTT_musicnn`.
-The network is written here from the published architecture, for the weights that it reads; nothing of it is shipped.
+The network is written here from the published architecture and reads those weights; they are not shipped.
 
-    log-mel, 96 bands of 16 ms, windows of 187 frames (3 s)
-      timbre: 7 x 38 and 7 x 67 (frames x bands), rhythm: 128, 64 and 32 frames x 1 band; greatest over bands
-      three layers of 7 frames, the later two added to what they see
-      greatest and mean over time of all of it -> dense 200 -> dense 50 tags
+    log-mel, 96 bands, frames of 16 ms, segments of 187 frames (3 s)
+      timbre: 7 x 38 and 7 x 67 (frames x bands), rhythm: 128, 64 and 32 frames x 1 band; maximum over bands
+      three layers of 7 frames, the later two with residual connections
+      maximum and mean over time of all of it -> dense 200 -> dense 50 tags
 
-A crop's answer is the mean over its windows of those 200 values and the logits of the 50 tags.
+The vector of a crop is the mean over its segments of those 200 values and the logits of the 50 tags.
 """
 
 import sys
@@ -23,9 +22,9 @@ from numpy.typing import NDArray
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import ConfigError, GenrewatchError
 
-RATE, N_FFT, HOP, BANDS, WINDOW = 16_000, 512, 256, 96, 187
-WINDOW_STEP = 130
-"""Frames between the starts of windows, at least, roughly."""
+RATE, N_FFT, HOP, BANDS, SEGMENT_FRAMES = 16_000, 512, 256, 96, 187
+SEGMENT_HOP = 130
+"""Frames between the starts of segments, approximately."""
 KERNELS = ((7, 38), (7, 67), (128, 1), (64, 1), (32, 1))
 """Of the front end: frames x bands."""
 EPSILON = 0.001
@@ -33,7 +32,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def read_weights(folder: Path) -> Weights:
-    """Names of variables -> values, from the TensorFlow checkpoint in a folder; raises ConfigError."""
+    """Read variable name -> value from the TensorFlow checkpoint in a folder; raises ConfigError."""
     import tensorflow as tf
 
     try:
@@ -44,7 +43,7 @@ def read_weights(folder: Path) -> Weights:
 
 
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) at 16 kHz -> (1 + n // 256, 96): log10(1 + 10000 power)."""
+    """Compute (n,) at 16 kHz -> (1 + n // 256, 96): log10(1 + 10000 power)."""
     import librosa
 
     power = librosa.feature.melspectrogram(
@@ -54,30 +53,30 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return found
 
 
-def windows(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n_frames, 96) -> (n_windows, 187, 96), evenly from the first frame to the last; a short one is repeated."""
-    if len(picture) < WINDOW:
-        picture = np.resize(picture, (WINDOW, picture.shape[1]))
-    last = len(picture) - WINDOW
-    starts = np.rint(np.linspace(0, last, max(1, round(last / WINDOW_STEP)))).astype(int)
-    return np.stack([picture[start : start + WINDOW] for start in starts])
+def segments(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut (n_frames, 96) into (n_segments, 187, 96), evenly from the first frame to the last; repeat a short one."""
+    if len(frames) < SEGMENT_FRAMES:
+        frames = np.resize(frames, (SEGMENT_FRAMES, frames.shape[1]))
+    last = len(frames) - SEGMENT_FRAMES
+    starts = np.rint(np.linspace(0, last, max(1, round(last / SEGMENT_HOP)))).astype(int)
+    return np.stack([frames[start : start + SEGMENT_FRAMES] for start in starts])
 
 
 class Musicnn:
-    """The network: (n_windows, 187, 96) -> (n_windows, 250), 200 values and 50 logits."""
+    """The network: (n_segments, 187, 96) -> (n_segments, 250), 200 values and 50 logits."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
 
-    def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What it says of each window."""
-        x = self._normed(pictures[..., None], 0)[..., 0]
+    def __call__(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the values and logits of each segment."""
+        x = self._normed(log_mel[..., None], 0)[..., 0]
         front = np.concatenate([self._front(x, number) for number in range(len(KERNELS))], axis=2)
         first = self._middle(front, 5)
         second = self._middle(first, 6) + first
         third = self._middle(second, 7) + second
-        seen = np.concatenate([front, first, second, third], axis=2)
-        pooled = np.stack([seen.max(axis=1), seen.mean(axis=1)], axis=2).reshape(len(seen), -1)
+        features = np.concatenate([front, first, second, third], axis=2)
+        pooled = np.stack([features.max(axis=1), features.mean(axis=1)], axis=2).reshape(len(features), -1)
         values = self._normed(_relu(self._dense(self._normed(pooled, 9), "dense")), 10)
         return np.concatenate([values, self._dense(values, "dense_1")], axis=1)
 
@@ -86,9 +85,9 @@ class Musicnn:
         before = (frames - 1) // 2
         padded = np.pad(x, ((0, 0), (before, frames - 1 - before), (0, 0)))
         kernel, bias = self._convolution(number)
-        found = _convolved(padded[..., None], kernel)  # (windows, frames, places, filters)
+        found = _convolved(padded[..., None], kernel)  # (segments, frames, bands, filters)
         scale, shift = self._norm(number + 1)
-        # a norm keeps the order of the places, or turns it round where its scale is negative
+        # batch norm keeps the order of the bands, or reverses it where its scale is negative
         best = np.where(scale > 0, found.max(axis=2), found.min(axis=2))
         return _relu(best + bias) * scale + shift
 
@@ -119,16 +118,17 @@ class Musicnn:
 
 
 def _convolved(x: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A convolution without padding, as one product of matrices in bfloat16, which halves the time where a processor
-    has it.
+    """Convolve without padding, as one product of matrices in bfloat16.
+
+    bfloat16 halves the time on a processor that has it.
     """
     import tensorflow as tf
 
     height, width, depth, n_filters = kernel.shape
     n, n_frames, n_bands, _ = x.shape
     shape = n_frames - height + 1, n_bands - width + 1
-    seen = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))  # n, frames, bands, depth, h, w
-    rows = tf.cast(np.moveaxis(seen, 3, 5).reshape(-1, height * width * depth), tf.bfloat16)
+    patches = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))  # n, frames, bands, depth, h, w
+    rows = tf.cast(np.moveaxis(patches, 3, 5).reshape(-1, height * width * depth), tf.bfloat16)
     product = tf.matmul(rows, tf.cast(kernel.reshape(-1, n_filters), tf.bfloat16))
     found: NDArray[np.float32] = tf.cast(product, tf.float32).numpy().reshape(n, *shape, n_filters)
     return found
@@ -138,21 +138,21 @@ def _relu(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.maximum(x, np.float32(0))
 
 
-def answer(network: Musicnn, samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """(n,) at `rate` -> (250,) of a crop."""
-    heard = Resampler(rate, RATE).push(samples, last=True) if rate != RATE else samples
-    found: NDArray[np.float32] = network(windows(log_mel(heard))).mean(axis=0)
+def vector_of(network: Musicnn, samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """Compute the vector (250,) of a crop (n,) at `rate`."""
+    resampled = Resampler(rate, RATE).push(samples, last=True) if rate != RATE else samples
+    found: NDArray[np.float32] = network(segments(log_mel(resampled))).mean(axis=0)
     return found
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answers the crops of standard input until it ends; 0, or 2 with a line on stderr when it cannot."""
+    """Write the vector of each crop on standard input until it ends; return 0, or 2 with a line on stderr."""
     try:
         if len(arguments) != 3 or not all(number.isdigit() for number in arguments[1:]):
             raise ConfigError("musicnn", f"found {' '.join(arguments) or 'nothing'}", "CHECKPOINT_DIR RATE N_SAMPLES")
         network, rate, n_samples = Musicnn(read_weights(Path(arguments[0]))), int(arguments[1]), int(arguments[2])
         while crop := sys.stdin.buffer.read(4 * n_samples):
-            values = answer(network, np.frombuffer(crop, "<f4"), rate)
+            values = vector_of(network, np.frombuffer(crop, "<f4"), rate)
             sys.stdout.buffer.write(values.astype("<f4").tobytes())
     except GenrewatchError as exc:
         print(exc, file=sys.stderr)
