@@ -11,7 +11,7 @@ from paho.mqtt import publish
 from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, no_mqtt_5
 from tests.sinks.mqtt_rig import ROCK, running_sink
 
-from genrewatch.commands.clean_mqtt import clean_mqtt
+from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
 
 OF_BOX = {

@@ -10,7 +10,7 @@ from paho.mqtt import publish
 from tests.servers import Mosquitto, Watcher, mosquitto_program
 from tests.sinks.mqtt_rig import ROCK, running_sink
 
-from genrewatch.commands.clean_mqtt import clean_mqtt
+from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
 
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"

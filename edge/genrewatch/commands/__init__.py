@@ -1,1 +1,1 @@
-"""What `genrewatch` can be asked to do, a module each."""
+"""The commands of `genrewatch`, a module each: `add_arguments(parser)` and `run(args) -> exit code`."""

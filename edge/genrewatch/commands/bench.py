@@ -1,5 +1,6 @@
 """`genrewatch bench`: what front end, network and whole pipeline cost on this machine, one thread, CPU time."""
 
+import argparse
 import json
 import resource
 import time
@@ -11,6 +12,7 @@ import numpy as np
 
 from genrewatch import programme
 from genrewatch.audio.pcm import Block
+from genrewatch.commands.options import add_bundle
 from genrewatch.contract.front_end import Samples
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.pipeline import Pipeline, classify_stream, open_pipeline
@@ -41,12 +43,24 @@ class Figures:
     """Largest memory of this process so far."""
 
 
-def bench(*, bundle: str | None, as_json: bool) -> int:
-    """Measures and prints."""
-    config = ListenConfig(bundle=bundle)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_bundle(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--sources", metavar="N,N...", help="measure so many live sources on one core instead")
+    parser.add_argument("--seconds", type=float, default=20.0, help="duration, with --sources (default 20)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; with `--sources`, see `bench_sources`."""
+    if args.sources:
+        from genrewatch.commands.bench_sources import bench_sources, parse_counts
+
+        return bench_sources(parse_counts(args.sources), seconds=args.seconds, as_json=args.json)
+    config = ListenConfig(bundle=args.bundle)
     pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
     figures = measure(pipeline)
-    if as_json:
+    if args.json:
         print(json.dumps(asdict(figures)))
         return 0
     print(

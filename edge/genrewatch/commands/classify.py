@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.audio.decoding import SUFFIXES, decode_file
+from genrewatch.commands.options import add_bundle
 from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.vote import Verdict, clip_verdict
 from genrewatch.daemon.config import ListenConfig
@@ -30,15 +31,24 @@ class Classified:
     error: str | None = None
 
 
-def classify(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add_bundle(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument("--timeline", action="store_true", help="add a line for each segment, the rolling verdict")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1; 0 = one a core)")
+
+
+def run(args: argparse.Namespace) -> int:
     """Prints a line a file, in order; returns 1 when a file could not be read, the others still done."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no worker is left behind
-    if parsed.jobs < 0:
-        raise ConfigError("--jobs", f"found {parsed.jobs}", "0 or more processes")
-    config = ListenConfig(bundle=parsed.bundle)
-    paths = find_files(parsed.paths)
-    found = classify_files(paths, config, jobs=parsed.jobs or os.cpu_count() or 1)
-    return print_all(found, as_json=parsed.json, timeline=parsed.timeline)
+    if args.jobs < 0:
+        raise ConfigError("--jobs", f"found {args.jobs}", "0 or more processes")
+    config = ListenConfig(bundle=args.bundle)
+    paths = find_files(args.paths)
+    found = classify_files(paths, config, jobs=args.jobs or os.cpu_count() or 1)
+    return print_all(found, as_json=args.json, timeline=args.timeline)
 
 
 def print_all(found: Iterable[Classified], *, as_json: bool, timeline: bool) -> int:

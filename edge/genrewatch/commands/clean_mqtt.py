@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import load_config
@@ -27,19 +28,30 @@ QUIET_S = 0.3
 """Some brokers send what they have retained beside all else; after so long without any there are no more."""
 
 
-def clean_mqtt(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; options here override it")
+    parser.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT] or mqtts://... (default the file's)")
+    parser.add_argument("--node", metavar="ID", help="node to delete (default this machine's)")
+    parser.add_argument("--base", metavar="BASE", help="first level of the topics (default genrewatch)")
+    parser.add_argument("--discovery-prefix", metavar="P", help="Home Assistant's (default homeassistant)")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
+    parser.add_argument("--force", action="store_true", help="even while the node is online")
+
+
+def run(args: argparse.Namespace) -> int:
     """Removes a node's retained topics and prints them; returns 1 when the broker keeps some all the same.
 
     Raises ConfigError when there is no broker, when it does not show this login what it keeps, and while the node is
     online, unless forced: its daemon would say everything again.
     """
-    config, node = _settings(parsed)
+    config, node = _settings(args)
     with _open(config, node) as broker:
         kept = broker.kept()
-        if kept.get(f"{broker.root}/status") == b"online" and not (parsed.force or parsed.dry_run):
+        if kept.get(f"{broker.root}/status") == b"online" and not (args.force or args.dry_run):
             raise ConfigError(node, "is online and would say everything again", "its daemon stopped, or --force")
         print(*sorted(kept), sep="\n", end="\n" if kept else "")
-        if parsed.dry_run:
+        if args.dry_run:
             print(f"{_topics(kept)} of {node} would be removed")
             return 0
         broker.forget(kept)
@@ -50,14 +62,14 @@ def clean_mqtt(parsed: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _settings(parsed: argparse.Namespace) -> tuple[MqttConfig, str]:
+def _settings(args: argparse.Namespace) -> tuple[MqttConfig, str]:
     """The file's settings with the command line's in their place, and which node is meant."""
-    config = load_config(parsed.config)
-    given = {"url": parsed.mqtt, "base": parsed.base, "discovery_prefix": parsed.discovery_prefix}
+    config = load_config(args.config)
+    given = {"url": args.mqtt, "base": args.base, "discovery_prefix": args.discovery_prefix}
     mqtt = replace(config.mqtt, **{key: value for key, value in given.items() if value is not None})
     if mqtt.url == "auto":
         mqtt = replace(mqtt, url=LOCAL_BROKER)
-    node = parsed.node or config.node or _kept_node()
+    node = args.node or config.node or _kept_node()
     return mqtt.with_environment(os.environ), check_id(node, "--node")
 
 

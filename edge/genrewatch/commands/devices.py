@@ -1,5 +1,6 @@
 """`genrewatch devices`: the microphones of this machine and how to name each."""
 
+import argparse
 import json
 import shlex
 import sys
@@ -10,17 +11,22 @@ from genrewatch.sources.microphone.input_devices import InputDevice
 from genrewatch.sources.microphone.listing import microphones
 
 
-def devices(*, as_json: bool) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def run(args: argparse.Namespace) -> int:
     """Prints a line for each input device; returns 1 when there is none or the sound system does not answer."""
     try:
         found = microphones(with_rates=True)
     except SourceError as exc:
         print(exc, file=sys.stderr)
         return 1
-    if not found and not as_json:
+    if not found and not args.json:
         print("no microphone on this machine; --source file:PATH, stdin:, cmd:COMMAND and demo: work without one")
     for device in found:
-        if as_json:
+        if args.json:
             print(json.dumps({**asdict(device), "identity": device.forms[0], "source": device.source}))
         else:
             mark = "*" if device.default else " "

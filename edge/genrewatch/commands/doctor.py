@@ -1,5 +1,6 @@
 """`genrewatch doctor`: does everything that listening needs work on this machine? A line a check."""
 
+import argparse
 import json
 import os
 import platform
@@ -11,6 +12,7 @@ from typing import Literal
 
 from genrewatch import __version__
 from genrewatch.audio.decoding import ffmpeg_path
+from genrewatch.commands.options import add_bundle
 from genrewatch.contract.bundle import Manifest, load_bundle
 from genrewatch.contract.errors import GenrewatchError
 from genrewatch.daemon.config import ListenConfig
@@ -37,20 +39,27 @@ class Check:
     detail: str
 
 
-def doctor(*, bundle: str | None, mqtt: str, as_json: bool) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_bundle(parser)
+    parser.add_argument("--mqtt", default=DEFAULT_BROKER, metavar="URL", help="broker to try")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def run(args: argparse.Namespace) -> int:
     """Runs all checks; returns 1 when something is wrong (what is merely absent is not)."""
     checks = [
         _try("machine", "wrong", _machine),
         _try("runtime", "wrong", runtime_version),
-        _try("bundle", "wrong", lambda: _golden(ListenConfig(bundle=bundle))),
+        _try("bundle", "wrong", lambda: _golden(ListenConfig(bundle=args.bundle))),
         _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
         _try("microphone", "absent", _microphone),
-        _try("broker", "absent", lambda: _broker(mqtt)),
+        _try("broker", "absent", lambda: _broker(args.mqtt)),
         _try("disk", "wrong", _disk),
         _try("history", "wrong", _history),
     ]
     for check in checks:
-        print(json.dumps(asdict(check)) if as_json else f"{check.result:6}  {check.name:10}  {check.detail}")
+        print(json.dumps(asdict(check)) if args.json else f"{check.result:6}  {check.name:10}  {check.detail}")
     return 1 if any(check.result == "wrong" for check in checks) else 0
 
 

@@ -7,16 +7,29 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from genrewatch.commands import drill_history
 from genrewatch.commands.drill_history import run_history_drills, wants_history
 from genrewatch.commands.drill_table import line, markdown
 from genrewatch.contract.errors import ConfigError
 from genrewatch_drill.campaigns.soak import Reading, soak
 from genrewatch_drill.faults.runner import ROWS, drill
 
-__all__ = ["markdown", "run_drill", "run_soak"]
+__all__ = ["markdown", "run", "run_soak"]
 
 
-def run_drill(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--short", action="store_true", help="short stall times: under a minute")
+    parser.add_argument("--only", action="append", metavar="ROW", help="one row of the table; repeat for several")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to a file as well")
+    parser.add_argument(
+        "--soak", type=float, metavar="HOURS", help="hours of sound at full speed, with faults, instead"
+    )
+    drill_history.add_arguments(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Plays and prints; returns 1 when a row failed."""
     if parsed.soak is not None:
         return run_soak(parsed.soak, as_json=parsed.json)

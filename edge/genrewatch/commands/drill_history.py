@@ -19,6 +19,19 @@ from genrewatch_drill.faults.runner import Result
 Tell = Callable[[str], None]
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of these drills."""
+    group = parser.add_argument_group("is anything lost? (run instead; several one after the other)")
+    group.add_argument("--kills", type=int, metavar="N", help="kill the daemon N times, and the broker beside it")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the moments of the kills (default 0)")
+    group.add_argument("--fleet", type=int, metavar="N", help="N nodes on one broker, killed in the middle")
+    group.add_argument("--minutes", type=float, default=2.0, metavar="M", help="duration, with --fleet (default 2)")
+    group.add_argument("--outages", type=int, metavar="N", help="kill the broker N times for a while")
+    group.add_argument("--outage-s", type=float, default=60.0, metavar="S", help="duration of an outage (default 60)")
+    group.add_argument("--audio", type=Path, nargs="+", metavar="FILE", help="clips to play in it (default made ones)")
+    group.add_argument("--disk", action="store_true", help="full and read-only disk, damaged database, a set clock")
+
+
 def wants_history(parsed: argparse.Namespace) -> bool:
     """Whether one of these drills is asked for."""
     return bool(parsed.disk) or any(number is not None for number in (parsed.kills, parsed.fleet, parsed.outages))

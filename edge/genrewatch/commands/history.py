@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from genrewatch.commands import verify
+from genrewatch.commands.options import add_history_location, add_selection
 from genrewatch.commands.time_argument import parse_time
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.follow import follow
@@ -30,7 +32,20 @@ COLUMNS = [
 Printer = Callable[[list[Record]], None]
 
 
-def history(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_history_location(parser)
+    add_selection(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the records as JSON lines")
+    form.add_argument("--csv", action="store_true", help="print the records as CSV")
+    parser.add_argument("--follow", action="store_true", help="keep printing each spell as it ends")
+    check = parser.add_subparsers(metavar="verify").add_parser("verify", help="check that the history is complete")
+    check.set_defaults(run=verify.run)
+    verify.add_arguments(check)
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Print the selected spells; returns 0."""
     selection = selected(parsed)
     path = find_database(parsed.state, parsed.node)

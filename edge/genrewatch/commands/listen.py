@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from genrewatch.commands.options import add_bundle
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.daemon.config import ListenConfig, load_config
@@ -31,19 +32,34 @@ from genrewatch.sources.source import Source
 from genrewatch.sources.uri import SourceConfig
 
 
-def listen(parsed: argparse.Namespace) -> int:
-    """Listens until stopped or until every source has ended."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; options here override it")
+    parser.add_argument(
+        "--source",
+        action="append",
+        metavar="URI",
+        help="auto, mic:, mic:NAME, file:PATH, stdin:, cmd:COMMAND or demo:; repeat for several (default auto)",
+    )
+    add_bundle(parser)
+    parser.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT], mqtts://..., auto or none (default auto)")
+    parser.add_argument("--node", metavar="ID", help="id of this node in topics (default one kept on disk)")
+    parser.add_argument("--json", action="store_true", help="print a JSON line for each segment")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Listen until stopped or until every source has ended."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
-    config = effective_config(parsed)
-    pipeline = _open_pipeline(config, parsed.config)
-    inputs = _open_inputs(config, pipeline, parsed.config)
+    config = effective_config(args)
+    pipeline = _open_pipeline(config, args.config)
+    inputs = _open_inputs(config, pipeline, args.config)
     manifest, directory = pipeline.manifest, state_directory()
     with ExitStack() as opened:
         node = opened.enter_context(held_node_id(directory, config.node))
         persistent_state = PersistentState(directory / f"memory-{node}.json")
         opened.callback(persistent_state.close)
         mqtt = _open_mqtt(config, opened, node, inputs, persistent_state)
-        sinks = _open_sinks(config, parsed, node, inputs, mqtt)
+        sinks = _open_sinks(config, args, node, inputs, mqtt)
         _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
         daemon = Daemon(
             inputs,
@@ -80,10 +96,10 @@ def _open_mqtt(
 
 
 def _open_sinks(
-    config: ListenConfig, parsed: argparse.Namespace, node: str, inputs: Sequence[SourceSetup], mqtt: MqttSink | None
+    config: ListenConfig, args: argparse.Namespace, node: str, inputs: Sequence[SourceSetup], mqtt: MqttSink | None
 ) -> list[Sink]:
     """All sinks, in the order in which they are told and closed: the history delivers its last while MQTT stands."""
-    sinks: list[Sink] = [JsonPrinter() if parsed.json else ChangePrinter()]
+    sinks: list[Sink] = [JsonPrinter() if args.json else ChangePrinter()]
     if config.history.enabled:
         path = database_path(state_directory(), node)
         transport = mqtt.history if mqtt and config.mqtt.history else None
@@ -97,7 +113,7 @@ def _open_sinks(
         try:
             sinks.append(HookSink(config.hook, node=node, names=_names(inputs)))
         except ConfigError as exc:
-            where = f"{parsed.config}: {exc.where}" if parsed.config else exc.where
+            where = f"{args.config}: {exc.where}" if args.config else exc.where
             raise ConfigError(where, exc.found, exc.expected) from None
     return [*sinks, mqtt] if mqtt else sinks
 
@@ -143,20 +159,20 @@ def _reopen(config: SourceConfig) -> Source:
     return open_sources([config], retry_start=True)[0]
 
 
-def effective_config(parsed: argparse.Namespace) -> ListenConfig:
+def effective_config(args: argparse.Namespace) -> ListenConfig:
     """The file's settings with the command line's in their place."""
-    config = load_config(parsed.config)
-    if parsed.source:
-        config = replace(config, source=tuple(SourceConfig(uri=uri) for uri in parsed.source))
+    config = load_config(args.config)
+    if args.source:
+        config = replace(config, source=tuple(SourceConfig(uri=uri) for uri in args.source))
     if not config.source:
         config = replace(config, source=(SourceConfig(uri="auto"),))
-    if parsed.bundle:
-        config = replace(config, bundle=parsed.bundle)
-    if parsed.mqtt:
-        config = replace(config, mqtt=replace(config.mqtt, url=parsed.mqtt))
-    if parsed.node is not None:
-        require(is_id(parsed.node), "--node", repr(parsed.node), ID_CHARACTERS)
-        config = replace(config, node=parsed.node)
+    if args.bundle:
+        config = replace(config, bundle=args.bundle)
+    if args.mqtt:
+        config = replace(config, mqtt=replace(config.mqtt, url=args.mqtt))
+    if args.node is not None:
+        require(is_id(args.node), "--node", repr(args.node), ID_CHARACTERS)
+        config = replace(config, node=args.node)
     return config
 
 

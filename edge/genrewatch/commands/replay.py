@@ -6,8 +6,10 @@ It shows that what a node published follows from the answers of its network, wit
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from genrewatch.commands.options import add_history_location
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.recording import recorded_streams
@@ -15,7 +17,15 @@ from genrewatch.history.replay import Disagreement, Outcome, replay
 from genrewatch.host.times import local_text, rfc3339_to_ms
 
 
-def run_replay(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("log", nargs="?", type=Path, metavar="LOG", help="file of a history (default this node's)")
+    add_history_location(parser)
+    parser.add_argument("--source", action="append", metavar="ID", help="one source; repeat for several")
+    parser.add_argument("--json", action="store_true", help="print a JSON line for each source")
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Print a line per source and its first disagreements; returns 1 if there is one."""
     path = parsed.log or find_database(parsed.state, parsed.node)
     with open_history(path) as reader:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.commands.history import selected
+from genrewatch.commands.options import add_history_location, add_selection
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reader import HistoryReader, Record, Selection
@@ -25,7 +26,18 @@ from genrewatch.host.times import duration_text, local_time
 DAY_MS = 86_400_000
 
 
-def run_report(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--by", choices=("hour", "day", "source"), default="day", help="what a row is (default day)")
+    add_history_location(parser)
+    add_selection(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print exact seconds as JSON")
+    form.add_argument("--csv", action="store_true", help="print exact seconds as CSV")
+    form.add_argument("--png", type=Path, metavar="FILE", help="draw stacked bars")
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Print or draw the airtime; returns 0."""
     selection = selected(parsed)
     path = find_database(parsed.state, parsed.node)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genrewatch.commands.options import add_history_location
 from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.history.database import Damaged
 from genrewatch.history.locate import find_database, user_errors
@@ -29,7 +30,15 @@ class _Lines:
     """Number of lines that are not records of ended spells."""
 
 
-def verify(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    # Without SUPPRESS the defaults would replace what was given before the word `verify`.
+    add_history_location(parser, default=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    parser.add_argument("--file", metavar="PATH", help="check JSON lines (history --json, MQTT); - = standard input")
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Print the findings for each node; returns 1 if a history is not intact."""
     if parsed.file is not None:
         if parsed.node is not None or parsed.state is not None:
