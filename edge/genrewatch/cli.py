@@ -28,7 +28,11 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return run_command(parser(argv[:1]), argv)
+    try:
+        chosen = parser(argv[:1])
+    except KeyboardInterrupt:  # the imports take seconds on a small machine
+        return 130
+    return run_command(chosen, argv)
 
 
 def parser(commands: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from tests.history.rig import spell
 from tests.servers import Mosquitto, free_port
 from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
 
-from genrewatch.cli import main
+from genrewatch.cli import COMMANDS, main, parser
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
 
@@ -98,6 +98,29 @@ def test_a_command_line_that_cannot_be_understood_is_exit_code_2(arguments, caps
         main(arguments)
     assert ended.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_help_lists_every_command_and_imports_none_of_them():
+    program = (
+        "import sys\n"
+        "from genrewatch.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    print([name for name in sys.modules if name.startswith('genrewatch.commands.') or name == 'numpy'])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
+    assert all(f"\n    {name}" in answer.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_options_of_its_own(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: genrewatch {name} [-h] [--")
+    assert callable(parser([name]).parse_args([name, *(["x.wav"] if name == "classify" else [])]).run)
 
 
 def test_a_reader_that_goes_away_is_no_error():
