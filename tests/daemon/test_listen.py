@@ -272,4 +272,4 @@ def test_two_daemons_cannot_be_the_same_node(environment):
     first.terminate()
     first.communicate(timeout=10)
     assert second.returncode == 2
-    assert "another genrewatch listens as gw-" in second.stderr
+    assert "another genrewatch runs as gw-" in second.stderr

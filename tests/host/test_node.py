@@ -36,7 +36,7 @@ def test_where_nothing_can_be_kept_the_id_is_that_of_the_machine(tmp_path, monke
 def test_an_id_is_held_by_one_daemon_at_a_time(tmp_path):
     held = held_node_id(tmp_path)
     name = held.__enter__()
-    with pytest.raises(ConfigError, match=f"another genrewatch listens as {name}"), held_node_id(tmp_path):
+    with pytest.raises(ConfigError, match=f"another genrewatch runs as {name}"), held_node_id(tmp_path):
         pass
     held.__exit__(None, None, None)
     with held_node_id(tmp_path) as again:

@@ -1,4 +1,4 @@
-"""Any file that ffmpeg reads, as samples: one decoder for device and trainer, so that their features are the same."""
+"""The one decoder of sound files, ffmpeg: device and trainer share it, so that their features are the same."""
 
 import shutil
 import stat
@@ -18,7 +18,7 @@ ERROR_WAIT_S = 1.0  # for one that gives no sound to explain it
 TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 _NAMES = "aac aif aiff au flac m4a mka mp2 mp3 mp4 oga ogg opus wav webm wma wv"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-"""What counts as a sound file when a folder is searched; a file that is named is always tried."""
+"""Sound files in a folder that is searched; a file that is named is always tried."""
 
 
 def decode_file(path: Path) -> Iterator[Block]:
@@ -43,7 +43,7 @@ def decode_file(path: Path) -> Iterator[Block]:
 
 
 def read_samples(path: Path, sample_rate: int) -> Samples:
-    """A whole file -> (n,) mono float32 at `sample_rate`; SourceError when it cannot be read."""
+    """Decode a whole file to (n,) mono float32 at `sample_rate`; SourceError when it cannot be read."""
     resampler, pieces = None, [np.empty(0, np.float32)]
     for block in decode_file(path):
         resampler = resampler or Resampler(block.sample_rate, sample_rate)
@@ -54,7 +54,7 @@ def read_samples(path: Path, sample_rate: int) -> Samples:
 
 
 def ffmpeg_path() -> str:
-    """Where ffmpeg is; SourceError when it is not installed."""
+    """Return the path of ffmpeg; SourceError when it is not installed."""
     found = shutil.which("ffmpeg")
     if found is None:
         raise SourceError("ffmpeg", "is not installed", "it on the PATH (apt install ffmpeg)")

@@ -1,4 +1,4 @@
-"""How loud it is, when that is silence, and when silence is dead air. Digital silence has no level, and is never 0."""
+"""Sound levels, silence and dead air. The level of digital silence is None, never 0."""
 
 import math
 from collections import deque
@@ -14,16 +14,16 @@ CLIPPED = np.float32(0.99)  # after resampling, which moves the flat top of a cl
 
 @dataclass(frozen=True, kw_only=True)
 class LevelConfig:
-    """When sound counts as silence."""
+    """Limits of silence and dead air."""
 
     silence_dbfs: float = -65.0
     """A hop below this level is silent, dBFS (RMS; a full-scale sine is -3)."""
     hysteresis_db: float = 4.0
     """Silence ends only this far above `silence_dbfs`, dB."""
     dead_air_s: float = 20.0
-    """Seconds of silence after which it is dead air."""
+    """Seconds of silence that make dead air."""
     sound_returns_s: float = 4.0
-    """Seconds of sound in a row that end dead air; a crackle does not."""
+    """Seconds of uninterrupted sound that end dead air, so that a crackle does not."""
 
     def __post_init__(self) -> None:
         require(-140 <= self.silence_dbfs <= -10, "silence_dbfs", self.silence_dbfs, "-140 to -10")
@@ -34,10 +34,10 @@ class LevelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """How loud a stretch of sound is."""
+    """The level of a stretch of sound."""
 
     dbfs: float | None
-    """RMS level without DC, dB re full scale (a full-scale sine is -3.01); None when nothing moves."""
+    """RMS level without DC, dB re full scale (a full-scale sine is -3.01); None when all samples are equal."""
     peak_dbfs: float | None
     """The largest sample, dB re full scale; None for digital silence."""
     clipped: float
@@ -47,7 +47,7 @@ class Level:
 
 
 def measure(samples: Samples) -> Level:
-    """(n,) samples -> their level."""
+    """Return the level of (n,) samples."""
     if not len(samples):
         return Level(dbfs=None, peak_dbfs=None, clipped=0.0, dc=0.0)
     loudness = np.abs(samples)
@@ -61,7 +61,7 @@ def measure(samples: Samples) -> Level:
 
 
 def level_dbfs(samples: Samples) -> float | None:
-    """RMS level of (n,) samples without their mean, dB re full scale; None when they do not move at all."""
+    """Return the RMS level of (n,) samples without their mean, dB re full scale; None when all are equal."""
     if not len(samples) or np.ptp(samples) == 0:
         return None
     power = float(np.var(samples))
@@ -69,17 +69,20 @@ def level_dbfs(samples: Samples) -> float | None:
 
 
 class LevelGate:
-    """Says of each segment whether it is silent: more than half of its hops are, with hysteresis from hop to hop;
-    and whether that has become dead air, with hysteresis in time. What a gap swallowed is neither."""
+    """Detects silence and dead air from the level of each hop.
+
+    A segment is silent when more than half of its hops are, with hysteresis from hop to hop. Dead air has hysteresis in
+    time. A gap counts as neither silence nor sound.
+    """
 
     def __init__(self, config: LevelConfig, *, hops_per_segment: int, hop_s: float) -> None:
         self._config, self._hop_s = config, hop_s
         self._silent = self.dead_air = False
-        self._same_s = 0.0  # how long it has been as it is now
+        self._same_s = 0.0  # since silence became sound or sound silence
         self._recent: deque[bool] = deque(maxlen=max(1, hops_per_segment))
 
     def add(self, hop_dbfs: float | None) -> None:
-        """Takes the level of the next hop."""
+        """Take the level of the next hop, dBFS."""
         limit = self._config.silence_dbfs + (self._config.hysteresis_db if self._silent else 0)
         silent = hop_dbfs is None or hop_dbfs < limit
         self._same_s = self._hop_s + (self._same_s if silent == self._silent else 0)
@@ -90,9 +93,9 @@ class LevelGate:
 
     @property
     def silent(self) -> bool:
-        """Whether the newest segment is silent."""
+        """True when the newest segment is silent."""
         return 2 * sum(self._recent) > len(self._recent)
 
     def clear(self) -> None:
-        """Forgets the hops before a gap; dead air stays until sound has returned."""
+        """Drop the hops before a gap; dead air stays until sound has returned."""
         self._recent.clear()

@@ -1,4 +1,4 @@
-"""PCM to blocks: bytes off a pipe become mono float32 in [-1, 1]; raw, after a WAV header, or in packets."""
+"""PCM from a pipe to blocks of mono float32 in [-1, 1]: raw, after a WAV header, or in packets."""
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -18,18 +18,18 @@ _WAV = {(1, 8): "u8", (1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}
 _EXTENSIBLE = 0xFFFE
 READ_BYTES = 65_536
 ENDLESS = 2**62
-STREAMED_BYTES = 0x7FFF_0000  # from here on (arecord, sox, ffmpeg), and at 0, a WAV length says that it is not known
-LOUDEST = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
-MOST_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
-MOST_PACKET_BYTES = 2**24
+STREAMED_BYTES = 0x7FFF_0000  # a WAV length of at least this (arecord, sox, ffmpeg), or of 0, means unknown
+MAX_FLOAT = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
+MAX_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
+MAX_PACKET_BYTES = 2**24
 
 Read = Callable[[int], bytes]
-"""`read(n)` gives 1 to n bytes, blocking until there is one, or none at the end."""
+"""`read(n)` returns 1 to n bytes, blocking until there is one; none at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A stretch of sound, any length."""
+    """PCM of any length, as a source yields it."""
 
     samples: Samples
     """(n,) mono float32."""
@@ -48,7 +48,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class PcmFormat:
-    """How bytes stand for sound."""
+    """Format of raw PCM."""
 
     rate: int
     """Samples per second and channel."""
@@ -68,8 +68,11 @@ class PcmFormat:
 
 
 def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Block]:
-    """Blocks until `read` ends. Without a format the bytes must begin with a header, of WAV or of packets, which say
-    what is lost before each; SourceError otherwise."""
+    """Yield blocks until `read` ends.
+
+    Without a format the bytes must begin with a header, of WAV or of packets, which carry the samples lost before each;
+    SourceError otherwise.
+    """
     if pcm:
         yield from _raw_blocks(read, pcm, ENDLESS)
         return
@@ -84,13 +87,13 @@ def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Blo
 
 
 def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same blocks and, when they end or fail, one more without samples that says so at once."""
+    """Yield the same blocks and, when they end or fail, an empty one with `last` set; then raise the failure."""
     block, failure = None, None
     try:
         for block in blocks:
             yield block
     except Exception as exc:
-        failure = exc  # which is dealt with after all that was heard before it
+        failure = exc  # raised after the sound before it has been processed
     if block:
         yield Block(samples=block.samples[:0], sample_rate=block.sample_rate, last=True)
     if failure:
@@ -98,7 +101,7 @@ def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:
-    """Blocks of the next `left` bytes."""
+    """Yield blocks of the next `left` bytes."""
     rest = b""
     while left and (data := read(min(READ_BYTES, left))):
         left -= len(data)
@@ -110,7 +113,7 @@ def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:
 
 
 def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
-    """A block for each packet; of one that is cut short by the end, what is there."""
+    """Yield a block for each packet; a packet cut short by the end gives the samples that are there."""
     rate, channels = parse_header(start)
     try:
         pcm = PcmFormat(rate=rate, channels=channels)
@@ -119,7 +122,7 @@ def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
     lost = 0
     while len(head := _read_exactly(read, PACKET_BYTES)) == PACKET_BYTES:
         missing, n_bytes = parse_packet(head)
-        if n_bytes > MOST_PACKET_BYTES or n_bytes % pcm.frame_bytes:
+        if n_bytes > MAX_PACKET_BYTES or n_bytes % pcm.frame_bytes:
             raise SourceError(where, f"a packet of {n_bytes} bytes", f"whole samples of {pcm.frame_bytes} bytes")
         data = _read_exactly(read, n_bytes)
         lost += missing
@@ -129,11 +132,11 @@ def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
 
 
 def _mono(data: bytes, pcm: PcmFormat) -> Samples:
-    """Interleaved bytes -> (n,) float32, the mean of the channels; a float that is no sound (NaN, 1e30) counts as 0."""
+    """Convert interleaved bytes to (n,) float32, the mean of the channels; NaN and impossible floats become 0."""
     dtype, full_scale = _NUMPY[pcm.encoding]
     raw = np.frombuffer(data, dtype).astype(np.float32)
     if pcm.encoding == "f32le":
-        raw[~(np.abs(raw) <= LOUDEST)] = 0
+        raw[~(np.abs(raw) <= MAX_FLOAT)] = 0
     elif pcm.encoding == "u8":
         raw -= np.float32(128)
     samples = raw * np.float32(1 / full_scale)
@@ -143,7 +146,7 @@ def _mono(data: bytes, pcm: PcmFormat) -> Samples:
 
 
 def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
-    """Reads chunks up to the sound -> its format and its bytes, of which a streamed file does not know the number."""
+    """Read chunks up to the sound; return its format and its length in bytes, `ENDLESS` for a streamed file."""
     pcm = None
     while True:
         header = _read_exactly(read, 8)
@@ -154,7 +157,7 @@ def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
             if pcm is None:
                 raise SourceError(where, "WAV data before its format", "a fmt chunk first")
             return pcm, size if 0 < size < STREAMED_BYTES else ENDLESS
-        if size > MOST_HEADER_BYTES:
+        if size > MAX_HEADER_BYTES:
             raise SourceError(where, f"a WAV chunk {name!r} of {size} bytes before the sound", "a header")
         body = _read_exactly(read, size + size % 2)
         if name == b"fmt ":

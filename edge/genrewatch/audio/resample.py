@@ -20,12 +20,12 @@ class Resampler:
         self.reset()
 
     def reset(self) -> None:
-        """Starts a new stretch, as after a gap."""
+        """Start a new stretch, as after a gap."""
         same = self._rates[0] == self._rates[1]
         self._stream = None if same else soxr.ResampleStream(*self._rates, 1, dtype="float32", quality=QUALITY)
 
     def push(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Samples at the old rate -> those at the new one that are ready; `last` lets out the rest."""
+        """Convert samples at the old rate to those at the new one that are ready; `last` flushes the rest."""
         if self._stream is None:
             return samples
         out: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32), last=last)

@@ -4,8 +4,8 @@
               |- segment_hop -|----------------------- segment 1 ------------------------|
               frames 0 .. F-1 for segment 0, then segment_hop / hop_length new ones for each that follows
 
-A segment never spans a gap: after one, cutting starts anew at the first sample that follows it. Under load the hop can
-be widened, beyond a segment's length if need be: then what lies between two segments is not even looked at.
+A segment never spans a gap: after one, cutting restarts at the first sample that follows it. Under load the hop can be
+widened, even beyond a segment's length: then the samples between two segments are skipped.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from genrewatch.contract.front_end import FrontEnd, PowerDb, Samples
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """What the network sees at one time."""
+    """A stretch of sound as the network sees it."""
 
     start: int
     """First sample, counted from the start of the stream."""
@@ -28,7 +28,7 @@ class Segment:
     power_db: PowerDb
     """(segment_frames, n_mels) dB."""
     levels: tuple[Level, ...]
-    """Of each hop that is new in this segment, oldest first: one, or all of them after a start or a gap."""
+    """Levels of the hops that are new in this segment, oldest first: one, or all of them after a start or a gap."""
 
 
 class SegmentBuffer:
@@ -41,7 +41,7 @@ class SegmentBuffer:
         self._hop_frames, self._hop_length = segment_hop // config.hop_length, config.hop_length
         self.hops_per_segment = max(1, config.segment_samples // segment_hop)
         self.hop_factor = 1
-        """From each segment to the next there are this many hops; may be changed at any time."""
+        """Hops from each segment to the next; may be changed at any time."""
         self._position = 0  # of the next sample that arrives
         self._restart()
 
@@ -52,7 +52,7 @@ class SegmentBuffer:
         self._frames: PowerDb | None = None  # that the next segment shares with the previous one
 
     def push(self, samples: Samples) -> Iterator[Segment]:
-        """Takes samples that follow the last ones and yields each segment that they complete."""
+        """Take the samples that follow the last ones; yield each segment that they complete."""
         self._position += len(samples)
         unneeded = max(0, len(samples) - max(0, self._position - self._needed))
         self._pieces.append(samples[unneeded:])
@@ -60,25 +60,25 @@ class SegmentBuffer:
             yield self._next()
 
     def gap(self, lost: int) -> None:
-        """Leaves out `lost` samples."""
+        """Skip `lost` samples and restart."""
         self._position += lost
         self._restart()
 
     def _next(self) -> Segment:
         held = np.concatenate(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
         end = self._start + self._segment_samples
-        unheard = held[: len(held) - (self._position - end)]  # first sample of the first new frame, to the end
-        frames = self._front_end.power_db(unheard)
+        fresh = held[: len(held) - (self._position - end)]  # first sample of the first new frame, to the end
+        frames = self._front_end.power_db(fresh)
         new_hops = self.hops_per_segment
         if self._frames is not None:
             new_hops = min(new_hops, self._hops_since_last)
             frames = np.concatenate([self._frames, frames])
-        segment = Segment(start=self._start, end=end, power_db=frames, levels=self._levels(unheard, new_hops))
+        segment = Segment(start=self._start, end=end, power_db=frames, levels=self._levels(fresh, new_hops))
         self._advance(frames, held)
         return segment
 
     def _advance(self, frames: PowerDb, held: Samples) -> None:
-        """Keeps what the next segment shares with this one and lets go of the rest."""
+        """Keep what the next segment shares with this one and release the rest."""
         self._hops_since_last = self.hop_factor
         shared = max(0, len(frames) - self._hop_frames * self.hop_factor)
         self._frames = frames[len(frames) - shared :]

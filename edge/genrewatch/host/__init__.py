@@ -1,1 +1,1 @@
-"""What the device needs of the machine: paths, the node id, the persistent state, child processes, sensors."""
+"""The machine that the device runs on: child processes, paths, node id, persistent state, sensors, text."""

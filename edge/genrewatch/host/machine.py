@@ -1,4 +1,4 @@
-"""What the machine says of itself: how warm its processor is."""
+"""The temperature of the processor."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ CPU_ZONES = ("cpu", "x86_pkg", "soc")
 
 
 def cpu_temperature_c(thermal: Path = THERMAL) -> float | None:
-    """The processor's temperature in degrees Celsius, from the kernel's thermal zones; None where it tells none."""
+    """Return the processor's temperature in degrees Celsius, from the kernel's thermal zones; None without one."""
     zones = sorted(thermal.glob("thermal_zone*"), key=lambda zone: not _is_cpu(zone))
     for zone in zones:
         try:
             return round(int((zone / "temp").read_text()) / 1000, 1)
-        except (OSError, ValueError):  # a sensor that is asleep
+        except (OSError, ValueError):  # a sensor that is switched off
             continue
     return None
 

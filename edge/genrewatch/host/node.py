@@ -1,4 +1,4 @@
-"""Who this box is: an id made once and kept, so that it survives a new hostname, a new address and a power cut."""
+"""The id of a node: made once and kept, so that it survives a new hostname, a new address and a power cut."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ log = logging.getLogger("genrewatch")
 
 
 def state_directory() -> Path:
-    """Where this box keeps what must outlive a restart: $GENREWATCH_STATE, else systemd's or XDG's place."""
+    """Return the directory of all that outlives a restart: $GENREWATCH_STATE, else systemd's or XDG's."""
     for variable in ("GENREWATCH_STATE", "STATE_DIRECTORY"):
         if given := os.environ.get(variable):
             return Path(given)
@@ -28,36 +28,38 @@ def state_directory() -> Path:
 
 @contextmanager
 def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
-    """This box's id, or the wanted one, for one daemon at a time: two would throw each other off the broker for ever,
-    and write over each other's history."""
+    """Yield the node id, or the wanted one, for one daemon at a time; ConfigError while another holds it.
+
+    Two daemons with one id would take over each other's MQTT session for ever and write to one history.
+    """
     kept = wanted or node_id(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / f"{kept}.lock").open("w")
-    except OSError:  # nothing can be written here, so nobody can be told
+    except OSError:  # a directory that cannot be written cannot hold a lock
         yield kept
         return
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ConfigError("node", f"another genrewatch listens as {kept}", "--node ID for a second one") from None
+            raise ConfigError("node", f"another genrewatch runs as {kept}", "--node ID for a second one") from None
         yield kept
 
 
 def node_id(directory: Path) -> str:
-    """The id in `directory`, made at random the first time; where nothing can be kept, one of this machine's own."""
+    """Return the id in `directory`, made at random the first time; derived from the machine where it cannot be kept."""
     path = directory / "node_id"
     try:
         kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
         if not is_id(kept):
             if kept:
-                log.warning("%s holds no id: a new one is made", path)
+                log.warning("%s holds no valid id; a new one is written", path)
             kept = f"gw-{secrets.token_hex(4)}"
             write_durably(path, kept + "\n")
         return kept
     except OSError as exc:
-        log.warning("%s cannot be kept (%s): the id is made from that of this machine", path, os_error_reason(exc))
+        log.warning("%s cannot be written (%s); the node id is derived from the machine id", path, os_error_reason(exc))
         return _machine_node_id()
 
 

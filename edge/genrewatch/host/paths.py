@@ -1,4 +1,4 @@
-"""Paths that a user names, and small files that must outlive a power cut."""
+"""Paths in a configuration, and small files that survive a power cut."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "gtzan-compact"
 
 
 def expand_home(text: str) -> Path:
-    """`~/x` -> the path it stands for; ConfigError for an unknown user."""
+    """Expand `~/x`; ConfigError for an unknown user."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -18,7 +18,7 @@ def expand_home(text: str) -> Path:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Writes a small file so that a power cut leaves the old contents or the new, never half; OSError if it cannot."""
+    """Write a small file; a power cut leaves the old contents or the new ones, whole. OSError when it cannot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:

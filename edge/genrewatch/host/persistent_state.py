@@ -1,6 +1,6 @@
-"""What a node must remember over a restart beside its history: a small JSON file, written so that it is never half.
+"""The persistent state of a node: named values in a small JSON file that survives a restart and a power cut.
 
-Where it cannot be written the node goes on with what it knows; that is said once.
+Where the file cannot be written the node goes on with the values in memory; that is logged once.
 """
 
 import json
@@ -13,7 +13,7 @@ from genrewatch.contract.errors import os_error_reason
 from genrewatch.host.paths import write_durably
 
 RESERVED = 100_000
-"""Numbers that are set aside at a time: the disk is seldom asked, since whoever wants a number waits for it."""
+"""Numbers reserved with each write: the caller of `number` waits for the disk, so this should be rare."""
 
 T = TypeVar("T")
 
@@ -24,19 +24,19 @@ class PersistentState:
     """Named values of one node; any thread may call any method."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path` is the file; without one, all is forgotten at the end."""
-        self._path, self._lock, self._complained = path, threading.Lock(), False
+        """`path` is the file; without one, values last until the process ends."""
+        self._path, self._lock, self._warned = path, threading.Lock(), False
         self._values = _read(path) if path else {}
         self._used: dict[str, int] = {}
-        self._counting = threading.Lock()  # apart, so that who counts does not wait for who writes
+        self._counting = threading.Lock()  # its own, so that `number` does not wait for `put`
 
     def get(self, key: str, default: T) -> T:
-        """The value, if it has the type of `default`; else `default`."""
+        """Return the value, if it has the type of `default`; else `default`."""
         value = self._values.get(key, default)
         return value if isinstance(value, type(default)) else default
 
     def put(self, key: str, value: Any) -> None:
-        """Remembers a value that JSON can hold; writes only what is new."""
+        """Store a value that JSON can hold; the file is written only when it has changed."""
         with self._lock:
             if self._values.get(key) == value:
                 return
@@ -45,7 +45,7 @@ class PersistentState:
                 self._write(self._path)
 
     def number(self, key: str) -> int:
-        """1, 2, 3 ...: never the same number again, though a kill may leave many out."""
+        """Return 1, 2, 3 ...: never the same number twice, though a kill may skip many."""
         with self._counting:
             used = self._used.get(key, self.get(key, 0)) + 1
             if used > self.get(key, 0):
@@ -54,7 +54,7 @@ class PersistentState:
             return used
 
     def close(self) -> None:
-        """Gives back the numbers that were not used."""
+        """Release the reserved numbers that were not used."""
         with self._counting:
             for key, used in self._used.items():
                 self.put(key, used)
@@ -62,11 +62,13 @@ class PersistentState:
     def _write(self, path: Path) -> None:
         try:
             write_durably(path, json.dumps(self._values, indent=1, ensure_ascii=False) + "\n")
-            self._complained = False
+            self._warned = False
         except OSError as exc:
-            if not self._complained:
-                log.warning("%s cannot be kept (%s): what it holds is forgotten at the end", path, os_error_reason(exc))
-            self._complained = True
+            if not self._warned:
+                log.warning(
+                    "%s cannot be written (%s); its values are lost when genrewatch ends", path, os_error_reason(exc)
+                )
+            self._warned = True
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -75,6 +77,6 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
-        log.warning("%s cannot be read (%s): begun anew", path, exc)
+        log.warning("%s cannot be read (%s); it starts empty", path, exc)
         return {}
     return values if isinstance(values, dict) else {}

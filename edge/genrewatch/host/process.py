@@ -1,4 +1,4 @@
-"""The one way to run another program: its own process group, a clean environment, bounded waits, no full pipe.
+"""The one way to run another program: own process group, clean environment, bounded waits, drained pipes.
 
 A child cannot block us. Its standard input is a memory file, so no writer waits for it to read. A thread drains its
 standard error, so it may write as much as it likes. Its standard output is read through a `PipeReader`, which can be

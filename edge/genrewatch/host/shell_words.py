@@ -8,7 +8,7 @@ EXPECTED = "a program and its arguments, quoted as in a shell"
 
 
 def split_command(text: str, where: str) -> list[str]:
-    """Split `say "it is quiet"` into its words; ConfigError at `where`, which repeats no argument, for none."""
+    """Split `notify "it is quiet"` into its words; ConfigError at `where`, without the arguments, if it has none."""
     try:
         words = shlex.split(text)
     except ValueError as exc:

@@ -1,4 +1,4 @@
-"""Sources of sound. Every source is an iterator of blocks; its URI says which one it is.
+"""Sources of sound. Each is an iterator of blocks and is chosen by its URI.
 
-This package imports nothing by itself, so that the microphone's child process stays small.
+This package imports nothing itself, so that the microphone's child process stays small.
 """

@@ -1,4 +1,4 @@
-"""What every source of sound has in common."""
+"""The interface of every source, its counters and its events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,42 +7,42 @@ from typing import Literal, Protocol
 from genrewatch.audio.pcm import Block
 
 LossCause = Literal["restart", "overflow", "queue"]
-"""Why sound is missing: the source was away; its sound card overflowed; we were too slow."""
+"""Why sound is missing: the source was offline; its sound card overflowed; we were too slow."""
 
 
 @dataclass(kw_only=True)
 class SourceCounts:
-    """What has happened to a source so far; written by the source alone, read by anybody."""
+    """Counters of one source; only the source writes them, any thread may read them."""
 
     restarts: int = 0
-    """Times that it was started again."""
+    """Number of restarts."""
     lost_s: dict[LossCause, float] = field(default_factory=dict)
     """Seconds of sound lost, by cause."""
 
     def lose(self, cause: LossCause, seconds: float) -> None:
-        """Counts lost sound."""
+        """Count lost sound."""
         self.lost_s[cause] = self.lost_s.get(cause, 0.0) + seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class NowPlaying:
-    """What a station says of itself; None where it says nothing."""
+    """A station's name and the title that it plays; None for what it does not send."""
 
     station: str | None = None
     title: str | None = None
 
 
 class SourceEvents(Protocol):
-    """Who is told when a source comes and goes."""
+    """Callbacks of a source."""
 
     def on_source_online(self, source_id: str, why: str) -> None:
-        """Sound arrives (again)."""
+        """Notify that sound arrives (again)."""
 
     def on_source_offline(self, source_id: str, why: str) -> None:
-        """Sound has ceased to arrive, which is not silence; the source tries to come back."""
+        """Notify that no sound arrives, which is not silence; the source tries to restart."""
 
     def on_source_now_playing(self, source_id: str, playing: NowPlaying) -> None:
-        """A station has said what it is or what it plays."""
+        """Notify of a new station name or title."""
 
 
 class Source(Protocol):
@@ -52,10 +52,10 @@ class Source(Protocol):
     counts: SourceCounts
 
     def blocks(self, events: SourceEvents) -> Iterator[Block]:
-        """Blocks until the source ends or `close` is called; SourceError when it cannot be opened."""
+        """Yield blocks until the source ends or `close` is called; SourceError when it cannot be opened."""
 
     def waiting_s(self) -> float:
-        """Seconds of sound that have arrived and wait to be classified; 0 for a source that waits for its reader."""
+        """Return the seconds of sound that wait to be classified; 0 for a source that waits for its reader."""
 
     def close(self) -> None:
-        """Makes `blocks` end soon; may be called from another thread, and twice."""
+        """Make `blocks` end soon; any thread may call it, and twice."""

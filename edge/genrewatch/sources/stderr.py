@@ -1,4 +1,4 @@
-"""What the lines on a child's standard error mean: why it ended, what was lost, what a station plays."""
+"""Parsers of a child's standard error: why it ended, how much it lost, what a station plays."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""How a child process is supervised: its time limits, its restarts and its queue."""
+"""The settings of a supervisor: time limits, restarts and the queue of one child process."""
 
 from dataclasses import dataclass
 

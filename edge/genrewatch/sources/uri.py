@@ -1,6 +1,6 @@
 """Source URIs, read strictly: `kind:target?key=value&...`; and URLs, whose own ? stays theirs: `url#key=value&...`.
 
-What kinds there are and which options each takes is in `kinds`.
+`kinds` has the table of kinds and their options.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class SourceConfig:
     """A `[[source]]` table, or a `--source` on the command line."""
 
     uri: str
-    """Where the sound comes from."""
+    """Source of the sound, as `kind:target`."""
     id: str | None = None
     """Name in topics, letters, digits, _ and -; default the kind, numbered when there are several."""
     name: str | None = None
@@ -29,7 +29,7 @@ class SourceConfig:
     stall_s: float | None = None
     """Seconds without sound after which a live source is restarted, 0.2 to 3600; default 8."""
     vote: VoteOverrides = VoteOverrides()
-    """How this source's segments become a verdict, where that differs from `[vote]`."""
+    """Settings of this source's vote that differ from `[vote]`."""
 
     def __post_init__(self) -> None:
         check_stall(self.stall_s, "stall_s")
@@ -37,31 +37,31 @@ class SourceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Uri:
-    """A source URI taken apart."""
+    """A parsed source URI."""
 
     text: str
-    """For messages; without its password."""
+    """The URI for messages, without its password."""
     kind: str
     target: str
-    """A URL whole, or what follows the colon."""
+    """A whole URL, or the part after the colon."""
     options: dict[str, str]
 
     def choice(self, key: str, *choices: str) -> str:
-        """The value of an option, the first choice when it is absent."""
+        """Return the value of an option, the first choice when it is absent."""
         value = self.options.get(key, choices[0])
         if value not in choices:
             raise SourceError(self.text, f"{key}={value}", f"{key}=" + " or ".join(choices))
         return value
 
     def integer(self, key: str, default: int) -> int:
-        """The value of an option that is a whole number."""
+        """Return the value of an option that is a whole number."""
         value = self.options.get(key, str(default))
         if not value.isdecimal():
             raise SourceError(self.text, f"{key}={value}", f"{key}=NUMBER")
         return int(value)
 
     def seconds(self, key: str) -> float | None:
-        """The value of an option that is a duration; None when it is absent."""
+        """Return the value of an option in seconds; None when it is absent."""
         if key not in self.options:
             return None
         try:
@@ -72,7 +72,7 @@ class Uri:
         return value
 
     def pcm(self) -> PcmFormat | None:
-        """The raw format that the options describe; None, for a WAV header, when there are none."""
+        """Return the raw format that the options describe; None, for a WAV header, when there are none."""
         if not any(key in self.options for key in PCM_KEYS):
             return None
         if "rate" not in self.options:
@@ -86,7 +86,7 @@ class Uri:
 
 
 def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) -> Uri:
-    """Takes a URI apart; SourceError on a kind or option that is not in `options_of`, with the `forms` there are."""
+    """Parse a URI; SourceError, with the known `forms`, on a kind or option that is not in `options_of`."""
     shown = redact_urls(text, keep_path=True)
     kind, colon, rest = text.partition(":")
     if kind not in options_of or (not colon and kind != "auto"):
@@ -96,7 +96,7 @@ def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) 
     target, mark, query = rest.rpartition("#" if is_url else "?")
     pairs = parse_qsl(query, keep_blank_values=True) if mark else []
     if not pairs or (kind in ("cmd", "file", "fifo") and not all(key in known for key, _ in pairs)):
-        target, pairs = rest, []  # a ? that belongs to the command or the file name
+        target, pairs = rest, []  # the ? belongs to the command or the file name
     for key, _ in pairs:
         if key not in known:
             raise SourceError(shown, f"unknown option {key}", " or ".join(sorted(known)))
@@ -109,5 +109,5 @@ def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) 
 
 
 def check_stall(value: float | None, where: str) -> None:
-    """Raises ConfigError for a stall time that cannot be kept."""
+    """Raise ConfigError for a stall time out of range."""
     require(value is None or 0.2 <= value <= 3600, where, value, "0.2 to 3600")

@@ -1,11 +1,11 @@
-"""The microphone, in a process of its own: PortAudio is imported here alone, so nothing else can hang or fall with it.
+"""The child process that records a microphone. Only here is PortAudio imported: its hangs and crashes stay here.
 
     python -m genrewatch.sources.microphone.capture [--silent-s S] [-- NAME]   writes packets to standard output
     python -m genrewatch.sources.microphone.capture --list [--rates]           prints a JSON line for each input device
 
-It never stays without a purpose: it ends with one line when the device is unplugged, when PortAudio's callback has
-ceased to come (PortAudio knows no hot-plug, so only a new process finds the device again), when its reader goes away,
-and with its parent. Ending means `os._exit`, because closing a stream whose device has gone can hang for ever.
+It ends with one line on standard error when the device is unplugged or PortAudio's callback is no longer called, since
+PortAudio knows no hot-plug and only a new process finds the device again. It also ends when its reader closes the pipe,
+and with its parent. It exits by `os._exit`, because closing a stream whose device has gone can hang for ever.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from genrewatch.sources.microphone.parent_death import kill_with_parent
 from genrewatch.sources.microphone.recorder import Recorder
 
 SYSTEM_ROOT = "GENREWATCH_SYSTEM_ROOT"
-"""Environment: the folder that has /sys and /proc, for a machine that is only played."""
-LATENCY_S = 0.4  # buffer asked of the card: a busy box loses nothing for so long
+"""Environment variable: the folder that holds /sys and /proc, for a simulated machine."""
+LATENCY_S = 0.4  # buffer of the card: a busy machine loses nothing for so long
 TICK_S = 0.5
 SILENT_S = 6.0
 BUSY = -9985  # paDeviceUnavailable
@@ -35,30 +35,30 @@ Write = Callable[[bytes], object]
 
 
 def record(sounddevice: Any, device: InputDevice, write: Write, *, root: Path, silent_s: float) -> None:
-    """Copies what the device gives until `write` fails; OSError when the device has gone or fallen silent."""
+    """Write packets of sound until `write` fails; OSError when the device is unplugged or no longer calls back."""
     channels = min(2, device.channels)
-    recorder, stream, rate = _opened(sounddevice, device, channels)
+    recorder, stream, rate = _open(sounddevice, device, channels)
     stream.start()
     write(header(rate, channels))
-    heard = time.monotonic()
+    last_sound = time.monotonic()
     while True:
         try:
-            taken = recorder.take(TICK_S)
+            received = recorder.take(TICK_S)
         except queue.Empty:
             if not _is_there(device, root):
                 raise OSError(f"{device.name} was unplugged") from None
-            if time.monotonic() - heard > silent_s:
+            if time.monotonic() - last_sound > silent_s:
                 raise OSError(f"{device.name} gives no sound, for {silent_s:g} s") from None
             continue
-        if taken is None:
+        if received is None:
             raise OSError(f"{device.name} " + ("has stopped" if _is_there(device, root) else "was unplugged"))
-        heard = time.monotonic()
-        write(packet(*taken))
+        last_sound = time.monotonic()
+        write(packet(*received))
 
 
-def _opened(sounddevice: Any, device: InputDevice, channels: int) -> tuple[Recorder, Any, int]:
-    """A stream at the device's own rate or, where it is refused, at the next that is not; raises the first refusal."""
-    refusal: Exception | None = None
+def _open(sounddevice: Any, device: InputDevice, channels: int) -> tuple[Recorder, Any, int]:
+    """Open a stream at the device's own rate, else at the next that it accepts; OSError with the first error."""
+    error: Exception | None = None
     for rate in dict.fromkeys([device.rate, *RATES]):
         recorder = Recorder(rate)
         try:
@@ -73,29 +73,29 @@ def _opened(sounddevice: Any, device: InputDevice, channels: int) -> tuple[Recor
                 finished_callback=recorder.finished,
             )
         except sounddevice.PortAudioError as exc:
-            refusal = refusal or exc
+            error = error or exc
             if BUSY in exc.args:
                 break
         else:
             return recorder, stream, rate
-    raise OSError(f"{device.name} cannot be opened: {_first_line(refusal)}" + _hint(refusal))
+    raise OSError(f"{device.name} cannot be opened: {_first_line(error)}" + _hint(error))
 
 
 def _is_there(device: InputDevice, root: Path) -> bool:
-    """Whether the card still exists; what is no card counts as there."""
+    """Return whether the card still exists; a device without a card always does."""
     return device.card is None or (root / f"sys/class/sound/card{device.card}").exists()
 
 
-def _hint(refusal: Exception | None) -> str:
-    return "; another program may hold it" if refusal and BUSY in refusal.args else ""
+def _hint(error: Exception | None) -> str:
+    return "; another program may hold it" if error and BUSY in error.args else ""
 
 
-def _first_line(wrong: object) -> str:
-    return (str(wrong).splitlines() or [type(wrong).__name__])[0]
+def _first_line(error: object) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def main(arguments: list[str]) -> int:
-    """Runs as a child of genrewatch; one line on standard error and code 2 when there is nothing to record from."""
+    """Run as a child of genrewatch; one line on standard error and exit code 2 when nothing can be recorded."""
     parser = argparse.ArgumentParser(prog="microphone")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--rates", action="store_true")

@@ -1,4 +1,4 @@
-"""The microphones there are, and which one a name means: by identity or name, never by an index."""
+"""The input devices of this machine, and the choice of one by identity or name, never by index."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from genrewatch.sources.microphone.sound_cards import SoundCard, identity, sound_cards
 
 RATES = (48_000, 44_100, 96_000, 32_000, 16_000, 8_000)
-"""What is tried, in this order, where a device refuses its own rate."""
+"""Sample rates to try, in this order, where a device refuses its own."""
 _HARDWARE = re.compile(r"\s*\(hw:(\d+),(\d+)\)$")
 
 
@@ -20,27 +20,27 @@ class InputDevice:
     name: str
     """Its name, without the number of its card."""
     forms: tuple[str, ...]
-    """What names it for good, the one to use first."""
+    """Its lasting names, the one to use first."""
     host_api: str
-    """Through which PortAudio reaches it."""
+    """PortAudio's host API for it."""
     index: int | None
-    """PortAudio's, good in this process alone; None when PortAudio cannot open it now."""
+    """PortAudio's index, valid only in this process; None when PortAudio cannot open it now."""
     rate: int = 0
     """Its own sample rate."""
     channels: int = 0
-    """Its inputs, of which the first two are recorded."""
+    """Number of its inputs, of which the first two are recorded."""
     default: bool = False
-    """Whether it is the one that `mic:` means."""
+    """Whether `mic:` without a name chooses it."""
     rates: tuple[int, ...] = ()
-    """Sample rates that it accepts, where that was asked."""
+    """Sample rates that it accepts, if they were requested."""
     card: int | None = None
-    """ALSA's number of its card at this moment."""
+    """ALSA's present number of its card."""
     owner: int | None = None
     """Process that holds its card."""
 
     @property
     def usable(self) -> bool:
-        """Whether PortAudio can open it now."""
+        """True when PortAudio can open it now."""
         return self.index is not None
 
     @property
@@ -50,7 +50,7 @@ class InputDevice:
 
 
 def input_devices(sounddevice: Any, root: Path) -> list[InputDevice]:
-    """All inputs, those included that PortAudio leaves out because another program holds them."""
+    """Return all inputs, including those that PortAudio omits because another program holds them."""
     cards = sound_cards(root)
     default = sounddevice.default.device[0]
     found = [
@@ -71,7 +71,7 @@ def input_devices(sounddevice: Any, root: Path) -> list[InputDevice]:
     ]
     seen = {device.card for device in found}
     return [
-        *_told_apart(found),
+        *_distinguish(found),
         *(
             InputDevice(name=card.name, forms=_forms(card, cards), host_api="ALSA", index=None, owner=card.owner)
             for card in cards
@@ -81,14 +81,14 @@ def input_devices(sounddevice: Any, root: Path) -> list[InputDevice]:
 
 
 def accepted_rates(sounddevice: Any, device: InputDevice) -> tuple[int, ...]:
-    """Which of the usual rates, and of its own, a device accepts, in ascending order."""
+    """Return which of the usual rates, and of its own, a device accepts, in ascending order."""
     return tuple(rate for rate in sorted({device.rate, *RATES}) if _accepts(sounddevice, device, rate))
 
 
 def choose(found: Sequence[InputDevice], target: str) -> InputDevice:
-    """The device that `target` names: an identity, a name, or a part of one name (any case); the default for "".
+    """Return the device that `target` names: an identity, a name, or a part of one name (any case); "" is the default.
 
-    ValueError with what can be pasted instead, when there is none, or several, or another program holds it.
+    ValueError, with the sources to choose from, when none or several match, or another program holds it.
     """
     if not found:
         raise ValueError("no microphone on this machine")
@@ -112,7 +112,7 @@ def choose(found: Sequence[InputDevice], target: str) -> InputDevice:
 
 
 def _named(device: InputDevice, cards: Sequence[SoundCard]) -> InputDevice:
-    """With the identity of its card, if it is hardware of one."""
+    """Add the identity of its card, if it has one."""
     hardware = _HARDWARE.search(device.name)
     name = _HARDWARE.sub("", device.name)
     card = next((card for card in cards if hardware and card.number == int(hardware.group(1))), None)
@@ -122,15 +122,15 @@ def _named(device: InputDevice, cards: Sequence[SoundCard]) -> InputDevice:
 
 
 def _forms(card: SoundCard, cards: Sequence[SoundCard], pcm: int | None = None) -> tuple[str, ...]:
-    """A card's identities; those of any but its first input end in `,NUMBER`."""
+    """Return a card's identities; those of any but its first input end in `,NUMBER`."""
     best = list(dict.fromkeys([identity(card, cards), *card.forms]))
     if pcm is None or not card.inputs or pcm == card.inputs[0]:
         return tuple(best)
     return tuple(f"{form},{pcm}" for form in best)
 
 
-def _told_apart(found: Sequence[InputDevice]) -> list[InputDevice]:
-    """Devices without a card that share a name are written with their host API."""
+def _distinguish(found: Sequence[InputDevice]) -> list[InputDevice]:
+    """Prefix devices without a card that share a name with their host API."""
     names = [device.forms[0] for device in found]
     return [
         replace(device, forms=(f"{device.host_api}/{device.name}", *device.forms))

@@ -1,4 +1,4 @@
-"""What input devices there are, asked of a child process, because a sound library may hang or crash."""
+"""The list of input devices, made in a child process because a sound library may hang or crash."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ EXIT_WAIT_S = 1.0
 
 
 def microphone_command(name: str, *, stall_s: float) -> list[str]:
-    """The child that records; it gives up a silent card before its supervisor gives it up."""
+    """Return the command that records; the child notices a silent card before its supervisor does."""
     return [*_CAPTURE, "--silent-s", f"{0.6 * stall_s:g}", "--", name]
 
 

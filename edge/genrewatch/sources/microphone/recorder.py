@@ -1,7 +1,7 @@
-"""What PortAudio's callback hands over, and what was lost on the way: it copies, counts and returns.
+"""The queue behind PortAudio's callback, with an exact count of lost samples.
 
-The callback runs in the sound library's thread, where whatever waits or prints costs sound. So it never does either:
-when nobody takes what it brings, it drops the newest and counts it exactly.
+The callback runs in the sound library's thread, where waiting or printing costs sound. So it only copies and counts;
+when the queue is full it drops the newest samples.
 """
 
 import queue
@@ -13,18 +13,18 @@ CLOCK_SLACK_S = 1.0  # a card's buffer may hold this much beside what the callba
 
 
 class Recorder:
-    """The queue between the callback and whoever writes."""
+    """The queue between the callback and the thread that writes to the pipe."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._queue: queue.SimpleQueue[tuple[int, int, bytes] | None] = queue.SimpleQueue()
-        self._put = self._taken = 0  # samples; each is written by one thread alone
-        self._lost = 0  # samples, not yet told to the other side
-        self._adc_end: float | None = None  # when the last sample was heard, on the card's clock
-        self._arrived: float | None = None  # when its callback came, on the monotonic clock
+        self._put = self._taken = 0  # samples; only one thread writes each
+        self._lost = 0  # samples, not yet reported
+        self._adc_end: float | None = None  # of the last sample, on the card's clock
+        self._arrived: float | None = None  # of its callback, on the monotonic clock
 
     def callback(self, indata: Any, frames: int, when: Any, status: Any) -> None:
-        """For RawInputStream with `blocksize=0`, where an overflow flag means: lost just before this buffer."""
+        """Queue a buffer of RawInputStream; with `blocksize=0` an overflow flag means: lost just before this buffer."""
         now = time.monotonic()
         if status.input_overflow:
             self._lost += self._overflowed(frames, when.inputBufferAdcTime, now)
@@ -37,12 +37,12 @@ class Recorder:
         self._lost = 0
 
     def finished(self) -> None:
-        """For `finished_callback`: there will be no more."""
+        """Mark the end of the sound; this is the `finished_callback`."""
         self._queue.put(None)
 
-    def take(self, longest_wait_s: float) -> tuple[int, bytes] | None:
-        """Samples lost and the PCM that follows them; None after `finished`; `queue.Empty` when nothing comes."""
-        item = self._queue.get(timeout=longest_wait_s)
+    def take(self, timeout_s: float) -> tuple[int, bytes] | None:
+        """Return the samples lost and the PCM behind them; None after `finished`; `queue.Empty` after the time."""
+        item = self._queue.get(timeout=timeout_s)
         if item is None:
             return None
         lost, frames, data = item
@@ -50,10 +50,10 @@ class Recorder:
         return lost, data
 
     def _overflowed(self, frames: int, adc: float, now: float) -> int:
-        """Samples that an overflow has cost, at least one.
+        """Return the samples that an overflow has cost, at least one.
 
-        The card's own times say it, unless there are none (0) or a wall clock was stepped, which the time between the
-        callbacks shows; without them that time is all there is.
+        They follow from the card's own times, unless there are none (0) or a wall clock was stepped, which the time
+        between the callbacks shows; then they follow from that time.
         """
         if self._adc_end is None or self._arrived is None:
             return 1

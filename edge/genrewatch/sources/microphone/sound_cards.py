@@ -1,9 +1,9 @@
-"""The sound cards that Linux knows, and for each an identity that survives a reboot, a replug and a changed index.
+"""The sound cards that Linux lists, each with an identity that survives a reboot, a replug and a changed index.
 
 usb-046d:0ab7-SERIAL         vendor, product and serial number of a USB device
 usb-046d:0ab7                one without a serial number
 usb-0d8c:0014@0000:00:14.0-1.2    the same with its port (USB controller, then the ports from hub to hub), printed
-                             where two devices are alike in all else
+                             where two devices do not differ otherwise
 card-ID                      any other card, by the id that ALSA gives it
 """
 
@@ -29,7 +29,7 @@ class SoundCard:
     usb: str | None
     """`usb-VENDOR:PRODUCT`."""
     serial: str | None
-    """Of the USB device."""
+    """Serial number of the USB device."""
     port: str | None
     """USB controller and ports from hub to hub."""
     inputs: tuple[int, ...]
@@ -39,7 +39,7 @@ class SoundCard:
 
     @property
     def forms(self) -> list[str]:
-        """Every way to write its identity, the usual one first."""
+        """All forms of its identity, the usual one first."""
         if self.usb is None:
             return [f"card-{self.id}"]
         whole = f"{self.usb}-{self.serial}" if self.serial else self.usb
@@ -48,7 +48,7 @@ class SoundCard:
 
 
 def sound_cards(root: Path) -> list[SoundCard]:
-    """The cards that record, by number; `root` is where /sys and /proc are. None where there is no ALSA."""
+    """Return the cards that record, by number; `root` holds /sys and /proc. Empty where there is no ALSA."""
     found = [
         _read_card(root, path)
         for path in sorted((root / "sys/class/sound").glob("card[0-9]*"))
@@ -58,7 +58,7 @@ def sound_cards(root: Path) -> list[SoundCard]:
 
 
 def identity(card: SoundCard, cards: Sequence[SoundCard]) -> str:
-    """The shortest lasting identity that tells a card from the others, with its port where nothing else does."""
+    """Return the shortest lasting identity that no other card has, with its port where nothing else differs."""
     usual = card.forms[0]
     if card.port and any(other.number != card.number and other.forms[0] == usual for other in cards):
         return f"{usual}@{card.port}"
