@@ -1,5 +1,5 @@
-"""The drill: every fault that a source can have is played against the real daemon, and what it says is checked.
+"""Fault injection: each fault that a source, a broker or a disk can have is played against the real daemon.
 
-The daemon, its children, the broker and the radio station are real; what misbehaves is a small program or server of
-our own, at a time that is written down, so that the daemon's answer can be held against what has really happened.
+The daemon, its child processes, the broker and the radio station are real. Small programs and servers misbehave at
+known times, so that what the daemon publishes can be compared with what happened.
 """

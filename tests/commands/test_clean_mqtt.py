@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from paho.mqtt import publish
-from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, no_mqtt_5
+from tests.servers import Watcher, no_mqtt_5
 from tests.sinks.mqtt_rig import ROCK, running_sink
 
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.ports import free_port
+from genrewatch_drill.servers.programs import require_program
 
 OF_BOX = {
     "genrewatch/box/mic/availability": "offline",
@@ -150,7 +153,7 @@ def test_what_cannot_be_cleaned_is_one_line(broker: Mosquitto, given: dict[str, 
 
 def test_what_the_broker_keeps_all_the_same_is_named(tmp_path: Path, capsys) -> None:
     passwords, acl = tmp_path / "passwords", tmp_path / "acl"
-    program = mosquitto_program("mosquitto_passwd")
+    program = require_program("mosquitto_passwd")
     subprocess.run([program, "-c", "-b", str(passwords), "root", "geheim"], check=True, capture_output=True)
     acl.write_text("topic readwrite genrewatch/#\ntopic read homeassistant/#\nuser root\ntopic readwrite #\n")
     lines = ["allow_anonymous true", f"password_file {passwords}", f"acl_file {acl}"]

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 from tests.history.rig import spell
-from tests.servers import Mosquitto, free_port
 from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
 
 from genrewatch.cli import COMMANDS, main, parser
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.ports import free_port
 
 
 @pytest.fixture(autouse=True)

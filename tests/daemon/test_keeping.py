@@ -13,14 +13,16 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.servers import Gate, Mosquitto, Seen, Watcher
+from tests.servers import Seen, Watcher
 from tests.sounds import pcm16, tune
 
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.chain import record_hash
 from genrewatch.history.database import database_path, open_for_reading
 from genrewatch_drill.fakes import PLAYER
-from genrewatch_drill.rig.proc import descendants
+from genrewatch_drill.rig.processes import descendants
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = {
@@ -130,18 +132,19 @@ def test_what_an_absent_broker_missed_is_delivered_afterwards_in_order_and_marke
         while len({record["seq"] for record in got}) < count:
             take(watcher.until(lambda seen: True, LONGEST_S))
 
-    gate = Gate(broker.port).open()
-    with listening(tmp_path, gate.url, player(tmp_path, "a"), player(tmp_path, "b")):
+    with (
+        Proxy().open(broker.port) as proxy,
+        listening(tmp_path, proxy.url, player(tmp_path, "a"), player(tmp_path, "b")),
+    ):
         collect(4)
         for _ in range(2):
-            gate.shut()
+            proxy.close()
             had = len(kept(tmp_path))
             until(lambda had=had: len(kept(tmp_path)) >= had + 6)
-            gate.open()
+            proxy.open(broker.port)
             collect(had + 6)
     for seen in watcher.settled():
         take(seen)
-    gate.shut()
     records = kept(tmp_path)
     firsts = list({record["seq"]: record for record in reversed(got)}.values())[::-1]
     left = [record["seq"] for record in records[len(firsts) :]]  # that the end left no time for

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.servers import Mosquitto, Watcher
+from tests.servers import Watcher
 from tests.sounds import pcm16, tune, write_wav
 from tests.sources.microphones import YETI, Microphones
 
 from genrewatch.cli import main
+from genrewatch_drill.servers.mosquitto import Mosquitto
 
 ROOT = str(Path(__file__).parents[2])
 PLACE = ("ts", "source", "path")

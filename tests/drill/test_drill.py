@@ -1,4 +1,4 @@
-"""The drill itself: its short form passes every row, and a short soak leaves nothing over."""
+"""The drill itself: its short form passes every row, and a short soak leaves no resources behind."""
 
 import json
 import os
@@ -19,13 +19,15 @@ from genrewatch.commands.drill import markdown
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.inference.pipeline import open_pipeline
-from genrewatch_drill.campaigns.soak import Reading, _wrong, soak
-from genrewatch_drill.faults.runner import ROWS, Result
-from genrewatch_drill.faults.stage import PLAYER, Outcome, Stage
-from genrewatch_drill.rig.proc import Footprint, children, footprint, runs
-from genrewatch_drill.rig.record import Record, Said, Unmet
-from genrewatch_drill.rig.server import BadServer
+from genrewatch_drill.campaigns.soak import Reading, growth_problems, soak
+from genrewatch_drill.faults.context import Context
+from genrewatch_drill.faults.runner import ROWS
+from genrewatch_drill.rig.messages import Message, MessageLog
+from genrewatch_drill.rig.player import player_command
+from genrewatch_drill.rig.processes import Footprint, children, footprint, is_running
+from genrewatch_drill.rig.results import CheckFailed, Outcome, Result
 from genrewatch_drill.rig.sounds import Sounds
+from genrewatch_drill.servers.faulty_station import FaultyStation
 
 
 def genrewatch(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +45,7 @@ def test_the_short_drill_passes_every_row(tmp_path):
     assert len(table.read_text().splitlines()) == len(results) + 2
 
 
-def test_without_a_broker_the_lines_of_the_daemon_say_enough(tmp_path, monkeypatch):
+def test_without_a_broker_the_drill_reads_the_lines_of_the_daemon(tmp_path, monkeypatch):
     from genrewatch_drill.faults.runner import drill
 
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -59,20 +61,20 @@ def test_an_unknown_row_is_one_line():
     assert answer.stderr.startswith("genrewatch: --only: no row 'earthquake', expected killed, stopped")
 
 
-def test_a_short_soak_leaves_nothing_over_and_has_had_its_faults(tmp_path):
+def test_a_short_soak_plays_its_faults_and_leaves_no_resources_behind(tmp_path):
     result = soak(tmp_path, 0.3)
-    assert result.wrong == []
-    assert result.readings[-1].heard_h >= 0.3
+    assert result.problems == []
+    assert result.readings[-1].sound_h >= 0.3
     assert result.readings[-1].faults >= 3
 
 
-def test_a_soak_tells_what_is_left_over_from_what_a_child_needs():
-    def wrong(*held):
-        """Of readings of (children, descriptors), each half as many."""
-        return _wrong(
+def test_a_soak_distinguishes_growth_from_what_a_child_needs():
+    def problems(*held):
+        """Return the problems of readings of (children, descriptors), half of them in each half of the soak."""
+        return growth_problems(
             [
                 Reading(
-                    heard_h=(i + 1) / len(held),
+                    sound_h=(i + 1) / len(held),
                     wall_s=0.0,
                     faults=4,
                     footprint=Footprint(rss_mb=50, threads=9, descriptors=fds, children=children, zombies=0),
@@ -82,94 +84,98 @@ def test_a_soak_tells_what_is_left_over_from_what_a_child_needs():
             1.0,
         )
 
-    assert wrong((1, 16), (3, 28), (2, 22), (4, 34)) == wrong((1, 16), (2, 28), (4, 34), (2, 22)) == []
-    assert wrong((1, 16), (2, 22), (4, 44), (2, 32)) == ["10 more descriptors with as many children"]
+    assert problems((1, 16), (3, 28), (2, 22), (4, 34)) == problems((1, 16), (2, 28), (4, 34), (2, 22)) == []
+    assert problems((1, 16), (2, 22), (4, 44), (2, 32)) == ["10 more descriptors with as many children"]
 
 
-def test_a_record_waits_for_what_comes_and_says_what_did_not():
-    record = Record()
-    record.add(Said(at=1.0, kind="availability", source="a", body={"online": True}))
-    record.add(Said(at=2.0, kind="availability", source="a", body={"online": False}))
-    record.add(Said(at=3.0, kind="status", source="", body={"online": True}))
-    assert record.wait("a", "availability", lambda body: not body["online"], within_s=0).at == 2.0
-    assert record.last_online() == ["the node"]
-    with pytest.raises(Unmet, match="no such availability of a within 0 s"):
-        record.wait("a", "availability", since=2.5, within_s=0)
+def test_a_message_log_waits_for_a_message_and_names_the_one_that_did_not_come():
+    messages = MessageLog()
+    messages.add(Message(at=1.0, kind="availability", source="a", body={"online": True}))
+    messages.add(Message(at=2.0, kind="availability", source="a", body={"online": False}))
+    messages.add(Message(at=3.0, kind="status", source="", body={"online": True}))
+    assert messages.wait("a", "availability", lambda body: not body["online"], within_s=0).at == 2.0
+    assert messages.still_online() == ["the node"]
+    with pytest.raises(CheckFailed, match="no such availability of a within 0 s"):
+        messages.wait("a", "availability", since=2.5, within_s=0)
 
 
 @pytest.mark.parametrize(
-    ("start_s", "wrong"), [(11.0, None), (9.0, "a segment spans the gap"), (2.0, "a segment spans the gap")]
+    ("start_s", "problem"), [(11.0, None), (9.0, "a segment spans the gap"), (2.0, "a segment spans the gap")]
 )
-def test_a_segment_after_a_gap_may_hold_nothing_of_what_was_before(tmp_path, start_s, wrong):
+def test_a_segment_after_a_gap_must_hold_no_sound_from_before_it(tmp_path, start_s, problem):
     pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
-    record, segment_s = Record(), pipeline.manifest.front_end.segment_s
+    messages, segment_s = MessageLog(), pipeline.manifest.front_end.segment_s
     with ExitStack() as resources:
-        stage = Stage(directory=tmp_path, sounds=Sounds(tmp_path), short=True, pipeline=pipeline, resources=resources)
-    stage.subject.append(SimpleNamespace(record=record, lost_s=lambda source: 1.0))
+        context = Context(
+            directory=tmp_path, sounds=Sounds(tmp_path), short=True, pipeline=pipeline, resources=resources
+        )
+    context.running = SimpleNamespace(messages=messages, lost_s=lambda source: 1.0)
 
-    def said(at, kind, **body):
-        record.add(Said(at=at, kind=kind, source="a", body=body))
+    def publish(at, kind, **body):
+        messages.add(Message(at=at, kind=kind, source="a", body=body))
 
-    said(10.0, "segment", start_s=10.0 - segment_s, end_s=10.0)
-    said(10.1, "availability", online=False)
-    said(11.0, "availability", online=True)
-    said(11.0 + segment_s, "segment", start_s=start_s, end_s=start_s + segment_s)
-    said(13.0 + segment_s, "segment", start_s=start_s + 2, end_s=start_s + 2 + segment_s)
-    with pytest.raises(Unmet, match=wrong) if wrong else nullcontext():
-        stage.outage("a", 10.05, how="gone")
+    publish(10.0, "segment", start_s=10.0 - segment_s, end_s=10.0)
+    publish(10.1, "availability", online=False)
+    publish(11.0, "availability", online=True)
+    publish(11.0 + segment_s, "segment", start_s=start_s, end_s=start_s + segment_s)
+    publish(13.0 + segment_s, "segment", start_s=start_s + 2, end_s=start_s + 2 + segment_s)
+    with pytest.raises(CheckFailed, match=problem) if problem else nullcontext():
+        context.outage("a", 10.05, how="gone")
 
 
-def test_a_player_lives_as_it_is_told_and_writes_it_down(tmp_path):
+def test_a_player_follows_its_scripts_and_keeps_a_journal(tmp_path):
     sound, journal = tmp_path / "sound", tmp_path / "journal"
     sound.write_bytes(pcm16(tune(1)))
-    command = [sys.executable, "-I", "-S", str(PLAYER), str(journal), str(sound), str(2 * RATE)]
-    first = subprocess.run([*command, "burst=2 die", "burst=1 text"], capture_output=True, timeout=60)
-    second = subprocess.run([*command, "burst=2 die", "burst=1 text"], capture_output=True, timeout=60)
+    command = player_command(journal, sound, "burst=2 die", "burst=1 text")
+    first = subprocess.run(command, capture_output=True, timeout=60)
+    second = subprocess.run(command, capture_output=True, timeout=60)
     assert first.returncode == 1
-    assert b"as it was told" in first.stderr
+    assert b"ends with die" in first.stderr
     assert first.stdout[: 2 * RATE] == sound.read_bytes()[: 2 * RATE]
-    assert second.stdout.endswith(b"no sound at all\n")
+    assert second.stdout.endswith(b"not sound\n")
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert [entry["what"] for entry in entries] == ["start", "sound", "die", "start", "sound", "text"]
-    assert entries[2]["sounded_s"] == pytest.approx(2, abs=0.01)
+    assert [entry["step"] for entry in entries] == ["start", "sound", "die", "start", "sound", "text"]
+    assert entries[2]["written_s"] == pytest.approx(2, abs=0.01)
 
 
-def test_a_bad_server_gives_each_visitor_the_next_visit(tmp_path):
+def test_a_faulty_station_answers_each_request_with_the_next_script(tmp_path):
     sound = tmp_path / "sound"
     sound.write_bytes(b"s" * 1000)
-    told = []
-    server = BadServer({"a": ["play=0.2 close", "404"]}, sound, 1000, lambda path, what: told.append((path, what)))
+    steps = []
+    station = FaultyStation(
+        {"a": ["play=0.2 close", "404"]}, sound, 1000, lambda path, step: steps.append((path, step))
+    )
     try:
-        with urllib.request.urlopen(server.url("a"), timeout=20) as answer:
+        with urllib.request.urlopen(station.url("a"), timeout=20) as answer:
             assert answer.read() == b"s" * 200
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(server.url("a"), timeout=20)
+            urllib.request.urlopen(station.url("a"), timeout=20)
     finally:
-        server.close()
-    assert told == [("a", "sound"), ("a", "close"), ("a", "404")]
+        station.close()
+    assert steps == [("a", "sound"), ("a", "close"), ("a", "404")]
 
 
 def test_a_footprint_counts_children_and_zombies():
     child = subprocess.Popen(["sleep", "600"])
     assert child.pid in children(os.getpid())
-    assert runs(child.pid)
+    assert is_running(child.pid)
     before = footprint(os.getpid())
     child.kill()
     deadline = time.monotonic() + 10
-    while runs(child.pid) and time.monotonic() < deadline:
+    while is_running(child.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     after = footprint(os.getpid())
     child.wait()
     assert (after.children, after.zombies) == (before.children - 1, before.zombies + 1)
 
 
-def test_the_table_says_what_was_seen():
+def test_the_table_shows_what_was_seen():
     outcome = Outcome(seen="killed", recovered_s=1.25, lost_s=1.5)
     lines = markdown([Result(name="a", fault="child killed", verdict="pass", outcome=outcome)]).splitlines()
     assert lines[2] == "| child killed | killed | 1.2 s | 1.5 | - | pass |"
 
 
-def test_numbers_of_sources_are_read_strictly():
+def test_numbers_of_sources_are_parsed_strictly():
     assert parse_counts("1,10,200") == [1, 10, 200]
     for wrong in ("", "0", "1,,2", "many", "1.5"):
         with pytest.raises(ConfigError, match="--sources"):

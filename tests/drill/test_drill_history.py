@@ -1,4 +1,4 @@
-"""The drill of what is never lost: its short forms keep every promise, and its checkers notice each that is broken."""
+"""The campaigns: their short forms keep every promise, and their checks notice each broken one."""
 
 import json
 import socket
@@ -7,26 +7,26 @@ import time
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from tests.servers import wait_until_closed
 
 from genrewatch.host.times import ms_to_rfc3339
-from genrewatch_drill.campaigns.finding import Finding
-from genrewatch_drill.campaigns.fleet import fleet_drill, unheard
+from genrewatch_drill.campaigns import disk
+from genrewatch_drill.campaigns.fleet import duration_problems, fleet_drill
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s
+from genrewatch_drill.campaigns.killed_daemon import Lifetime
 from genrewatch_drill.campaigns.kills import kill_drill
-from genrewatch_drill.campaigns.outage_checks import stale_states, too_fast, wrongly_marked
+from genrewatch_drill.campaigns.outage_checks import stale_messages, too_fast, wrongly_marked
 from genrewatch_drill.campaigns.outages import outage_drill
-from genrewatch_drill.campaigns.victim import Life
-from genrewatch_drill.faults import disk as disk_faults
-from genrewatch_drill.rig.collector import Heard
-from genrewatch_drill.rig.exchange import Exchange
-from genrewatch_drill.rig.ledger import Receipt, audit, plain, total
-from genrewatch_drill.rig.packets import Splitter, accepted, record_key, sent
+from genrewatch_drill.campaigns.report import Report
+from genrewatch_drill.rig.audit import ReceivedRecord, audit, canonical, total
+from genrewatch_drill.rig.collector import ReceivedMessage
+from genrewatch_drill.rig.killable_broker import KillableBroker
+from genrewatch_drill.rig.mqtt_packets import PacketSplitter, acknowledged_id, parse_publish, record_key
 from genrewatch_drill.rig.snapshot import Snapshot
+from genrewatch_drill.servers.ports import wait_until_closed
 
 
 def record(seq, source="a", start_s=None, end_s=None, **more):
-    """Of a run in which each record holds a second of sound."""
+    """Return a record of a run in which each record holds a second of sound."""
     start_s = float(seq - 1) if start_s is None else start_s
     end_s = start_s + 1 if end_s is None else end_s
     held = {"heard_s": end_s - start_s, "lost_s": 0.0, "mono_start_s": 100 + start_s, "mono_end_s": 100 + end_s}
@@ -36,17 +36,17 @@ def record(seq, source="a", start_s=None, end_s=None, **more):
 
 
 def stored(*records):
-    return {one["seq"]: plain(one) for one in records}
+    return {one["seq"]: canonical(one) for one in records}
 
 
 def received(*records, at=None, backfilled=False):
     return [
-        Receipt(
+        ReceivedRecord(
             at=float(number) if at is None else at,
             node="n",
             source=one["source"],
             seq=one["seq"],
-            text=plain(one),
+            text=canonical(one),
             backfilled=backfilled,
         )
         for number, one in enumerate(records)
@@ -56,29 +56,29 @@ def received(*records, at=None, backfilled=False):
 FIVE = [record(seq) for seq in range(1, 6)]
 
 
-def test_all_that_was_stored_and_received_is_well():
+def test_an_audit_of_records_stored_and_received_has_no_problems():
     found = audit(stored(*FIVE), received(*FIVE), {1, 2, 3, 4, 5})
-    assert found.wrong == []
+    assert found.problems == []
     assert (found.stored, found.received, found.twice) == (5, 5, 0)
 
 
-def test_a_record_that_was_received_again_is_counted_and_no_fault():
+def test_a_record_received_twice_is_counted_and_no_problem():
     found = audit(stored(*FIVE), received(*FIVE[:3], *FIVE[1:]), set())
-    assert (found.wrong, found.twice) == ([], 2)
+    assert (found.problems, found.twice) == ([], 2)
 
 
-def test_a_record_that_nobody_received_is_lost():
-    assert audit(stored(*FIVE), received(*FIVE[:3], FIVE[4]), {1, 2, 3, 5}).wrong == ["1 lost"]
+def test_a_record_that_was_not_received_is_lost():
+    assert audit(stored(*FIVE), received(*FIVE[:3], FIVE[4]), {1, 2, 3, 5}).problems == ["1 lost"]
 
 
-def test_a_record_that_the_broker_had_taken_is_its_own_loss():
+def test_a_record_that_the_broker_acknowledged_is_lost_by_the_broker():
     found = audit(stored(*FIVE), received(*FIVE[:3], FIVE[4]), {1, 2, 3, 4, 5})
-    assert (found.wrong, found.lost_by_broker) == ([], 1)
+    assert (found.problems, found.lost_by_broker) == ([], 1)
 
 
 def test_a_spell_under_a_new_seq_is_noticed():
     again = record(6, start_s=4.0)
-    assert audit(stored(*FIVE, again), received(*FIVE, again), set()).wrong == ["1 twice under a new seq"]
+    assert audit(stored(*FIVE, again), received(*FIVE, again), set()).problems == ["1 twice under a new seq"]
 
 
 def test_a_part_of_a_spell_under_a_new_seq_is_noticed():
@@ -88,7 +88,7 @@ def test_a_part_of_a_spell_under_a_new_seq_is_noticed():
 
 def test_the_sound_of_another_source_or_run_is_other_sound():
     others = [record(6, source="b", start_s=0.0), record(7, run="s", start_s=0.0)]
-    assert audit(stored(*FIVE, *others), received(*FIVE, *others), set()).wrong == []
+    assert audit(stored(*FIVE, *others), received(*FIVE, *others), set()).problems == []
 
 
 def test_a_stall_may_have_lasted_longer_by_the_clock_than_by_the_sound():
@@ -99,8 +99,8 @@ def test_a_stall_may_have_lasted_longer_by_the_clock_than_by_the_sound():
 
 def test_two_contents_of_one_seq_are_noticed():
     forged = record(3, heard_s=2.0)
-    assert audit(stored(*FIVE), received(*FIVE, forged), set()).wrong == ["1 with two contents"]
-    assert audit(stored(*FIVE), received(*FIVE[:2], forged, *FIVE[3:]), set()).wrong == ["1 with two contents"]
+    assert audit(stored(*FIVE), received(*FIVE, forged), set()).problems == ["1 with two contents"]
+    assert audit(stored(*FIVE), received(*FIVE[:2], forged, *FIVE[3:]), set()).problems == ["1 with two contents"]
 
 
 def test_a_hash_belongs_to_the_content():
@@ -109,17 +109,17 @@ def test_a_hash_belongs_to_the_content():
 
 def test_what_was_received_must_be_in_the_database():
     found = audit(stored(*FIVE[:4]), received(*FIVE), set())
-    assert found.wrong == ["1 received but not stored"]
+    assert found.problems == ["1 received but not stored"]
 
 
-def test_a_seq_that_is_not_there_is_noticed():
+def test_a_missing_seq_is_noticed():
     rest = [*FIVE[:2], *FIVE[3:]]
-    assert audit(stored(*rest), received(*rest), set()).wrong == ["1 seq missing", "1 holes"]
+    assert audit(stored(*rest), received(*rest), set()).problems == ["1 seq missing", "1 holes"]
 
 
-def test_a_broken_order_is_noticed_in_each_source_alone():
+def test_order_is_checked_within_each_source():
     swapped = [FIVE[0], FIVE[2], FIVE[1], *FIVE[3:]]
-    assert audit(stored(*FIVE), received(*swapped), set()).wrong == ["1 out of order"]
+    assert audit(stored(*FIVE), received(*swapped), set()).problems == ["1 out of order"]
     other = record(3, source="b", start_s=0.0)
     mixed = [FIVE[0], other, FIVE[1]]
     assert audit(stored(*mixed), received(*mixed), set()).disorder == 0
@@ -127,50 +127,50 @@ def test_a_broken_order_is_noticed_in_each_source_alone():
 
 def test_sound_that_is_in_no_spell_is_noticed():
     late = [record(1), record(2, start_s=1.5)]
-    assert audit(stored(*late), received(*late), set()).wrong == ["1 holes"]
+    assert audit(stored(*late), received(*late), set()).problems == ["1 holes"]
     assert audit(stored(record(1, start_s=3.0)), received(record(1, start_s=3.0)), set()).holes == 1
 
 
 def test_audits_of_several_nodes_add_up():
     one = audit(stored(*FIVE), received(*FIVE[:4]), set())
-    assert total([one, one]).wrong == ["2 lost"]
+    assert total([one, one]).problems == ["2 lost"]
 
 
-def test_after_a_kill_nothing_may_have_gone_nor_changed():
+def test_after_a_kill_no_record_may_be_absent_or_changed():
     checks = KillChecks()
     checks.add(Snapshot(texts=stored(*FIVE[:3]), outbox={3}), [], acknowledged={1, 2})
-    assert checks.wrong == []
+    assert checks.problems == []
     checks.add(Snapshot(texts=stored(*FIVE[:2], record(3, heard_s=9.0))), [], acknowledged={1, 2, 3})
-    assert checks.wrong == ["1 records vanished"]
+    assert checks.problems == ["1 records vanished"]
 
 
-def test_what_was_received_before_a_kill_is_there_after_it():
+def test_a_record_received_before_a_kill_must_be_stored_after_it():
     checks = KillChecks()
-    checks.add(Snapshot(texts=stored(*FIVE[:3]), outbox={1, 2, 3}), [(4, plain(FIVE[3]))], acknowledged=set())
-    assert checks.wrong == ["1 records vanished"]
+    checks.add(Snapshot(texts=stored(*FIVE[:3]), outbox={1, 2, 3}), [(4, canonical(FIVE[3]))], acknowledged=set())
+    assert checks.problems == ["1 records vanished"]
 
 
-def test_what_was_struck_must_have_been_acknowledged():
+def test_a_record_may_leave_the_outbox_only_after_its_puback():
     checks = KillChecks()
     checks.add(Snapshot(texts=stored(*FIVE), outbox={5}), [], acknowledged={1, 2})
-    assert checks.wrong == ["2 records struck without a receipt"]
+    assert checks.problems == ["2 records left the outbox without a PUBACK"]
 
 
-def test_a_broken_database_is_named():
+def test_a_broken_database_is_reported():
     checks = KillChecks()
-    checks.add(Snapshot(wrong="seq 3: its end was cut off"), [], acknowledged=set())
-    assert checks.wrong == ["a database after a kill: seq 3: its end was cut off"]
+    checks.add(Snapshot(problem="seq 3: its end was cut off"), [], acknowledged=set())
+    assert checks.problems == ["a database after a kill: seq 3: its end was cut off"]
 
 
-def test_the_loss_of_a_life_is_what_it_was_fed_less_what_it_kept():
-    lives = [Life(began=99, ended=104), Life(began=104.5, ended=120)]
+def test_the_loss_of_a_lifetime_is_the_sound_written_less_the_sound_kept():
+    lifetimes = [Lifetime(started=99, ended=104), Lifetime(started=104.5, ended=120)]
     texts = stored(*FIVE[:3], record(4, mono_start_s=105.0)).values()
-    assert losses_s(texts, {("a", 0): 3.5, ("a", 1): 3.0, ("b", 1): 0.0}, lives) == {"a": [0.5, 2.0]}
+    assert losses_s(texts, {("a", 0): 3.5, ("a", 1): 3.0, ("b", 1): 0.0}, lifetimes) == {"a": [0.5, 2.0]}
 
 
-def said(kind, at, *, old_s=0.0, expiry_s=None, seq=1):
+def message(kind, at, *, old_s=0.0, expiry_s=None, seq=1):
     body = {"ts": ms_to_rfc3339(round(1000 * (at - old_s))), "seq": seq}
-    return Heard(
+    return ReceivedMessage(
         at=at, wall=at, node="n", source="a", kind=kind, payload=json.dumps(body).encode(), retain=False,
         expiry_s=expiry_s,
     )  # fmt: skip
@@ -178,15 +178,15 @@ def said(kind, at, *, old_s=0.0, expiry_s=None, seq=1):
 
 def test_stale_states_and_events_are_noticed():
     good = [
-        said("state", 10.0, old_s=2, expiry_s=4, seq=1),
-        said("event", 11.0),
-        said("state", 12.0, expiry_s=6, seq=2),
+        message("state", 10.0, old_s=2, expiry_s=4, seq=1),
+        message("event", 11.0),
+        message("state", 12.0, expiry_s=6, seq=2),
     ]
-    assert stale_states(good, expire_s=6) == []
-    assert len(stale_states([said("state", 10.0, old_s=9, expiry_s=1)], expire_s=6)) == 1
-    assert len(stale_states([said("state", 10.0, old_s=4, expiry_s=6)], expire_s=6)) == 1
-    assert len(stale_states([said("event", 10.0, old_s=4)], expire_s=6)) == 1
-    assert stale_states([*good, said("state", 13.0, expiry_s=6, seq=1)], expire_s=6) == ["state 1 of a after 2"]
+    assert stale_messages(good, expire_s=6) == []
+    assert len(stale_messages([message("state", 10.0, old_s=9, expiry_s=1)], expire_s=6)) == 1
+    assert len(stale_messages([message("state", 10.0, old_s=4, expiry_s=6)], expire_s=6)) == 1
+    assert len(stale_messages([message("event", 10.0, old_s=4)], expire_s=6)) == 1
+    assert stale_messages([*good, message("state", 13.0, expiry_s=6, seq=1)], expire_s=6) == ["state 1 of a after 2"]
 
 
 def test_back_fill_that_comes_all_at_once_is_noticed():
@@ -206,79 +206,81 @@ def test_back_fill_must_be_marked_and_nothing_else():
     assert wrongly_marked(received(fresh, at=200.1, backfilled=True), outages) == 1
 
 
-def test_a_node_whose_records_do_not_add_up_is_named():
+def test_a_node_whose_records_do_not_add_up_is_reported():
     snapshots = {"n": Snapshot(texts=stored(*FIVE)), "m": Snapshot()}
-    assert unheard(snapshots, {"n": {"heard_s": 5.0, "lost_s": 0.4}, "m": {"heard_s": 0.0, "lost_s": 0.0}}) == []
-    assert unheard(snapshots, {"n": {"heard_s": 7.0, "lost_s": 0.0}}) == [
-        "m ended without a word",
-        "n heard 7.0 s, its records hold 5.0 s",
+    assert (
+        duration_problems(snapshots, {"n": {"heard_s": 5.0, "lost_s": 0.4}, "m": {"heard_s": 0.0, "lost_s": 0.0}}) == []
+    )
+    assert duration_problems(snapshots, {"n": {"heard_s": 7.0, "lost_s": 0.0}}) == [
+        "m ended without a report",
+        "n received 7.0 s, its records hold 5.0 s",
     ]
 
 
-def test_packets_are_taken_apart_however_they_come():
+def test_packets_are_split_however_the_bytes_arrive():
     topic, payload = b"genrewatch/n/a/history", json.dumps({"seq": 7}).encode()
     body = len(topic).to_bytes(2, "big") + topic + b"\x00\x05" + b"\x02\x01\x01" + payload
     stream = bytes([0x32, len(body)]) + body + b"\x40\x02\x00\x05" + b"\x40\x04\x00\x06\x87\x00"
-    splitter = Splitter()
+    splitter = PacketSplitter()
     packets = [packet for byte in stream for packet in splitter.push(bytes([byte]))]
-    message = sent(packets[0], v5=True)
-    assert (message.number, record_key(message)) == (5, ("n", 7))
-    assert [accepted(packet) for packet in packets] == [None, 5, None]
+    publish = parse_publish(packets[0], v5=True)
+    assert (publish.packet_id, record_key(publish)) == (5, ("n", 7))
+    assert [acknowledged_id(packet) for packet in packets] == [None, 5, None]
 
 
-def test_the_gate_sees_receipts_and_is_closed_while_there_is_no_broker(tmp_path):
-    with Exchange(tmp_path) as exchange:
+def test_the_proxy_sees_pubacks_and_is_closed_while_the_broker_is_dead(tmp_path):
+    with KillableBroker(tmp_path) as broker:
         node = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        node.connect("127.0.0.1", exchange.gate.port)
+        node.connect("127.0.0.1", broker.proxy.port)
         node.loop_start()
         payload = json.dumps(record(1))
         node.publish("genrewatch/n/a/history", payload, qos=1).wait_for_publish(10)
         deadline = time.monotonic() + 10
-        while not exchange.collector.receipts and time.monotonic() < deadline:
+        while not broker.collector.records and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert exchange.gate.accepted() == {("n", 1)}
-        assert [receipt.seq for receipt in exchange.collector.receipts] == [1]
-        exchange.kill()
-        wait_until_closed(exchange.gate.port)
+        assert broker.acknowledgements.of("n") == {1}
+        assert [record.seq for record in broker.collector.records] == [1]
+        broker.kill()
+        wait_until_closed(broker.proxy.port)
         node.loop_stop()
-        exchange.start()
-        socket.create_connection(("127.0.0.1", exchange.gate.port), timeout=5).close()
-        assert len(exchange.outages) == 1
+        broker.start()
+        socket.create_connection(("127.0.0.1", broker.proxy.port), timeout=5).close()
+        assert len(broker.outages) == 1
 
 
-def test_a_finding_is_printed_for_people_programs_and_pages():
-    well = Finding(name="kills", title="killed", figures={"lost": 0, "longest": 1.25})
-    assert well.words().splitlines() == ["killed", "  lost     0", "  longest  1.2", "pass: every promise was kept"]
-    broken = Finding(name="kills", title="killed", figures={"lost": 1}, wrong=["1 lost"])
+def test_a_report_is_printed_as_text_json_and_markdown():
+    well = Report(name="kills", title="killed", numbers={"lost": 0, "longest": 1.25})
+    assert well.text().splitlines() == ["killed", "  lost     0", "  longest  1.2", "pass: every promise was kept"]
+    broken = Report(name="kills", title="killed", numbers={"lost": 1}, problems=["1 lost"])
     assert json.loads(broken.as_json())["verdict"] == "fail"
     assert "| lost | 1 |\n" in broken.markdown()
     assert broken.markdown().endswith("fail: 1 lost\n")
-    assert Finding(name="kills", title="killed", skipped="no broker").verdict == "skipped"
+    assert Report(name="kills", title="killed", skipped="no broker").verdict == "skipped"
 
 
 def test_three_kills_lose_nothing(tmp_path):
-    finding = kill_drill(tmp_path, 3, seed=1)
-    assert finding.wrong == []
-    assert finding.figures["kills of the broker"] == 1
-    assert finding.figures["records stored"] == finding.figures["received"] > 0
-    assert finding.figures["database whole after a kill"] == "4 of 4"
+    report = kill_drill(tmp_path, 3, seed=1)
+    assert report.problems == []
+    assert report.numbers["kills of the broker"] == 1
+    assert report.numbers["records stored"] == report.numbers["received"] > 0
+    assert report.numbers["database whole after a kill"] == "4 of 4"
 
 
 def test_a_fleet_of_six_loses_nothing(tmp_path):
-    finding = fleet_drill(tmp_path, 6, minutes=0.2)
-    assert finding.wrong == []
-    assert finding.figures["records stored"] == finding.figures["received"] > 0
+    report = fleet_drill(tmp_path, 6, minutes=0.2)
+    assert report.problems == []
+    assert report.numbers["records stored"] == report.numbers["received"] > 0
 
 
-def test_an_outage_is_made_good(tmp_path):
-    finding = outage_drill(tmp_path, 1, outage_s=2.0)
-    assert finding.wrong == []
-    assert finding.figures["records stored"] == finding.figures["received"] > 0
+def test_an_outage_loses_nothing(tmp_path):
+    report = outage_drill(tmp_path, 1, outage_s=2.0)
+    assert report.problems == []
+    assert report.numbers["records stored"] == report.numbers["received"] > 0
 
 
 @pytest.mark.parametrize("name", ["damaged", "clock"])
-def test_a_fault_of_disk_or_clock_costs_nothing(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(disk_faults, "GOOD_S", 2.0)
-    monkeypatch.setattr(disk_faults, "ROWS", [row for row in disk_faults.ROWS if row.name == name])
-    (result,) = disk_faults.disk_drill(tmp_path)
+def test_a_fault_of_disk_or_clock_loses_nothing(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(disk, "GOOD_S", 2.0)
+    monkeypatch.setattr(disk, "ROWS", [row for row in disk.ROWS if row.name == name])
+    (result,) = disk.disk_drill(tmp_path)
     assert result.verdict == "pass", result.outcome.seen

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from paho.mqtt import publish
-from tests.servers import Mosquitto, Watcher, mosquitto_program
+from tests.servers import Watcher
 from tests.sinks.mqtt_rig import ROCK, running_sink
 
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.programs import require_program
 
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"
 USERS = ("box", "bar", "homeassistant", "dashboard")
@@ -23,7 +25,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     passwords = tmp_path / "passwords"
     passwords.touch()
     for user in USERS:
-        command = [mosquitto_program("mosquitto_passwd"), "-b", str(passwords), user, PASSWORD]
+        command = [require_program("mosquitto_passwd"), "-b", str(passwords), user, PASSWORD]
         subprocess.run(command, check=True, capture_output=True)
     lines = ["allow_anonymous false", f"password_file {passwords}", f"acl_file {ACL}"]
     with Mosquitto(tmp_path / "broker", lines=lines) as mosquitto:

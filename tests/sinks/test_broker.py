@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program, wait_until_closed
+from tests.servers import Watcher
 from tests.sinks.mqtt_rig import MODEL, QUICK, ROCK
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.broker import answers, open_broker, try_broker
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.ports import free_port, wait_until_closed
+from genrewatch_drill.servers.programs import require_program
 
 
 def test_a_url_passes_through_unasked() -> None:
@@ -56,7 +59,7 @@ def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
             sink.on_result("mic", ROCK)
             assert json.loads(watcher.next("mic/state").payload)["genre"] == "rock"
         command = [
-            mosquitto_program("mosquitto_sub"),
+            require_program("mosquitto_sub"),
             "-p",
             str(port),
             "-t",

@@ -16,7 +16,7 @@ from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, Patience
 from genrewatch.sources.source import NowPlaying
-from genrewatch_drill.rig.proc import children
+from genrewatch_drill.rig.processes import children
 
 DEAD_AIR = replace(SILENCE, dead_air=True)
 LISTENER: Any = SimpleNamespace(manifest=SimpleNamespace(name="net", version="1.2.0"))

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.servers import Mosquitto, Watcher, no_mqtt_5
+from tests.servers import Watcher, no_mqtt_5
 from tests.sinks.mqtt_rig import JAZZ, MODEL, ROCK, SILENCE, running_sink
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from genrewatch.sources.source import NowPlaying
+from genrewatch_drill.servers.mosquitto import Mosquitto
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 SCHEMA = json.loads((files("genrewatch") / "schema" / "state.schema.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.servers import Mosquitto, Watcher
+from tests.servers import Watcher
 from tests.sinks.mqtt_rig import JAZZ, LABELS, MODEL, ROCK, running_sink
 
 from genrewatch.audio.level import LevelConfig
@@ -16,6 +16,7 @@ from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch.sinks.mqtt import sink as mqtt
+from genrewatch_drill.servers.mosquitto import Mosquitto
 
 CONFIG = "homeassistant/device/box/config"
 DISCOVERY = {"discovery": True, "votes": False}

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers import Mosquitto, Watcher, free_port, mosquitto_program
+from tests.servers import Watcher
 from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
+
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.ports import free_port
+from genrewatch_drill.servers.programs import require_program
 
 SINK_LOG = "genrewatch.sinks.mqtt.connection"
 CHILD = """
@@ -117,7 +121,7 @@ def test_a_state_that_has_expired_meanwhile_is_not_said_as_if_it_were_new(broker
 
 def test_a_refused_login_is_said_once_and_recovers_when_the_broker_lets_us_in(tmp_path: Path, log: Lines) -> None:
     passwords = tmp_path / "passwords"
-    program = mosquitto_program("mosquitto_passwd")
+    program = require_program("mosquitto_passwd")
     subprocess.run([program, "-c", "-b", str(passwords), "box", "other"], check=True, capture_output=True)
     broker = Mosquitto(tmp_path / "broker", lines=["allow_anonymous false", f"password_file {passwords}"])
     with broker, running_sink(broker.url, settings={"username": "box", "password": "geheim"}):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import Gate, Mosquitto, Watcher, no_mqtt_5
+from tests.servers import Watcher, no_mqtt_5
 from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
 
 from genrewatch.audio.level import LevelConfig
@@ -18,6 +18,8 @@ from genrewatch.history.database import database_path
 from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.mqtt.sink import MqttSink
+from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.proxy import Proxy
 
 LONGEST_S = 20.0
 
@@ -94,18 +96,18 @@ def test_hundreds_of_spells_that_an_outage_has_left_come_in_order_and_states_do_
     with (
         Mosquitto(tmp_path / "broker") as broker,
         Watcher(broker.port) as watcher,
-        Gate(broker.port) as gate,
-        keeping(tmp_path, gate.url) as (history, mqtt),
+        Proxy().open(broker.port) as proxy,
+        keeping(tmp_path, proxy.url) as (history, mqtt),
     ):
         watcher.next("box/status")
-        gate.shut()
+        proxy.close()
         deadline = time.monotonic() + LONGEST_S
         while mqtt.protocol:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         change(history, 60)
         until(history, stored=60, waiting=60)
-        gate.open()
+        proxy.open(broker.port)
         first = json.loads(watcher.next("mic/history", LONGEST_S).payload)
         mqtt.on_result("mic", ROCK)
         watcher.next("mic/state")

@@ -12,11 +12,11 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
-from tests.servers import free_port
 from tests.sinks.hook_rig import LONG_S, WebServer, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK
 
 from genrewatch.sinks.hooks.sink import HookConfig
+from genrewatch_drill.servers.ports import free_port
 
 
 def on_change(url: str, timeout_s: float = LONG_S) -> HookConfig:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from tests.daemon.listening import Events, Running, opened
-from tests.icecast import Icecast
 from tests.sounds import tune, write_wav
 
+from genrewatch import programme
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.ffmpeg import FfmpegStderr
 from genrewatch.sources.tuner import entries
+from genrewatch_drill.servers.icecast import Icecast
 
 ONCE = "#restart=never"
 SOUND_S = 3
@@ -22,7 +23,9 @@ SOUND_S = 3
 
 @pytest.fixture(scope="module")
 def icecast(tmp_path_factory) -> Iterator[Icecast]:
-    with Icecast(tmp_path_factory.mktemp("icecast")) as server:
+    directory = tmp_path_factory.mktemp("icecast")
+    sound = write_wav(directory / "chorale.wav", programme.item("chorale"), rate=programme.SAMPLE_RATE)
+    with Icecast(directory, sound) as server:
         yield server
 
 
@@ -113,7 +116,7 @@ def test_aac_brings_titles_too_and_ogg_those_it_begins_with(icecast):
 def test_a_station_that_goes_off_the_air_and_comes_back_is_heard_again_and_the_gap_is_counted(icecast):
     with Running(opened(icecast.broadcast("gone.mp3"))) as running:
         running.events.wait(1)
-        icecast.silence("gone.mp3")
+        icecast.stop("gone.mp3")
         running.events.wait(2)
         icecast.broadcast("gone.mp3")
         running.until(lambda: running.events.said[-1] == "online")

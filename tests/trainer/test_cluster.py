@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers import free_port
 from tests.sounds import tune, write_wav
 
 from genrewatch.cli import main as genrewatch
+from genrewatch_drill.servers.ports import free_port
 from genrewatch_trainer import cluster as spreading
 from genrewatch_trainer.cli import main
 

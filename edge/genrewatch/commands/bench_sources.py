@@ -1,9 +1,9 @@
-"""`genrewatch bench --sources 1,10,100`: how many live sources one core carries, in the real daemon with real children.
+"""`genrewatch bench --sources 1,10,100`: the load of live sources on one core, in the real daemon.
 
-Each source is a `cat` that the daemon starts and watches like any other child; it copies a named pipe into which we
-write music in real time. Daemon and children run on one core, we on the others, not to slow what we measure.
-A verdict is late by the time from the writing of its segment's last sample to the reading of its message, or,
-where Mosquitto is not installed, of its line.
+Each source is a `cat` that the daemon starts and supervises like any child process; it copies a FIFO into which this
+process writes music in real time. Daemon and child processes run on one core, this process on the others. The delay
+of a verdict is measured from the write of its segment's last sample to the arrival of its message, or of its JSON line
+where Mosquitto is not installed.
 """
 
 import errno
@@ -22,9 +22,9 @@ import numpy as np
 from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.pipeline import open_pipeline
-from genrewatch_drill.rig.proc import children, cpu_s, footprint, main_thread_cpu_s
+from genrewatch_drill.rig.daemon import DaemonConfig, DaemonProcess
+from genrewatch_drill.rig.processes import children, cpu_s, footprint, main_thread_cpu_s
 from genrewatch_drill.rig.sounds import RATE, Sounds
-from genrewatch_drill.rig.subject import Setting, Subject
 
 CHUNK_S = 0.1
 CHUNK_BYTES = round(2 * RATE * CHUNK_S)
@@ -33,17 +33,17 @@ START_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a number of sources cost."""
+    """The load of a number of sources."""
 
     sources: int
     seconds: float
-    """How long it was measured, after the first segment of each."""
+    """Duration of the measurement, which begins after the first segment of each source."""
     daemon_cpu: float
-    """Share of one core that the daemon takes."""
+    """Share of one core that the daemon uses."""
     children_cpu: float
-    """Share of one core that its children take."""
+    """Share of one core that its child processes use."""
     rss_mb: float
-    """Memory of the daemon."""
+    """Resident memory of the daemon."""
     threads: int
     descriptors: int
     late_p50_s: float
@@ -51,15 +51,15 @@ class Load:
     late_max_s: float
     segments: int
     expected: int
-    """Segments that were due in the time."""
+    """Segments due in the time."""
     lost_s: float
-    """Sound that the daemon says it lost, all sources together."""
+    """Sound lost as the daemon counts it, all sources together."""
     held_up: int
-    """Chunks that found their pipe full."""
+    """Chunks dropped because their FIFO was full."""
 
 
 def bench_sources(counts: Sequence[int], *, seconds: float, as_json: bool) -> int:
-    """Measures one number of sources after the other and prints a row for each; 1 if a verdict came too late."""
+    """Measure each number of sources and print a row for it; return 1 when verdicts came too late."""
     core = min(os.sched_getaffinity(0))
     config = ListenConfig()
     pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
@@ -76,7 +76,7 @@ def bench_sources(counts: Sequence[int], *, seconds: float, as_json: bool) -> in
 
 
 def parse_counts(text: str) -> list[int]:
-    """`1,10,100` as numbers; ConfigError for anything else."""
+    """Parse `1,10,100`; ConfigError for anything else."""
     words = text.split(",")
     if not all(word.isdecimal() and 1 <= int(word) <= 10_000 for word in words):
         raise ConfigError("--sources", f"found {text!r}", "numbers from 1 to 10000, such as 1,10,100")
@@ -84,51 +84,56 @@ def parse_counts(text: str) -> list[int]:
 
 
 def measure(count: int, *, seconds: float, core: int, hop_s: float) -> Load:
-    """Runs a daemon with so many live sources for a time, after each has given its first segment."""
-    with tempfile.TemporaryDirectory(prefix="genrewatch-bench-") as directory:
-        place = Path(directory)
-        music = Sounds(place / "sounds").music.read_bytes()
-        pipes = {f"s{number}": place / f"pipe{number}" for number in range(count)}
+    """Run a daemon with `count` live sources and measure it once each source has had its first segment."""
+    with tempfile.TemporaryDirectory(prefix="genrewatch-bench-") as temporary:
+        directory = Path(temporary)
+        music = Sounds(directory / "sounds").music.read_bytes()
+        pipes = {f"s{number}": directory / f"pipe{number}" for number in range(count)}
         for pipe in pipes.values():
             os.mkfifo(pipe)
         tables = [{"id": name, "uri": f"cmd:cat {pipe}?rate={RATE}"} for name, pipe in pipes.items()]
-        with Subject(place / "daemon", Setting(sources=tables, talkative=False)) as subject:
-            pid = subject.process.pid
-            os.sched_setaffinity(pid, {core})
+        config = DaemonConfig(sources=tables, every_second=False)
+        with DaemonProcess(directory / "daemon", config) as daemon:
+            os.sched_setaffinity(daemon.process.pid, {core})
             with Feed(pipes, music) as feed:
                 for name in pipes:
-                    subject.record.wait(name, "segment", within_s=START_S)
-                begin, cpu, theirs = time.monotonic(), cpu_s(pid), sum(map(main_thread_cpu_s, children(pid)))
-                time.sleep(seconds)
-                took = time.monotonic() - begin
-                used, used_by_them = cpu_s(pid) - cpu, sum(map(main_thread_cpu_s, children(pid))) - theirs
-                now = footprint(pid)
-                heard = [
-                    (name, said.at, said.body["end_s"])
-                    for name in pipes
-                    for said in subject.record.of(name, "segment", since=begin, until=begin + took)
-                ]
-                late = np.array([at - feed.written_at(name, end_s) for name, at, end_s in heard] or [np.inf])
-                return Load(
-                    sources=count,
-                    seconds=round(took, 1),
-                    daemon_cpu=used / took,
-                    children_cpu=used_by_them / took,
-                    rss_mb=now.rss_mb,
-                    threads=now.threads,
-                    descriptors=now.descriptors,
-                    late_p50_s=float(np.percentile(late, 50)),
-                    late_p95_s=float(np.percentile(late, 95)),
-                    late_max_s=float(late.max()),
-                    segments=len(heard),
-                    expected=round(count * took / hop_s),
-                    lost_s=sum(subject.lost_s(name) for name in pipes),
-                    held_up=feed.held_up,
-                )
+                    daemon.messages.wait(name, "segment", within_s=START_S)
+                return _load(daemon, feed, list(pipes), seconds, hop_s)
+
+
+def _load(daemon: DaemonProcess, feed: "Feed", names: list[str], seconds: float, hop_s: float) -> Load:
+    pid = daemon.process.pid
+    begin, cpu, children_cpu = time.monotonic(), cpu_s(pid), sum(map(main_thread_cpu_s, children(pid)))
+    time.sleep(seconds)
+    took = time.monotonic() - begin
+    used, used_by_children = cpu_s(pid) - cpu, sum(map(main_thread_cpu_s, children(pid))) - children_cpu
+    now = footprint(pid)
+    delays = [
+        segment.at - feed.written_at(name, segment.body["end_s"])
+        for name in names
+        for segment in daemon.messages.of(name, "segment", since=begin, until=begin + took)
+    ]
+    late = np.array(delays or [np.inf])
+    return Load(
+        sources=len(names),
+        seconds=round(took, 1),
+        daemon_cpu=used / took,
+        children_cpu=used_by_children / took,
+        rss_mb=now.rss_mb,
+        threads=now.threads,
+        descriptors=now.descriptors,
+        late_p50_s=float(np.percentile(late, 50)),
+        late_p95_s=float(np.percentile(late, 95)),
+        late_max_s=float(late.max()),
+        segments=len(delays),
+        expected=round(len(names) * took / hop_s),
+        lost_s=sum(daemon.lost_s(name) for name in names),
+        held_up=feed.held_up,
+    )
 
 
 class Feed:
-    """Writes music into named pipes in real time, each from the moment that somebody reads it."""
+    """Writes music into FIFOs in real time, each from the moment that it has a reader."""
 
     def __init__(self, pipes: dict[str, Path], music: bytes) -> None:
         self._pipes, self._music = pipes, music + music[:CHUNK_BYTES]
@@ -139,7 +144,7 @@ class Feed:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def written_at(self, name: str, end_s: float) -> float:
-        """When the last sample before `end_s` of a source was written, on the monotonic clock."""
+        """Return when the last sample before `end_s` of a source was written, on the monotonic clock."""
         written = self._written[name]
         return written[min(len(written) - 1, int((end_s - 1 / RATE) / CHUNK_S))]
 
@@ -170,7 +175,7 @@ class Feed:
         try:
             opened[name] = os.open(self._pipes[name], os.O_WRONLY | os.O_NONBLOCK)
         except OSError as exc:
-            if exc.errno != errno.ENXIO:  # nobody reads it yet
+            if exc.errno != errno.ENXIO:  # no reader yet
                 raise
         return name in opened
 

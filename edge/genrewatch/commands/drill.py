@@ -1,4 +1,4 @@
-"""`genrewatch drill`: plays every fault that a source can have against the real daemon and prints what became of it."""
+"""`genrewatch drill`: play each fault of a source against the real daemon and print the results."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Plays and prints; returns 1 when a row failed."""
+    """Play the rows and print them; return 1 when one failed."""
     if parsed.soak is not None:
         return run_soak(parsed.soak, as_json=parsed.json)
     if wants_history(parsed):
@@ -41,8 +41,8 @@ def run(parsed: argparse.Namespace) -> int:
             raise ConfigError("--only", f"no row {name!r}", ", ".join(known))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="genrewatch-drill-") as directory:
-        tell = (lambda result: None) if parsed.json else (lambda result: print(line(result), flush=True))
-        results = drill(Path(directory), short=parsed.short, only=parsed.only or (), tell=tell)
+        on_result = (lambda result: None) if parsed.json else (lambda result: print(line(result), flush=True))
+        results = drill(Path(directory), short=parsed.short, only=parsed.only or (), on_result=on_result)
     count = {verdict: sum(result.verdict == verdict for result in results) for verdict in ("pass", "fail", "skipped")}
     if parsed.json:
         for result in results:
@@ -57,29 +57,31 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def run_soak(hours: float, *, as_json: bool) -> int:
-    """Prints a line for each twenty-fourth of the soak; returns 1 when something grew or was left over."""
+    """Print a line for each twenty-fourth of the soak; return 1 when resources grew or processes were left over."""
     if not 0 < hours <= 24 * 366:
         raise ConfigError("--soak", f"found {hours:g}", "hours of sound, above 0")
     if not as_json:
         print("hours of sound  seconds  faults    RSS MB  threads  descriptors  children  zombies")
-    tell = _print_json if as_json else _print_reading
+    on_reading = _print_json if as_json else _print_reading
     with tempfile.TemporaryDirectory(prefix="genrewatch-soak-") as directory:
-        result = soak(Path(directory), hours, tell=tell)
+        result = soak(Path(directory), hours, on_reading=on_reading)
     if as_json:
-        print(json.dumps({"wrong": result.wrong, "farewell_s": round(result.farewell_s, 2)}))
+        print(json.dumps({"wrong": result.problems, "farewell_s": round(result.exit_s, 2)}))
     else:
-        print("pass: nothing grew, nothing was left over" if not result.wrong else f"fail: {'; '.join(result.wrong)}")
-    return 1 if result.wrong else 0
+        problems = "; ".join(result.problems)
+        print(f"fail: {problems}" if problems else "pass: nothing grew, nothing was left over")
+    return 1 if result.problems else 0
 
 
 def _print_reading(reading: Reading) -> None:
     now = reading.footprint
     print(
-        f"{reading.heard_h:14.2f}  {reading.wall_s:7.0f}  {reading.faults:6}  {now.rss_mb:8.1f}  {now.threads:7}"
+        f"{reading.sound_h:14.2f}  {reading.wall_s:7.0f}  {reading.faults:6}  {now.rss_mb:8.1f}  {now.threads:7}"
         f"  {now.descriptors:11}  {now.children:8}  {now.zombies:7}",
         flush=True,
     )
 
 
 def _print_json(reading: Reading) -> None:
-    print(json.dumps(asdict(reading)), flush=True)
+    fields = asdict(reading)
+    print(json.dumps({"heard_h": fields.pop("sound_h"), **fields}), flush=True)

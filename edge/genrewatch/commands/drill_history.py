@@ -1,4 +1,4 @@
-"""`genrewatch drill --kills | --fleet | --outages | --disk`: is anything of what was decided ever lost?"""
+"""`genrewatch drill --kills | --fleet | --outages | --disk`: check that no record of the history is ever lost."""
 
 import argparse
 import json
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from genrewatch.commands.drill_table import line, markdown
 from genrewatch.contract.errors import require
-from genrewatch_drill.campaigns.finding import Finding
+from genrewatch_drill.campaigns.disk import disk_drill
 from genrewatch_drill.campaigns.fleet import fleet_drill
 from genrewatch_drill.campaigns.kills import kill_drill
 from genrewatch_drill.campaigns.outages import outage_drill
-from genrewatch_drill.faults.disk import disk_drill
-from genrewatch_drill.faults.runner import Result
+from genrewatch_drill.campaigns.report import Report
+from genrewatch_drill.rig.results import Result
 
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,48 +33,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def wants_history(parsed: argparse.Namespace) -> bool:
-    """Whether one of these drills is asked for."""
+    """Return whether one of these campaigns is requested."""
     return bool(parsed.disk) or any(number is not None for number in (parsed.kills, parsed.fleet, parsed.outages))
 
 
 def run_history_drills(parsed: argparse.Namespace) -> int:
-    """Plays those that are asked for, one after the other, and prints; returns 1 when a promise was broken."""
+    """Play the requested campaigns one after the other and print them; return 1 when one failed."""
     _check(parsed)
-    tell: Tell = (lambda text: None) if parsed.json else (lambda text: print(text, flush=True))
+    on_progress: OnProgress = (lambda text: None) if parsed.json else (lambda text: print(text, flush=True))
     pages: list[str] = []
-    broken = False
-    for play in _chosen(parsed, tell):
+    failed = False
+    for play in _chosen(parsed, on_progress):
         with tempfile.TemporaryDirectory(prefix="genrewatch-drill-") as directory:
-            finding = play(Path(directory))
-        print(finding.as_json() if parsed.json else finding.words(), flush=True)
-        pages.append(finding.markdown())
-        broken |= finding.verdict == "fail"
+            report = play(Path(directory))
+        print(report.as_json() if parsed.json else report.text(), flush=True)
+        pages.append(report.markdown())
+        failed |= report.verdict == "fail"
     if parsed.disk:
-        results = _disk(parsed, tell)
+        results = _disk(parsed, on_progress)
         pages.append(markdown(results))
-        broken |= any(result.verdict == "fail" for result in results)
+        failed |= any(result.verdict == "fail" for result in results)
     if parsed.markdown:
         parsed.markdown.write_text("\n".join(pages))
-    return int(broken)
+    return int(failed)
 
 
-def _chosen(parsed: argparse.Namespace, tell: Tell) -> list[Callable[[Path], Finding]]:
-    chosen: list[Callable[[Path], Finding]] = []
+def _chosen(parsed: argparse.Namespace, on_progress: OnProgress) -> list[Callable[[Path], Report]]:
+    chosen: list[Callable[[Path], Report]] = []
     if parsed.kills is not None:
-        chosen.append(lambda place: kill_drill(place, parsed.kills, seed=parsed.seed, tell=tell))
+        chosen.append(lambda path: kill_drill(path, parsed.kills, seed=parsed.seed, on_progress=on_progress))
     if parsed.fleet is not None:
-        chosen.append(lambda place: fleet_drill(place, parsed.fleet, minutes=parsed.minutes, tell=tell))
+        chosen.append(lambda path: fleet_drill(path, parsed.fleet, minutes=parsed.minutes, on_progress=on_progress))
     if parsed.outages is not None:
         audio = parsed.audio or ()
         chosen.append(
-            lambda place: outage_drill(place, parsed.outages, outage_s=parsed.outage_s, audio=audio, tell=tell)
+            lambda path: outage_drill(
+                path, parsed.outages, outage_s=parsed.outage_s, audio=audio, on_progress=on_progress
+            )
         )
     return chosen
 
 
-def _disk(parsed: argparse.Namespace, tell: Tell) -> Sequence[Result]:
+def _disk(parsed: argparse.Namespace, on_progress: OnProgress) -> Sequence[Result]:
     with tempfile.TemporaryDirectory(prefix="genrewatch-drill-") as directory:
-        results = disk_drill(Path(directory), tell=lambda result: tell(line(result)))
+        results = disk_drill(Path(directory), on_result=lambda result: on_progress(line(result)))
     for result in results if parsed.json else ():
         fields = asdict(result)
         print(json.dumps({**fields.pop("outcome"), **fields}))

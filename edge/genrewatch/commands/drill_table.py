@@ -1,20 +1,20 @@
-"""The rows of a drill, as lines and as a page."""
+"""The results of a drill as lines of text and as a Markdown table."""
 
 from collections.abc import Sequence
 
-from genrewatch_drill.faults.runner import Result
+from genrewatch_drill.rig.results import Result
 
 HEAD = ("fault", "what was seen", "back after", "lost s", "really", "verdict")
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The table, for a page."""
+    """Return the table for a Markdown page."""
     rows = [HEAD, ("---",) * len(HEAD), *map(_cells, results)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def line(result: Result) -> str:
-    """One row, for people."""
+    """Return the line of one result."""
     fault, seen, back, lost, really, verdict = _cells(result)
     times = f"back after {back:>6}  " if back != "-" else ""
     losses = f"lost {lost} s (really {really})" if lost != "-" else ""

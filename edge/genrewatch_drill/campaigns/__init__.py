@@ -1,1 +1,1 @@
-"""Long drills of the history: kills, a fleet of nodes, broker outages and a soak."""
+"""Long drills: kills, a fleet of nodes, broker outages, faults of disk and clock, and the soak."""

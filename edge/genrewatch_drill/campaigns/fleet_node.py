@@ -1,10 +1,10 @@
-"""Many nodes in one process: each is a daemon with sinks, an id, a connection and a state directory of its own.
+"""Many nodes in one process; each is a daemon with its own sinks, id, connection and state directory.
 
-    python -m genrewatch_drill.campaigns.fleet_node SETTING.json
+    python -m genrewatch_drill.campaigns.fleet_node CONFIG.json
 
-As many processes as nodes would only measure interpreters. The nodes share one network and one stretch of sound, which
-each plays in real time from a place of its own, through the pipeline that every source goes through. A line on
-standard input, or its end, ends them all; a JSON line on standard output says what each of them heard.
+A process per node would mostly measure Python interpreters. The nodes share one model and one file of sound, which each
+plays in real time from its own position. A line on standard input, or its end, stops all nodes; each then prints a
+JSON line with the duration that it received.
 """
 
 import itertools
@@ -38,37 +38,37 @@ from genrewatch_drill.rig.sounds import RATE
 
 SOURCE = "radio"
 BLOCK = RATE // 2
-ENDING_AT_ONCE = 5
+STOPPED_AT_ONCE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class FleetSetting:
-    """What one process of the fleet is told."""
+class FleetConfig:
+    """The configuration of one process."""
 
     url: str
-    """Where the broker is."""
+    """The address of the broker."""
     sound: str
-    """Raw s16le at `RATE`, played over and over."""
+    """A file of s16le at `RATE`, played in a loop."""
     nodes: tuple[str, ...]
     state: str
-    """A directory, in which each node has one of its own."""
+    """A directory with a state directory for each node."""
     vote_segments: int = 1
     health_s: float
     heartbeat_s: int = 20
 
 
 class FleetNode:
-    """One node."""
+    """One node of the fleet."""
 
-    def __init__(self, name: str, setting: FleetSetting, pipeline: Pipeline, sound: Samples, offset: int) -> None:
+    def __init__(self, name: str, fleet: FleetConfig, pipeline: Pipeline, sound: Samples, offset: int) -> None:
         self.name = name
-        directory = Path(setting.state) / name
+        directory = Path(fleet.state) / name
         directory.mkdir(parents=True, exist_ok=True)
         self._persistent_state = PersistentState(directory / f"memory-{name}.json")
         source = PacedSource(SOURCE, lambda: _blocks(sound, offset), pace="real")
         names = {SOURCE: SOURCE}
         config = MqttConfig(
-            url=setting.url, votes=False, heartbeat_s=setting.heartbeat_s, expire_after_s=4 * setting.heartbeat_s
+            url=fleet.url, votes=False, heartbeat_s=fleet.heartbeat_s, expire_after_s=4 * fleet.heartbeat_s
         )
         self._mqtt = MqttSink(
             config,
@@ -76,7 +76,7 @@ class FleetNode:
             pipeline.manifest,
             names=names,
             persistent_state=self._persistent_state,
-            health_s=setting.health_s,
+            health_s=fleet.health_s,
         )
         history = HistorySink(
             database_path(directory, name), name, HistoryConfig(), names=names, transport=self._mqtt.history
@@ -86,24 +86,24 @@ class FleetNode:
         self.daemon = Daemon(
             [SourceSetup(source=source, pipeline=pipeline, name=SOURCE)],
             [history, self._mqtt],
-            health_s=setting.health_s,
-            heartbeat_s=setting.heartbeat_s,
+            health_s=fleet.health_s,
+            heartbeat_s=fleet.heartbeat_s,
             persistent_state=self._persistent_state,
         )
         self._thread = threading.Thread(target=self.daemon.run, name=name)
 
     def start(self) -> None:
-        """Listens from now on."""
+        """Connect to the broker and start listening."""
         self._mqtt.start()
         self._thread.start()
 
-    def end(self) -> dict[str, Any]:
-        """Ends as SIGTERM would end it; what it heard."""
+    def stop(self) -> dict[str, Any]:
+        """Stop as on SIGTERM; return the duration received."""
         self.daemon.stop()
         self._thread.join()
         self._persistent_state.close()
-        heard = self.daemon.health()["sources"][SOURCE]
-        return {"node": self.name, "heard_s": heard["heard_s"], "lost_s": heard["lost_s"]}
+        health = self.daemon.health()["sources"][SOURCE]
+        return {"node": self.name, "heard_s": health["heard_s"], "lost_s": health["lost_s"]}
 
 
 def _blocks(sound: Samples, offset: int) -> Iterator[Block]:
@@ -113,27 +113,26 @@ def _blocks(sound: Samples, offset: int) -> Iterator[Block]:
 
 
 def main(path: str) -> None:
-    """Runs the nodes of one process."""
+    """Run the nodes of one process."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    setting = decode(FleetSetting, json.loads(Path(path).read_text()), where=path)
+    fleet = decode(FleetConfig, json.loads(Path(path).read_text()), where=path)
     config = ListenConfig()
     pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
-    vote = {"segments": setting.vote_segments, "segment_hop": pipeline.vote.segment_hop}
+    vote = {"segments": fleet.vote_segments, "segment_hop": pipeline.vote.segment_hop}
     pipeline = Pipeline(**{**vars(pipeline), "vote": type(pipeline.vote)(**vote)})
-    sound: Samples = np.fromfile(setting.sound, "<i2").astype(np.float32) / np.float32(32768)
-    rng = np.random.default_rng(sum(map(ord, setting.nodes[0])))
+    sound: Samples = np.fromfile(fleet.sound, "<i2").astype(np.float32) / np.float32(32768)
+    rng = np.random.default_rng(sum(map(ord, fleet.nodes[0])))
     nodes = [
-        FleetNode(name, setting, pipeline, sound, BLOCK * int(rng.integers(len(sound) // BLOCK)))
-        for name in setting.nodes
+        FleetNode(name, fleet, pipeline, sound, BLOCK * int(rng.integers(len(sound) // BLOCK))) for name in fleet.nodes
     ]
     for node in nodes:
         node.start()
         time.sleep(0.02)
     print("listening", flush=True)
     sys.stdin.readline()
-    with ThreadPoolExecutor(ENDING_AT_ONCE) as pool:
-        for heard in pool.map(FleetNode.end, nodes):
-            print(json.dumps(heard), flush=True)
+    with ThreadPoolExecutor(STOPPED_AT_ONCE) as pool:
+        for duration in pool.map(FleetNode.stop, nodes):
+            print(json.dumps(duration), flush=True)
 
 
 if __name__ == "__main__":

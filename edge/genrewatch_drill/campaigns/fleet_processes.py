@@ -1,4 +1,4 @@
-"""The processes of a fleet: how they are started, what they use, and how they end."""
+"""The processes of a fleet: start, stop, and the load that they cause."""
 
 import json
 import subprocess
@@ -11,56 +11,55 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.decode import encode
-from genrewatch.contract.errors import SourceError
-from genrewatch_drill.campaigns.fleet_node import FleetSetting
-from genrewatch_drill.rig.exchange import Exchange
-from genrewatch_drill.rig.proc import cpu_s, footprint
+from genrewatch.contract.errors import GenrewatchError
+from genrewatch_drill.campaigns.fleet_node import FleetConfig
+from genrewatch_drill.rig.killable_broker import KillableBroker
+from genrewatch_drill.rig.processes import cpu_s, footprint
 from genrewatch_drill.rig.sounds import Sounds
 
-EACH = 25
-"""Nodes in a process."""
-END_S = 120.0
-TELL_S = 15.0
+NODES_PER_PROCESS = 25
+STOP_S = 120.0
+PROGRESS_S = 15.0
 
 
 class Fleet:
-    """All nodes, listening."""
+    """All nodes of the fleet."""
 
     def __init__(self, directory: Path, url: str, count: int, *, health_s: float) -> None:
-        """Starts them and waits until all listen; each says its health so often."""
+        """Start the nodes and wait until all listen; each publishes its health every `health_s` seconds."""
         self.names = [f"node{number:03}" for number in range(count)]
         self._state = directory / "state"
         sound = Sounds(directory / "sounds").medley_file(0)
         self._processes: list[subprocess.Popen[str]] = []
-        for start in range(0, count, EACH):
-            nodes = tuple(self.names[start : start + EACH])
-            setting = FleetSetting(url=url, sound=str(sound), nodes=nodes, state=str(self._state), health_s=health_s)
-            self._processes.append(_process(directory, start // EACH, setting))
+        for start in range(0, count, NODES_PER_PROCESS):
+            nodes = tuple(self.names[start : start + NODES_PER_PROCESS])
+            config = FleetConfig(url=url, sound=str(sound), nodes=nodes, state=str(self._state), health_s=health_s)
+            self._processes.append(_process(directory, start // NODES_PER_PROCESS, config))
         for process in self._processes:
             assert process.stdout
             if process.stdout.readline().strip() != "listening":
                 self.kill()
-                raise SourceError("the fleet", f"does not start, see {directory}", "processes that listen")
+                raise GenrewatchError("the fleet", f"does not start, see {directory}", "processes that listen")
 
     @property
     def pids(self) -> list[int]:
-        """Of the processes."""
+        """The process ids."""
         return [process.pid for process in self._processes]
 
     def state(self, name: str) -> Path:
-        """The state directory of a node."""
+        """Return the state directory of a node."""
         return self._state / name
 
-    def end(self) -> dict[str, dict[str, Any]]:
-        """Ends all nodes; what each of them heard."""
-        heard: dict[str, dict[str, Any]] = {}
+    def stop(self) -> dict[str, dict[str, Any]]:
+        """Stop all nodes; return by node the duration that it received."""
+        durations: dict[str, dict[str, Any]] = {}
         with ThreadPoolExecutor(len(self._processes)) as pool:
-            for output, _ in pool.map(lambda process: process.communicate("\n", timeout=END_S), self._processes):
-                heard |= {line["node"]: line for line in map(json.loads, output.splitlines())}
-        return heard
+            for output, _ in pool.map(lambda process: process.communicate("\n", timeout=STOP_S), self._processes):
+                durations |= {line["node"]: line for line in map(json.loads, output.splitlines())}
+        return durations
 
     def kill(self) -> None:
-        """Whatever still runs."""
+        """Send SIGKILL to all processes."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -68,23 +67,24 @@ class Fleet:
 
 @dataclass(kw_only=True)
 class Load:
-    """What fleet and broker used, while both were there."""
+    """Resources used by fleet and broker while both run."""
 
     seconds: float = 0.0
     cpu_s: float = 0.0
     broker_cpu_s: float = 0.0
     rss_mb: float = 0.0
-    """At most, all processes together."""
+    """The peak of all processes together."""
     broker_rss_mb: float = 0.0
 
 
-def watch(fleet: Fleet, exchange: Exchange, until: float, load: Load, tell: Callable[[str], None]) -> None:
-    """Waits, and adds to `load` what is used meanwhile."""
-    broker, start = exchange.pid, time.monotonic()
+def watch(fleet: Fleet, killable: KillableBroker, until: float, load: Load, on_progress: Callable[[str], None]) -> None:
+    """Wait, and add the resources used meanwhile to `load`."""
+    broker, start = killable.pid, time.monotonic()
     before = sum(map(cpu_s, fleet.pids)), cpu_s(broker) if broker else 0.0
     while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, TELL_S))
-        tell(f"  {len(exchange.collector.receipts)} records received, the broker is {'there' if broker else 'dead'}")
+        time.sleep(min(left, PROGRESS_S))
+        state = "running" if broker else "dead"
+        on_progress(f"  {len(killable.collector.records)} records received, the broker is {state}")
     load.rss_mb = max(load.rss_mb, sum(footprint(pid).rss_mb for pid in fleet.pids))
     if broker:
         load.seconds += time.monotonic() - start
@@ -93,9 +93,9 @@ def watch(fleet: Fleet, exchange: Exchange, until: float, load: Load, tell: Call
         load.broker_rss_mb = max(load.broker_rss_mb, footprint(broker).rss_mb)
 
 
-def _process(directory: Path, number: int, setting: FleetSetting) -> subprocess.Popen[str]:
+def _process(directory: Path, number: int, config: FleetConfig) -> subprocess.Popen[str]:
     path = directory / f"fleet-{number}.json"
-    path.write_text(json.dumps(encode(setting)))
+    path.write_text(json.dumps(encode(config)))
     with (directory / f"fleet-{number}.log").open("w") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "genrewatch_drill.campaigns.fleet_node", str(path)],

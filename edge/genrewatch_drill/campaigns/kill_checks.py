@@ -1,61 +1,63 @@
-"""What must hold each time that the daemon was killed, and how much of what it heard a kill has cost."""
+"""Checks of the database after each kill of the daemon, and the sound that each kill has cost."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from genrewatch_drill.campaigns.victim import Life
+from genrewatch_drill.campaigns.killed_daemon import Lifetime
 from genrewatch_drill.rig.snapshot import Snapshot
 
 
 @dataclass(kw_only=True)
 class KillChecks:
-    """What was found, added up over the kills."""
+    """Counts over all kills."""
 
     whole: int = 0
-    """Databases that opened and whose chain was whole."""
+    """Databases that could be opened and whose hash chain was whole."""
     broken: list[str] = field(default_factory=list)
-    """What was wrong with the others."""
+    """The problems of the others."""
     vanished: int = 0
-    """Records that were there at an earlier kill, or that somebody had received by then, and are not there any more."""
-    early: int = 0
-    """Records that were struck from the outbox without a receipt."""
+    """Records that were stored at an earlier kill, or received before this one, and are not stored any more."""
+    unacknowledged: int = 0
+    """Records that left the outbox without a PUBACK."""
     newest: Snapshot = field(default_factory=Snapshot)
 
     def add(self, now: Snapshot, received: Iterable[tuple[int, str]], acknowledged: set[int]) -> None:
-        """Looks at the database after a kill; `received` is what had been received before it."""
-        if now.wrong:
-            self.broken.append(now.wrong)
+        """Check the database after a kill; `received` holds the (seq, text) received before it."""
+        if now.problem:
+            self.broken.append(now.problem)
             return
         self.whole += 1
-        self.vanished += now.against_earlier(self.newest) + now.against_received(received)
-        self.early += now.struck_without_receipt(acknowledged)
+        self.vanished += now.changed_since(self.newest) + now.absent(received)
+        self.unacknowledged += now.removed_unacknowledged(acknowledged)
         self.newest = now
 
     @property
-    def wrong(self) -> list[str]:
-        """What of this breaks the promise."""
-        found = [f"a database after a kill: {why}" for why in self.broken[:3]]
+    def problems(self) -> list[str]:
+        """The broken promises."""
+        found = [f"a database after a kill: {problem}" for problem in self.broken[:3]]
         found += [f"{self.vanished} records vanished"] if self.vanished else []
-        return found + ([f"{self.early} records struck without a receipt"] if self.early else [])
+        return found + (
+            [f"{self.unacknowledged} records left the outbox without a PUBACK"] if self.unacknowledged else []
+        )
 
 
 def losses_s(
-    texts: Iterable[str], written_s: Mapping[tuple[str, int], float], lives: list[Life]
+    texts: Iterable[str], written_s: Mapping[tuple[str, int], float], lifetimes: list[Lifetime]
 ) -> dict[str, list[float]]:
-    """By source, the sound that each life was fed and that is in no record of it, seconds.
+    """Return, by source, the seconds written in each lifetime of the daemon that are in no record of it.
 
-    `written_s` is by source and number of the life. Records tell their life by the monotonic clock.
+    `written_s` is by source and number of the lifetime. Records belong to a lifetime by the monotonic clock.
     """
-    heard_s: dict[tuple[str, int], float] = defaultdict(float)
+    kept: dict[tuple[str, int], float] = defaultdict(float)
     for record in map(json.loads, texts):
-        for number, life in enumerate(lives):
-            if life.began <= record["mono_start_s"] <= life.ended:
-                heard_s[record["source"], number] += record["heard_s"] + record["lost_s"]
+        for number, lifetime in enumerate(lifetimes):
+            if lifetime.started <= record["mono_start_s"] <= lifetime.ended:
+                kept[record["source"], number] += record["heard_s"] + record["lost_s"]
                 break
     found: dict[str, list[float]] = defaultdict(list)
     for (source, number), written in written_s.items():
         if written > 0:
-            found[source].append(written - heard_s[source, number])
+            found[source].append(written - kept[source, number])
     return dict(found)

@@ -1,7 +1,7 @@
-"""`genrewatch drill --kills N`: the daemon is killed N times at random moments, the broker at random beside it.
+"""`genrewatch drill --kills N`: the daemon is killed N times at random moments, the broker at random moments too.
 
-After each kill the database must open and be whole, and hold all that it held before and all that anybody has
-received; at the end every record must have arrived, in order, under one `seq`. `ledger` says what is counted.
+After each kill the database must open, be whole and hold every record that it held before or that the subscriber has
+received. At the end every record must have arrived, in order, under one `seq`; see `rig.audit`.
 """
 
 import random
@@ -11,159 +11,170 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
-from genrewatch.contract.errors import SourceError
+from genrewatch.contract.errors import GenrewatchError
 from genrewatch.history.database import database_path
 from genrewatch.history.reader import HistoryReader
 from genrewatch_drill.campaigns.broker_killer import BrokerKiller
-from genrewatch_drill.campaigns.finding import Figures, Finding
 from genrewatch_drill.campaigns.kill_checks import KillChecks, losses_s
-from genrewatch_drill.campaigns.victim import MOMENTS, SAVE_S, SPEED, WEIGHTS, Victim, await_moment
-from genrewatch_drill.rig.broker import NODE, find_program
-from genrewatch_drill.rig.exchange import Exchange
-from genrewatch_drill.rig.ledger import Audit, audit
-from genrewatch_drill.rig.rest import deliver_rest
+from genrewatch_drill.campaigns.killed_daemon import MOMENTS, SAVE_S, SPEED, WEIGHTS, KilledDaemon, wait_for_moment
+from genrewatch_drill.campaigns.report import Numbers, Report
+from genrewatch_drill.rig.audit import Audit, audit
+from genrewatch_drill.rig.daemon import NODE
+from genrewatch_drill.rig.delivery import deliver_outbox
+from genrewatch_drill.rig.killable_broker import KillableBroker
 from genrewatch_drill.rig.snapshot import snapshot
 from genrewatch_drill.rig.sounds import Sounds
+from genrewatch_drill.servers.programs import find_program
 
 SOURCES = 6
-CALM_S = 60.0
-TELL_EVERY = 10
-UNJUDGED_S = 14.0
-"""Sound that is fed but not yet judged though nothing is late: a segment, a hop, what a pipe and a block hold."""
+DELIVERY_S = 60.0
+FINAL_STARTS = 3
+PROGRESS_EVERY = 10
+UNCLASSIFIED_S = 14.0
+"""Sound written but not yet classified in normal operation: a segment, a hop, a pipe and a block."""
 BUSY_S = 4.0
-"""Of a machine that has other things to do."""
+"""Additional delay on a busy machine."""
+MEAN_LOSS_S = SAVE_S + UNCLASSIFIED_S / SPEED
+LARGEST_LOSS_S = MEAN_LOSS_S + BUSY_S
 
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class KillDrill:
-    """One run of it; in a directory that is empty at first."""
+    """One run of the campaign, in an empty directory."""
 
-    def __init__(self, directory: Path, exchange: Exchange, seed: int) -> None:
-        self._exchange, self._rng = exchange, random.Random(seed)
-        self.victim = Victim(directory / "daemon", Sounds(directory / "sounds"), exchange.url, sources=SOURCES)
-        self.killer = BrokerKiller(exchange, random.Random(seed + 1))
+    def __init__(self, directory: Path, broker: KillableBroker, seed: int) -> None:
+        self._broker, self._rng = broker, random.Random(seed)
+        self.daemon = KilledDaemon(directory / "daemon", Sounds(directory / "sounds"), broker.url, sources=SOURCES)
+        self.broker_killer = BrokerKiller(broker, random.Random(seed + 1))
         self.checks, self.moments = KillChecks(), Counter[str]()
 
-    def play(self, kills: int, tell: Tell) -> None:
-        """All the kills, and then the time to deliver what is left."""
+    def play(self, kills: int, on_progress: OnProgress) -> None:
+        """Kill the daemon `kills` times, then let it deliver its outbox."""
         began = time.monotonic()
-        with self.killer:
+        with self.broker_killer:
             start_s = self._first_start()
             for number in range(1, kills + 1):
                 self._kill_once(start_s)
-                if number % TELL_EVERY == 0 or number == kills:
-                    tell(f"{self._progress(number)}, {time.monotonic() - began:.0f} s")
-        self._exchange.start()
-        for calm in range(3):
-            if self._calm_life() or calm == 2:
+                if number % PROGRESS_EVERY == 0 or number == kills:
+                    on_progress(f"{self._progress(number)}, {time.monotonic() - began:.0f} s")
+        self._broker.start()
+        for _ in range(FINAL_STARTS):
+            if self._deliver():
                 break
-        deliver_rest(self.victim.state, NODE, self._exchange.url)
+        deliver_outbox(self.daemon.state, NODE, self._broker.url)
         self._check()
 
     def audit(self) -> Audit:
-        """What became of the records."""
-        return audit(self.checks.newest.texts, self._exchange.collector.receipts, self._acknowledged())
+        """Return the counts of the records."""
+        return audit(self.checks.newest.texts, self._broker.collector.records, self._broker.acknowledgements.of(NODE))
 
     def losses_s(self) -> tuple[float, float]:
-        """(the most that a kill has cost, what it cost on average for the source that fared worst), in real time: the
-        sound is fed faster than it would sound."""
-        victim = self.victim
+        """Return (largest loss by a kill, mean loss of the worst source) in real time, seconds.
+
+        The sound is written faster than real time, hence the division.
+        """
         written = {
-            (source, number): victim.written_s(source, life)
-            for source in victim.names
-            for number, life in enumerate(victim.lives)
+            (source, number): self.daemon.written_s(source, lifetime)
+            for source in self.daemon.names
+            for number, lifetime in enumerate(self.daemon.lifetimes)
         }
-        losses = losses_s(self.checks.newest.texts.values(), written, victim.lives).values()
+        losses = losses_s(self.checks.newest.texts.values(), written, self.daemon.lifetimes).values()
         return max(map(max, losses), default=0.0) / SPEED, max(map(mean, losses), default=0.0) / SPEED
 
     def _first_start(self) -> float:
-        """How long a daemon needs to start here; this one is killed too."""
-        subject = self.victim.start()
-        subject.until_listening()
-        start_s = time.monotonic() - subject.started
-        self.victim.ended(subject, subject.kill())
+        """Return the seconds that a daemon needs to start; it is killed too."""
+        daemon = self.daemon.start()
+        daemon.wait_until_listening()
+        start_s = time.monotonic() - daemon.started
+        self.daemon.on_ended(daemon, daemon.kill())
         return start_s
 
     def _kill_once(self, start_s: float) -> None:
         moment = self._rng.choices(MOMENTS, WEIGHTS)[0]
-        subject = self.victim.start()
-        await_moment(moment, subject, self.victim.state, self._exchange.collector, self._rng, start_s)
-        if subject.process.poll() is not None:
-            last = subject.complained[-1] if subject.complained else "without a word"
-            raise SourceError(
-                "the daemon under test", f"ended by itself with code {subject.process.returncode}: {last}"
-            )
-        received = [(receipt.seq, receipt.text) for receipt in list(self._exchange.collector.receipts)]
-        self.victim.ended(subject, subject.kill())
+        daemon = self.daemon.start()
+        wait_for_moment(moment, daemon, self.daemon.state, self._broker.collector, self._rng, start_s)
+        if daemon.process.poll() is not None:
+            code = daemon.process.returncode
+            raise GenrewatchError("the daemon under test", f"ended by itself with code {code}: {daemon.last_line}")
+        received = [(record.seq, record.text) for record in list(self._broker.collector.records)]
+        self.daemon.on_ended(daemon, daemon.kill())
         self.moments[moment] += 1
         self._check(received)
-        self.killer.daemon_was_killed()
+        self.broker_killer.on_daemon_killed()
 
     def _check(self, received: list[tuple[int, str]] | None = None) -> None:
-        self.checks.add(snapshot(self.victim.state, NODE), received or [], self._acknowledged())
+        self.checks.add(snapshot(self.daemon.state, NODE), received or [], self._broker.acknowledgements.of(NODE))
 
-    def _acknowledged(self) -> set[int]:
-        return {seq for _, seq in self._exchange.gate.accepted()}
-
-    def _calm_life(self) -> bool:
-        """A daemon that hears silence delivers what there is, and ends as it should; whether all was delivered."""
-        subject = self.victim.start(calm=True)
-        subject.until_listening()
-        deadline = time.monotonic() + CALM_S
-        while self._waiting() and time.monotonic() < deadline:
+    def _deliver(self) -> bool:
+        """Run a daemon on silence until its outbox is empty, and stop it; return whether everything is delivered."""
+        daemon = self.daemon.start(silent=True)
+        daemon.wait_until_listening()
+        deadline = time.monotonic() + DELIVERY_S
+        while self._outbox_size() and time.monotonic() < deadline:
             time.sleep(0.2)
-        farewell = subject.end()
-        self.victim.ended(subject, farewell.left)
-        return not snapshot(self.victim.state, NODE).outbox
+        self.daemon.on_ended(daemon, daemon.stop().orphans)
+        return not snapshot(self.daemon.state, NODE).outbox
 
-    def _waiting(self) -> int:
-        """Records in the outbox of the daemon that runs."""
-        log = HistoryReader(database_path(self.victim.state, NODE))
+    def _outbox_size(self) -> int:
+        reader = HistoryReader(database_path(self.daemon.state, NODE))
         try:
-            waiting: int = log.db.execute("SELECT count(*) FROM outbox").fetchone()[0]
+            size: int = reader.db.execute("SELECT count(*) FROM outbox").fetchone()[0]
         finally:
-            log.close()
-        return waiting
+            reader.close()
+        return size
 
     def _progress(self, number: int) -> str:
-        stored, received = len(self.checks.newest.texts), len(self._exchange.collector.receipts)
+        stored, received = len(self.checks.newest.texts), len(self._broker.collector.records)
         return (
-            f"  {number} kills of the daemon, {self.killer.kills} of the broker, {stored} records stored, "
-            f"{received} received, {self.checks.whole} times whole"
+            f"  {number} kills of the daemon, {self.broker_killer.kills} of the broker, {stored} records stored, "
+            f"{received} received, {self.checks.whole} databases whole"
         )
 
 
-def kill_drill(directory: Path, kills: int, *, seed: int = 0, tell: Tell = lambda line: None) -> Finding:
-    """Kills and checks; nothing stays running."""
+def kill_drill(directory: Path, kills: int, *, seed: int = 0, on_progress: OnProgress = lambda line: None) -> Report:
+    """Kill, check and report; leaves no process."""
     title = f"the daemon killed {kills} times at random moments, the broker beside it (seed {seed})"
     if not find_program("mosquitto"):
-        return Finding(name="kills", title=title, skipped="mosquitto is not installed")
+        return Report(name="kills", title=title, skipped="mosquitto is not installed")
     began = time.monotonic()
-    with Exchange(directory / "broker") as exchange:
-        drill = KillDrill(directory, exchange, seed)
-        drill.play(kills, tell)
-        found, (most_s, mean_s) = drill.audit(), drill.losses_s()
-    bound_s = SAVE_S + UNJUDGED_S / SPEED
-    checks, lives = drill.checks, drill.victim.lives
-    left, tracebacks = [words for life in lives for words in life.left], sum(life.tracebacks for life in lives)
-    wrong = [*found.wrong, *checks.wrong, *([drill.killer.wrong] if drill.killer.wrong else [])]
-    wrong += [f"{len(left)} processes outlived the daemon: {left[0]}"] if left else []
-    wrong += [f"{tracebacks} tracebacks"] if tracebacks else []
-    wrong += [f"{mean_s:.1f} s of open spells lost by a kill, more than {bound_s:.1f}"] if mean_s > bound_s else []
-    wrong += [f"{most_s:.1f} s of an open spell lost"] if most_s > bound_s + BUSY_S else []
-    when = ", ".join(f"{drill.moments[moment]} {moment}" for moment in MOMENTS)
-    figures: Figures = {
-        "kills of the daemon": kills,
-        "moments": when,
-        "kills of the broker": drill.killer.kills,
-        **found.figures(),
-        "struck without a receipt": checks.early,
+    with KillableBroker(directory / "broker") as broker:
+        drill = KillDrill(directory, broker, seed)
+        drill.play(kills, on_progress)
+        found, losses = drill.audit(), drill.losses_s()
+    seconds = round(time.monotonic() - began)
+    numbers = {"kills of the daemon": kills, **_numbers(drill, found, losses), "seconds": seconds}
+    return Report(name="kills", title=title, numbers=numbers, problems=_problems(drill, found, losses))
+
+
+def _orphans(drill: KillDrill) -> list[str]:
+    return [orphan for lifetime in drill.daemon.lifetimes for orphan in lifetime.orphans]
+
+
+def _numbers(drill: KillDrill, found: Audit, losses: tuple[float, float]) -> Numbers:
+    checks, (largest_s, mean_s) = drill.checks, losses
+    return {
+        "moments": ", ".join(f"{drill.moments[moment]} {moment}" for moment in MOMENTS),
+        "kills of the broker": drill.broker_killer.kills,
+        **found.numbers(),
+        "out of the outbox without a PUBACK": checks.unacknowledged,
         "vanished after a kill": checks.vanished,
         "database whole after a kill": f"{checks.whole} of {checks.whole + len(checks.broken)}",
-        "processes that outlived the daemon": len(left),
-        "longest loss of an open spell": f"{most_s:.2f} s (at most {bound_s + BUSY_S:.1f})",
-        "mean of the worst source": f"{mean_s:.2f} s (at most {bound_s:.1f})",
-        "seconds": round(time.monotonic() - began),
+        "processes that outlived the daemon": len(_orphans(drill)),
+        "largest loss of an open spell": f"{largest_s:.2f} s (at most {LARGEST_LOSS_S:.1f})",
+        "mean of the worst source": f"{mean_s:.2f} s (at most {MEAN_LOSS_S:.1f})",
     }
-    return Finding(name="kills", title=title, figures=figures, wrong=wrong)
+
+
+def _problems(drill: KillDrill, found: Audit, losses: tuple[float, float]) -> list[str]:
+    orphans, (largest_s, mean_s) = _orphans(drill), losses
+    tracebacks = sum(lifetime.tracebacks for lifetime in drill.daemon.lifetimes)
+    problems = [*found.problems, *drill.checks.problems]
+    problems += [drill.broker_killer.problem] if drill.broker_killer.problem else []
+    problems += [f"{len(orphans)} processes outlived the daemon: {orphans[0]}"] if orphans else []
+    problems += [f"{tracebacks} tracebacks"] if tracebacks else []
+    if mean_s > MEAN_LOSS_S:
+        problems.append(f"{mean_s:.1f} s of open spells lost by a kill on average, more than {MEAN_LOSS_S:.1f}")
+    if largest_s > LARGEST_LOSS_S:
+        problems.append(f"{largest_s:.1f} s of an open spell lost")
+    return problems

@@ -1,7 +1,7 @@
-"""The soak: hours of sound through the live path at full speed, a fault every few minutes of it, and nothing may grow.
+"""`genrewatch drill --soak HOURS`: hours of sound at full speed with a fault every few minutes; nothing may grow.
 
-Real daemon, real children, four of them; each writes as much as is listened to, since every classified segment earns
-it the sound of the next. What a day would show in memory, threads, descriptors or zombies shows here in minutes.
+A real daemon with four real child processes. Each classified segment permits its child to write the sound of the next
+one, so that minutes show the growth of memory, threads, descriptors or zombies that a day would show.
 """
 
 import math
@@ -18,29 +18,32 @@ import numpy as np
 
 from genrewatch import programme
 from genrewatch.daemon.config import ListenConfig
-from genrewatch.inference.pipeline import open_pipeline
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch_drill.fakes import SOAKER
-from genrewatch_drill.rig.proc import Footprint, footprint
-from genrewatch_drill.rig.record import Record, Said
+from genrewatch_drill.rig.daemon import DaemonConfig, DaemonProcess
+from genrewatch_drill.rig.messages import Message, MessageLog
+from genrewatch_drill.rig.processes import Footprint, footprint
 from genrewatch_drill.rig.sounds import RATE, s16
-from genrewatch_drill.rig.subject import Setting, Subject
 
 SOURCES = 4
-FAULT_EVERY_S, FEWEST_FAULTS = 240.0, 4  # of a source's sound, and for a short soak; somewhat random
-SHORTEST_LIFE_S = 100.0  # longer than after which the pauses between lives are short again
+FAULT_EVERY_S, FEWEST_FAULTS = 240.0, 4
+"""Mean seconds of a source's sound between faults, and the faults of a source in a short soak."""
+SHORTEST_LIFETIME_S = 100.0
+"""Shortest lifetime of a child, long enough to reset the backoff of its restart."""
 SETTLE_H = 1.0
 STALL_S = 1.0
 GROWTH_MB = 5.0
 SPARE_DESCRIPTORS = 4
-EVERY_S = 0.25
-HANG_S = 120.0  # without any sound
+READING_S = 0.25
+HANG_S = 120.0
+"""Seconds without a segment after which the soak fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Where the soak is at one time."""
+    """The state of the soak at one time."""
 
-    heard_h: float
+    sound_h: float
     """Hours of sound classified, all sources together."""
     wall_s: float
     faults: int
@@ -49,121 +52,141 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class SoakResult:
-    """What the soak has shown."""
+    """The result of the soak."""
 
     readings: list[Reading]
-    wrong: list[str]
-    """What was not as it must be."""
-    farewell_s: float
+    problems: list[str]
+    exit_s: float
+    """Seconds from SIGTERM to the end of the daemon."""
 
 
-class _Credited(Record):
-    """Gives a child the credit for its next segment; keeps no more than a count."""
+class _CreditingLog(MessageLog):
+    """Writes a child's credit for each of its segments, and keeps only their count."""
 
     def __init__(self, credits: dict[str, int]) -> None:
         super().__init__()
         self._credits, self.segments, self._lock = credits, 0, threading.Lock()
         self.queue_lost_s = 0.0
 
-    def add(self, said: Said) -> None:
-        """See `Record`."""
-        if said.kind == "segment":
+    def add(self, message: Message) -> None:
+        """Write the credit of a segment; keep any other message but states."""
+        if message.kind == "segment":
             with self._lock:
                 self.segments += 1
-            os.write(self._credits[said.source], b".")
-        elif said.kind == "health":
-            self.queue_lost_s = sum(source["lost"].get("queue", 0.0) for source in said.body["sources"].values())
-        elif said.kind != "state":
-            super().add(said)
+            os.write(self._credits[message.source], b".")
+        elif message.kind == "health":
+            self.queue_lost_s = sum(source["lost"].get("queue", 0.0) for source in message.body["sources"].values())
+        elif message.kind != "state":
+            super().add(message)
 
 
-def soak(directory: Path, hours: float, *, tell: Callable[[Reading], None] = lambda reading: None) -> SoakResult:
-    """Runs until so many hours of sound were classified; memory is judged from the end of the first hour on."""
+class _Sources:
+    """The sources of the soak with a FIFO of credits for each; a context manager that closes the FIFOs."""
+
+    def __init__(self, directory: Path, pipeline: Pipeline, hours: float) -> None:
+        sound = directory / "programme.s16"
+        sound.write_bytes(s16(np.concatenate(list(programme.programme_blocks()))))
+        lifetime_s = max(SHORTEST_LIFETIME_S, min(FAULT_EVERY_S, 3600 * hours / SOURCES / FEWEST_FAULTS))
+        self.hop_s = pipeline.vote.segment_hop / pipeline.manifest.front_end.sample_rate
+        numbers = [2 * RATE, lifetime_s, pipeline.manifest.front_end.segment_s, self.hop_s]
+        self.tables: list[dict[str, object]] = []
+        self.credits: dict[str, int] = {}
+        """The descriptor of each source's FIFO."""
+        for name in (f"soak{number}" for number in range(SOURCES)):
+            path = directory / f"{name}.credits"
+            os.mkfifo(path)
+            self.credits[name] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            files = [path, directory / f"{name}.starts", sound]
+            command = [sys.executable, "-I", "-S", str(SOAKER), *map(str, files), *map(str, numbers)]
+            self.tables.append({"id": name, "uri": f"cmd:{shlex.join(command)}", "stall_s": STALL_S})
+
+    def __enter__(self) -> "_Sources":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self.credits.values():
+            os.close(descriptor)
+
+
+def soak(directory: Path, hours: float, *, on_reading: Callable[[Reading], None] = lambda reading: None) -> SoakResult:
+    """Run until `hours` of sound are classified; memory is compared with that of the first hour."""
     config = ListenConfig()
     pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
-    hop_s = pipeline.vote.segment_hop / pipeline.manifest.front_end.sample_rate
-    sound = directory / "programme.s16"
-    sound.write_bytes(s16(np.concatenate(list(programme.programme_blocks()))))
-    life_s = max(SHORTEST_LIFE_S, min(FAULT_EVERY_S, 3600 * hours / SOURCES / FEWEST_FAULTS))
-    tables, credits = [], {}
-    for name in (f"soak{number}" for number in range(SOURCES)):
-        path = directory / f"{name}.credits"
-        os.mkfifo(path)
-        credits[name] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        words = [sys.executable, "-I", "-S", str(SOAKER), str(path), str(directory / f"{name}.lives"), str(sound)]
-        words += [str(2 * RATE), f"{life_s}", f"{pipeline.manifest.front_end.segment_s}", f"{hop_s}"]
-        tables.append({"id": name, "uri": f"cmd:{shlex.join(words)}", "stall_s": STALL_S})
-    record = _Credited(credits)
-    try:
-        with Subject(directory / "daemon", Setting(sources=tables), record=record) as subject:
-            subject.until_listening()
-            readings = _watch(subject, record, directory, hours, hop_s, tell)
-            farewell = subject.end()
-    finally:
-        for descriptor in credits.values():
-            os.close(descriptor)
-    wrong = _wrong(readings, hours)
-    if farewell.code != 0:
-        wrong.append(f"exit code {farewell.code}")
-    if farewell.left:
-        wrong.append(f"{len(farewell.left)} processes outlive the daemon")
-    if record.queue_lost_s:
-        wrong.append(f"{record.queue_lost_s:.1f} s dropped by a queue though every child waits")
-    wrong += [line for line in subject.complained if "Traceback" in line]
-    return SoakResult(readings=readings, wrong=wrong, farewell_s=farewell.seconds)
+    with _Sources(directory, pipeline, hours) as sources:
+        messages = _CreditingLog(sources.credits)
+        with DaemonProcess(directory / "daemon", DaemonConfig(sources=sources.tables), messages=messages) as daemon:
+            daemon.wait_until_listening()
+            readings = _watch(daemon, messages, directory, hours, sources.hop_s, on_reading)
+            ended = daemon.stop()
+    problems = growth_problems(readings, hours)
+    if ended.code != 0:
+        problems.append(f"exit code {ended.code}")
+    if ended.orphans:
+        problems.append(f"{len(ended.orphans)} processes outlive the daemon")
+    if messages.queue_lost_s:
+        problems.append(f"{messages.queue_lost_s:.1f} s dropped by a queue though every child waits")
+    problems += [line for line in daemon.stderr_lines if "Traceback" in line]
+    return SoakResult(readings=readings, problems=problems, exit_s=ended.seconds)
 
 
 def _watch(
-    subject: Subject, record: _Credited, directory: Path, hours: float, hop_s: float, tell: Callable[[Reading], None]
+    daemon: DaemonProcess,
+    messages: _CreditingLog,
+    directory: Path,
+    hours: float,
+    hop_s: float,
+    on_reading: Callable[[Reading], None],
 ) -> list[Reading]:
-    """A reading every quarter of a second; tells one for each twenty-fourth of the whole."""
+    """Take a reading every `READING_S`; report one for each twenty-fourth of the whole."""
     readings: list[Reading] = []
-    told, moved = 0, (0, time.monotonic())
-    while not readings or readings[-1].heard_h < hours:
-        time.sleep(EVERY_S)
-        if subject.process.poll() is not None:
+    reported, moved = 0, (0, time.monotonic())
+    while not readings or readings[-1].sound_h < hours:
+        time.sleep(READING_S)
+        if daemon.process.poll() is not None:
             break
         now = Reading(
-            heard_h=record.segments * hop_s / 3600,
-            wall_s=time.monotonic() - subject.started,
-            faults=sum(max(0, path.stat().st_size - 1) for path in directory.glob("*.lives")),
-            footprint=footprint(subject.process.pid),
+            sound_h=messages.segments * hop_s / 3600,
+            wall_s=time.monotonic() - daemon.started,
+            faults=sum(max(0, path.stat().st_size - 1) for path in directory.glob("*.starts")),
+            footprint=footprint(daemon.process.pid),
         )
         readings.append(now)
-        if record.segments != moved[0]:
-            moved = (record.segments, time.monotonic())
+        if messages.segments != moved[0]:
+            moved = (messages.segments, time.monotonic())
         elif time.monotonic() - moved[1] > HANG_S:
             break
-        if math.floor(24 * now.heard_h / hours) > told:
-            told = math.floor(24 * now.heard_h / hours)
-            tell(now)
+        if math.floor(24 * now.sound_h / hours) > reported:
+            reported = math.floor(24 * now.sound_h / hours)
+            on_reading(now)
     return readings
 
 
-def _wrong(readings: list[Reading], hours: float) -> list[str]:
-    if not readings or readings[-1].heard_h < hours:
-        return ["the daemon ended or fell silent before its time"]
-    wrong = []
-    first = [reading.footprint for reading in readings if reading.heard_h <= hours / 2]
-    second = [reading.footprint for reading in readings if reading.heard_h > hours / 2]
-    early = [reading.footprint.rss_mb for reading in readings if reading.heard_h <= SETTLE_H]
-    later = [reading.footprint.rss_mb for reading in readings if reading.heard_h > SETTLE_H]
+def growth_problems(readings: list[Reading], hours: float) -> list[str]:
+    """Compare the second half of the readings with the first; return what has grown."""
+    if not readings or readings[-1].sound_h < hours:
+        return ["the daemon ended or stopped classifying too early"]
+    problems = []
+    first = [reading.footprint for reading in readings if reading.sound_h <= hours / 2]
+    second = [reading.footprint for reading in readings if reading.sound_h > hours / 2]
+    early = [reading.footprint.rss_mb for reading in readings if reading.sound_h <= SETTLE_H]
+    later = [reading.footprint.rss_mb for reading in readings if reading.sound_h > SETTLE_H]
     if early and later and max(later) - max(early) > GROWTH_MB:
-        wrong.append(f"memory grew by {max(later) - max(early):.1f} MB after {SETTLE_H:g} h")
+        problems.append(f"memory grew by {max(later) - max(early):.1f} MB after {SETTLE_H:g} h")
     if (threads := _grown(first, second, lambda now: now.threads)) > SOURCES:
-        wrong.append(f"{threads} more threads with as many children")
+        problems.append(f"{threads} more threads with as many children")
     if (held := _grown(first, second, lambda now: now.descriptors)) > SPARE_DESCRIPTORS:
-        wrong.append(f"{held} more descriptors with as many children")
+        problems.append(f"{held} more descriptors with as many children")
     if (alive := max(now.children for now in second)) > SOURCES:
-        wrong.append(f"{alive} children at once")
+        problems.append(f"{alive} children at once")
     if (zombies := min(now.zombies for now in second[-20:])) > 0:
-        wrong.append(f"{zombies} zombies")
-    return wrong
+        problems.append(f"{zombies} zombies")
+    return problems
 
 
 def _grown(first: list[Footprint], second: list[Footprint], count: Callable[[Footprint], int]) -> int:
-    """By how much a count has grown between readings with equally many children: each child needs some, and a half may
-    never see all of them. A child that is just coming or going needs more for a moment, so the fewest are compared.
+    """Return the growth of a count between readings with equally many children, because each child needs some.
+
+    A child that is starting or ending needs more for a moment, so the smallest counts are compared.
     """
 
     def fewest(readings: list[Footprint]) -> dict[int, int]:

@@ -1,14 +1,23 @@
-"""A child that plays a sound file in real time and then misbehaves as it is told, a life at a time.
+"""A child process that plays a sound file in real time and then misbehaves as its script says.
 
-    python -I -S player.py JOURNAL SOUND BYTES_PER_SECOND LIFE [LIFE...]
+    python -I -S player.py JOURNAL SOUND BYTES_PER_SECOND SCRIPT [SCRIPT...]
 
-SOUND is raw PCM or, where a life begins with `wav=RATE/CHANNELS`, gets a header. Each start takes the next life; the
-last one is lived again and again. A life is steps: `play` or `play=SECONDS`, `burst=SECONDS` (all at once),
-`fast=SPEED` and `real` (from here on), `use=FILE/BYTES_PER_SECOND`, `noise=SECONDS`, `text`, `stall`, `wedge` (stall,
-and ignore SIGTERM), `deaf` (ignore SIGTERM from here on), `until=FILE` (play until there is such a file), `tally=FILE`
-(from here on, keep there how much has been written, 64 bytes a life) and `die`. The journal gets a JSON line when a
-life starts, when its first sound is written and when it does wrong. It knows nothing of genrewatch: standard library
-only.
+Each start follows the next script; the last one is repeated. SOUND is raw PCM. A script is a series of steps:
+
+    wav=RATE/CHANNELS            write a WAV header
+    play, play=SECONDS           play for ever, or for a time
+    until=FILE                   play until FILE exists
+    burst=SECONDS                write all at once
+    noise=SECONDS                play random bytes
+    use=FILE/BYTES_PER_SECOND    change the sound
+    fast=SPEED, real             change the speed, return to real time
+    tally=FILE                   from now on keep the seconds written in FILE, 64 bytes per start
+    ignore_sigterm               from now on ignore SIGTERM
+    text, stall, die             write text and exit, stop writing, exit
+    wedge                        stop writing and ignore SIGTERM
+
+The journal receives a JSON line when a script starts, when its first sound is written and when it misbehaves. The
+program imports the standard library only.
 """
 
 import json
@@ -22,57 +31,58 @@ CHUNK_S = 0.1
 
 
 class Player:
-    """One life."""
+    """One run of a script."""
 
     def __init__(self, journal: str, sound: str, bytes_per_s: int) -> None:
         self._journal = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self.life = os.pread(self._journal, 2**20, 0).count(b'"start"')
-        self._sounded_s = 0.0
+        self.number = os.pread(self._journal, 2**20, 0).count(b'"start"')
+        """Earlier starts."""
+        self._written_s = 0.0
         self._speed = 1.0
         self._tally: int | None = None
         self._started = time.monotonic()
         self.use(sound, bytes_per_s)
 
     def use(self, sound: str, bytes_per_s: int) -> None:
-        """Takes another file from here on."""
+        """Play another file from now on."""
         with open(sound, "rb") as file:
             self._sound = file.read()
-        self._bytes_per_s, self._at = bytes_per_s, 0
+        self._bytes_per_s, self._position = bytes_per_s, 0
 
-    def say(self, what: str) -> None:
-        """A line in the journal."""
-        entry = {"what": what, "at": time.monotonic(), "pid": os.getpid(), "life": self.life}
-        os.write(self._journal, (json.dumps({**entry, "sounded_s": round(self._sounded_s, 3)}) + "\n").encode())
+    def note(self, step: str) -> None:
+        """Append a line to the journal."""
+        entry = {"step": step, "at": time.monotonic(), "pid": os.getpid(), "number": self.number}
+        os.write(self._journal, (json.dumps({**entry, "written_s": round(self._written_s, 3)}) + "\n").encode())
 
     def header(self, rate: int, channels: int) -> None:
-        """The header of a 16 bit WAV of unknown length."""
+        """Write the header of a 16 bit WAV of unknown length."""
         fmt = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
         self._write(b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data\xff\xff\xff\xff")
 
     def play(self, seconds: float, *, noise: bool = False, at_once: bool = False, until: str = "") -> None:
-        """Sound or noise, in real time or faster."""
+        """Write sound or noise, in real time or faster."""
         start, done_s = time.monotonic(), 0.0
         while done_s < seconds and not (until and os.path.exists(until)):
             ahead_s = start + done_s / self._speed - time.monotonic()
             if ahead_s > 0 and not at_once:
                 time.sleep(ahead_s)
             n = round(self._bytes_per_s * min(CHUNK_S, seconds - done_s) / 8) * 8
-            if self._sounded_s == 0:
-                self.say("sound")
+            if self._written_s == 0:
+                self.note("sound")
             self._write(os.urandom(n) if noise else self._next(n))
             done_s += CHUNK_S
-            self._sounded_s += n / self._bytes_per_s
-            self._note()
+            self._written_s += n / self._bytes_per_s
+            self._update_tally()
 
-    def _note(self) -> None:
-        """Keeps the tally of this life, which may end at any moment."""
+    def _update_tally(self) -> None:
+        """Write the seconds so far, because the process may be killed at any moment."""
         if self._tally is not None:
-            line = f"{self._started:.3f} {self._sounded_s:.3f}".ljust(63) + "\n"
-            os.pwrite(self._tally, line.encode(), 64 * self.life)
+            line = f"{self._started:.3f} {self._written_s:.3f}".ljust(63) + "\n"
+            os.pwrite(self._tally, line.encode(), 64 * self.number)
 
-    def step(self, word: str) -> None:
-        """One step of a life."""
-        name, _, value = word.partition("=")
+    def step(self, step: str) -> None:
+        """Carry out one step."""
+        name, _, value = step.partition("=")
         if name == "play":
             self.play(float(value) if value else float("inf"))
         elif name == "burst":
@@ -93,30 +103,30 @@ class Player:
             self.play(float("inf"), until=value)
         elif name == "tally":
             self._tally = os.open(value, os.O_RDWR | os.O_CREAT, 0o644)
-            self._note()
-        elif name == "deaf":
+            self._update_tally()
+        elif name == "ignore_sigterm":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:
             self.misbehave(name)
 
-    def misbehave(self, how: str) -> None:
-        """The end of a life."""
-        self.say(how)
-        if how == "text":
-            self._write(b"this is no sound at all\n" * 100)
+    def misbehave(self, step: str) -> None:
+        """Carry out the last step of a script."""
+        self.note(step)
+        if step == "text":
+            self._write(b"this is not sound\n" * 100)
             return
-        if how == "wedge":
+        if step == "wedge":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while how != "die":
+        while step != "die":
             time.sleep(3600)
-        sys.exit("the player dies as it was told")
+        sys.exit("the script ends with die")
 
     def _next(self, n: int) -> bytes:
-        piece = self._sound[self._at : self._at + n]
-        self._at += n
+        piece = self._sound[self._position : self._position + n]
+        self._position += n
         while len(piece) < n:
-            self._at = n - len(piece)
-            piece += self._sound[: self._at]
+            self._position = n - len(piece)
+            piece += self._sound[: self._position]
         return piece
 
     def _write(self, data: bytes) -> None:
@@ -126,13 +136,13 @@ class Player:
 
 
 def main(arguments: list[str]) -> None:
-    """Lives one life."""
-    journal, sound, bytes_per_s, *lives = arguments
+    """Follow the script of this start."""
+    journal, sound, bytes_per_s, *scripts = arguments
     player = Player(journal, sound, int(bytes_per_s))
-    player.say("start")
+    player.note("start")
     try:
-        for word in lives[min(player.life, len(lives) - 1)].split():
-            player.step(word)
+        for step in scripts[min(player.number, len(scripts) - 1)].split():
+            player.step(step)
     except BrokenPipeError:
         os._exit(0)
 

@@ -1,10 +1,10 @@
-"""A child for the soak: sound as fast as it is listened to, and at the end of each life some fault.
+"""A child process for the soak: it writes sound as fast as segments are classified, and ends with a random fault.
 
-    python -I -S soaker.py CREDITS LIVES SOUND BYTES_PER_SECOND LIFE_S SEGMENT_S HOP_S
+    python -I -S soaker.py CREDITS STARTS SOUND BYTES_PER_SECOND LIFETIME_S SEGMENT_S HOP_S
 
-CREDITS is a FIFO from which a byte can be read for each segment that was classified: no more is written than the next
-one needs, so nothing is ever dropped. LIVES is a file that grows by a byte with each life. Sound is s16le mono of RATE
-= BYTES_PER_SECOND / 2, in a WAV that says so; every other life pretends to another rate. Standard library only.
+CREDITS is a FIFO that holds a byte for each classified segment: no more is written than the next segment needs, so no
+queue overflows. STARTS is a file that grows by a byte with each start. The sound is s16le mono of BYTES_PER_SECOND / 2
+Hz as WAV; every second start uses another rate. The program imports the standard library only.
 """
 
 import os
@@ -14,66 +14,67 @@ import struct
 import sys
 import time
 
-SLACK_S = 0.5  # held back by a resampler
+SLACK_S = 0.5
+"""Seconds of sound that a resampler may hold back."""
 NOISE_S = 20.0
-ENDS = ("killed", "stalled", "died", "noise", "text")
+FAULTS = ("killed", "stalled", "died", "noise", "text")
 
 
 def wav_header(rate: int) -> bytes:
-    """Of a mono 16 bit WAV of unknown length."""
+    """Return the header of a mono 16 bit WAV of unknown length."""
     fmt = struct.pack("<HHIIHH", 1, 1, rate, rate * 2, 2, 16)
     return b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data\xff\xff\xff\xff"
 
 
 def write(data: bytes) -> None:
-    """All of it."""
+    """Write all bytes to standard output."""
     left = memoryview(data)
     while left:
         left = left[os.write(1, left) :]
 
 
 def main(arguments: list[str]) -> None:
-    """Lives one life."""
-    credits_path, lives_path, sound_path, *numbers = arguments
+    """Write sound for a random time, then misbehave."""
+    credits_path, starts_path, sound_path, *numbers = arguments
     bytes_per_s = int(numbers[0])
-    life_s, segment_s, hop_s = map(float, numbers[1:])
-    lives = os.open(lives_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    life = os.fstat(lives).st_size
-    os.write(lives, b".")
-    rng = random.Random(f"{os.path.basename(lives_path)} {life}")  # so that no two children do the same at once
-    how = rng.choice(ENDS)
-    if how == "text":
-        write(b"this is no sound at all\n" * 100)
+    lifetime_s, segment_s, hop_s = map(float, numbers[1:])
+    starts = os.open(starts_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    number = os.fstat(starts).st_size
+    os.write(starts, b".")
+    rng = random.Random(f"{os.path.basename(starts_path)} {number}")  # different for each child and start
+    fault = rng.choice(FAULTS)
+    if fault == "text":
+        write(b"this is not sound\n" * 100)
         return
-    spent = os.open(credits_path, os.O_RDONLY | os.O_NONBLOCK)
-    while spent_before(spent):
+    credits_fd = os.open(credits_path, os.O_RDONLY | os.O_NONBLOCK)
+    while read_old_credits(credits_fd):
         pass
-    os.set_blocking(spent, True)
-    if life % 2:
+    os.set_blocking(credits_fd, True)
+    if number % 2:
         bytes_per_s = bytes_per_s * 3 // 2 // 2 * 2
     write(wav_header(bytes_per_s // 2))
     with open(sound_path, "rb") as file:
         sound = file.read()
-    at, written_s, allowed_s, end_s = 0, 0.0, segment_s + SLACK_S, life_s * rng.uniform(0.7, 1.3)
+    at, written_s, allowed_s, end_s = 0, 0.0, segment_s + SLACK_S, lifetime_s * rng.uniform(0.7, 1.3)
     while written_s < end_s:
         n = int((allowed_s - written_s) * bytes_per_s) // 2 * 2
-        noisy = how == "noise" and written_s > end_s - NOISE_S
+        noisy = fault == "noise" and written_s > end_s - NOISE_S
         write(rng.randbytes(n) if noisy else (sound[at : at + n] + sound)[:n])
         at = (at + n) % len(sound)
         written_s = allowed_s
-        credit = os.read(spent, 4096)
+        credit = os.read(credits_fd, 4096)
         allowed_s += hop_s * len(credit)
-    if how == "killed":
+    if fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    while how == "stalled":
+    while fault == "stalled":
         time.sleep(3600)
-    sys.exit(how)
+    sys.exit(fault)
 
 
-def spent_before(spent: int) -> bytes:
-    """Credits of an earlier life."""
+def read_old_credits(credits_fd: int) -> bytes:
+    """Read the credits of an earlier start; empty when there are none."""
     try:
-        return os.read(spent, 4096)
+        return os.read(credits_fd, 4096)
     except BlockingIOError:
         return b""
 

@@ -1,1 +1,1 @@
-"""The fault matrix: a row for each fault that a source or a disk can have."""
+"""The fault matrix: a row for each fault of a source, all played at once in one daemon."""

@@ -1,26 +1,27 @@
-"""A row of the fault matrix: which sources it needs, and what is played and asserted."""
+"""A row of the fault matrix: its sources, and the function that plays the fault and checks the daemon."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genrewatch_drill.faults.stage import Outcome, Stage
+from genrewatch_drill.faults.context import Context
+from genrewatch_drill.rig.results import Outcome
 
-Table = dict[str, Any]
+SourceTable = dict[str, Any]
 """A `[[source]]` table of the configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One fault; all rows are played at once, in one daemon, each by a thread of its own."""
+    """One fault; all rows are played at once in one daemon, each in a thread of its own."""
 
     name: str
-    """For `--only`."""
+    """The name for `--only`."""
     fault: str
-    """What happens, for people."""
-    sources: Callable[[Stage], Sequence[Table]]
-    """Set up before the daemon starts."""
-    play: Callable[[Stage], Outcome]
-    """Waits, does wrong, and checks; raises Unmet."""
+    """The fault, for people."""
+    sources: Callable[[Context], Sequence[SourceTable]]
+    """Prepares the sources before the daemon starts."""
+    play: Callable[[Context], Outcome]
+    """Causes the fault and checks the daemon; raises CheckFailed."""
     needs: tuple[str, ...] = ()
-    """Programs, and kinds of source, without which it cannot be played."""
+    """Programs and kinds of source that the row requires."""

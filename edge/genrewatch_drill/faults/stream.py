@@ -1,5 +1,7 @@
-"""Faults of streams: a server that stalls, closes, refuses or sends garbage, a name without an address, a station that
-is killed, a FIFO whose writer goes."""
+"""Faults of streams and FIFOs.
+
+A server stalls, closes, refuses or sends garbage; a host name has no address; a station is killed; a writer exits.
+"""
 
 import os
 import subprocess
@@ -7,79 +9,86 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from genrewatch_drill.faults.row import Row, Table
-from genrewatch_drill.faults.stage import Outcome, Stage
-from genrewatch_drill.rig.icecast import ENCODING, STATION, Station
-from genrewatch_drill.rig.record import Unmet
-from genrewatch_drill.rig.server import BadServer
+from genrewatch_drill.faults.context import Context
+from genrewatch_drill.faults.row import Row, SourceTable
+from genrewatch_drill.rig.results import CheckFailed, Outcome
 from genrewatch_drill.rig.sounds import RATE
+from genrewatch_drill.servers.faulty_station import FaultyStation
+from genrewatch_drill.servers.icecast import ENCODING, Icecast
 
-NOWHERE = "http://no-such-host.invalid/live.mp3"  # .invalid is promised never to resolve
+NOWHERE = "http://no-such-host.invalid/live.mp3"  # .invalid never resolves (RFC 2606)
 AWAY_S = 2.0
-AHEAD_S = 2.0  # of sound that our server sends at once to whoever comes
-STATION_AHEAD_S = 6.0  # and Icecast, with a codec whose quiet passages take few bytes
+AHEAD_S = 2.0
+"""Seconds of sound that our server sends at once to a new listener."""
+STATION_AHEAD_S = 6.0
+"""The same of Icecast, with a codec whose quiet passages take few bytes."""
+STATION = "Drill FM"
 
 
-def _served(name: str, fault: str, *visits: str, journalled: str, what: str) -> Row:
-    """A stream whose server misbehaves by itself; `journalled` is its word for it."""
+def _served(name: str, fault: str, *scripts: str, step: str, seen: str) -> Row:
+    """Return the row of a stream whose server misbehaves; `step` is the faulty step of its script."""
 
-    def sources(stage: Stage) -> list[Table]:
-        filled = [visit.format(lead=stage.lead_s + 2, other=stage.sounds.mp3_stereo) for visit in visits]
-        server = BadServer({name: filled}, stage.sounds.mp3, stage.sounds.mp3_bytes_per_s, stage.write_journal)
-        stage.resources.callback(server.close)
-        return [stage.stream(name, server.url(name))]
+    def sources(context: Context) -> list[SourceTable]:
+        filled = [script.format(lead=context.lead_s + 2) for script in scripts]
+        server = FaultyStation(
+            {name: filled}, context.sounds.mp3, context.sounds.mp3_bytes_per_s, context.write_journal
+        )
+        context.resources.callback(server.close)
+        return [context.stream(name, server.url(name))]
 
-    def play(stage: Stage) -> Outcome:
-        fault_at = stage.until_journal(name, journalled)["at"]
-        outcome = stage.outage(name, fault_at, how=what, ahead_s=AHEAD_S)
-        stage.check_quiet(name, fault_at, most=4)
+    def play(context: Context) -> Outcome:
+        fault_at = context.wait_journal(name, step)["at"]
+        outcome = context.outage(name, fault_at, how=seen, ahead_s=AHEAD_S)
+        context.check_availability_count(name, fault_at, at_most=4)
         return outcome
 
     return Row(name=name, fault=fault, sources=sources, play=play, needs=("ffmpeg", "http"))
 
 
-def _absent(name: str, fault: str, uri: Callable[[Stage], str]) -> Row:
-    """A stream that is not there must be tried again and again, and said once."""
+def _absent(name: str, fault: str, uri: Callable[[Context], str]) -> Row:
+    """Return the row of a stream that does not exist: it must be retried for ever and be published offline once."""
 
-    def sources(stage: Stage) -> list[Table]:
-        return [stage.stream(name, uri(stage))]
+    def sources(context: Context) -> list[SourceTable]:
+        return [context.stream(name, uri(context))]
 
-    def play(stage: Stage) -> Outcome:
-        offline = stage.until(name, "availability", lambda body: not body["online"])
-        if stage.daemon.broker:
-            stage.until("", "health", lambda body: body["sources"][name]["restarts"] >= 3)
-        state = stage.until(name, "state").body
-        if state["reason"] != "stalled" or stage.daemon.record.of(name, "segment"):
-            raise Unmet(f"called {state['reason']!r}")
-        stage.check_quiet(name, 0.0, most=1)
-        tried = stage.daemon.source_health(name).get("restarts")
+    def play(context: Context) -> Outcome:
+        offline = context.wait(name, "availability", lambda body: not body["online"])
+        if context.daemon.broker:
+            context.wait("", "health", lambda body: body["sources"][name]["restarts"] >= 3)
+        state = context.wait(name, "state").body
+        if state["reason"] != "stalled" or context.daemon.messages.of(name, "segment"):
+            raise CheckFailed(f"the reason of its state is {state['reason']!r}")
+        context.check_availability_count(name, 0.0, at_most=1)
+        restarts = context.daemon.source_health(name).get("restarts")
         return Outcome(
-            seen=f"offline after {offline.at - stage.daemon.started:.1f} s, said once, tried {tried} times more"
+            seen=f"offline after {offline.at - context.daemon.started:.1f} s, published once, {restarts} restarts"
         )
 
     return Row(name=name, fault=fault, sources=sources, play=play, needs=("ffmpeg", "http"))
 
 
 def _changing() -> Row:
-    """A stream that changes rate and channels without a pause goes on, at its true speed."""
+    """Return the row of a stream that changes its format: it must continue at the right speed."""
     name = "stream-format"
 
-    def sources(stage: Stage) -> list[Table]:
-        visit = f"play={stage.lead_s} use={stage.sounds.mp3_stereo} play"
-        server = BadServer({name: [visit]}, stage.sounds.mp3, stage.sounds.mp3_bytes_per_s, stage.write_journal)
-        stage.resources.callback(server.close)
-        return [stage.stream(name, server.url(name))]
+    def sources(context: Context) -> list[SourceTable]:
+        script = f"play={context.lead_s} use={context.sounds.mp3_stereo} play"
+        server = FaultyStation(
+            {name: [script]}, context.sounds.mp3, context.sounds.mp3_bytes_per_s, context.write_journal
+        )
+        context.resources.callback(server.close)
+        return [context.stream(name, server.url(name))]
 
-    def play(stage: Stage) -> Outcome:
-        change = stage.until_journal(name, "use")["at"]
-        first = stage.until(name, "segment")
-        last = stage.until(name, "segment", since=change + stage.front_end.segment_s + 2 * stage.segment_hop_s)
-        sounded_s, took_s = last.body["end_s"] - first.body["end_s"], last.at - first.at
-        if abs(sounded_s - took_s) > 0.25 * took_s + stage.segment_hop_s:
-            raise Unmet(f"{sounded_s:.1f} s of sound in {took_s:.1f} s")
-        stage.check_quiet(name, first.at, most=2)
+    def play(context: Context) -> Outcome:
+        change = context.wait_journal(name, "use")["at"]
+        first = context.wait(name, "segment")
+        last = context.wait(name, "segment", since=change + context.front_end.segment_s + 2 * context.segment_hop_s)
+        sound_s, took_s = last.body["end_s"] - first.body["end_s"], last.at - first.at
+        if abs(sound_s - took_s) > 0.25 * took_s + context.segment_hop_s:
+            raise CheckFailed(f"{sound_s:.1f} s of sound in {took_s:.1f} s")
+        context.check_availability_count(name, first.at, at_most=2)
         return Outcome(
-            seen=f"{sounded_s:.1f} s of sound in {took_s:.1f} s across the change", lost_s=stage.daemon.lost_s(name)
+            seen=f"{sound_s:.1f} s of sound in {took_s:.1f} s across the change", lost_s=context.daemon.lost_s(name)
         )
 
     return Row(
@@ -88,35 +97,38 @@ def _changing() -> Row:
 
 
 def _station() -> Row:
-    """A real Icecast is killed and comes back; its name and titles are published beside the genre."""
+    """Return the row of a real Icecast that is killed and restarted; its name and titles must be published."""
     names = {codec: f"station-{codec}" for codec in ENCODING}
 
-    def sources(stage: Stage) -> list[Table]:
-        station = Station(stage.directory / "icecast", stage.sounds.music_wav)
-        stage.resources.callback(station.kill)
-        station.start()
-        stage.stations.append(station)
-        return [stage.stream(name, station.url(codec)) for codec, name in names.items()]
+    def sources(context: Context) -> list[SourceTable]:
+        icecast = context.icecast = Icecast(context.directory / "icecast", context.sounds.music_wav)
+        context.resources.callback(icecast.close)
+        icecast.start()
+        return [
+            context.stream(name, icecast.broadcast(name, codec, name=STATION, title=f"Drill number 1 in {codec}"))
+            for codec, name in names.items()
+        ]
 
-    def play(stage: Stage) -> Outcome:
-        station = stage.stations[0]
+    def play(context: Context) -> Outcome:
+        icecast = context.icecast
+        assert icecast is not None
         for name in names.values():
-            stage.until(name, "segment")
+            context.wait(name, "segment")
         for codec, name in names.items():
-            stage.until(name, "state", lambda body: body.get("station") == STATION)
-            if codec != "ogg":  # whose titles are part of the stream itself
-                station.title(codec, f"Übung 2 in {codec}")
+            context.wait(name, "state", lambda body: body.get("station") == STATION)
+            if codec != "ogg":  # its titles are part of the stream
+                icecast.title(name, f"Übung 2 in {codec}")
             wanted = f"Übung 2 in {codec}" if codec != "ogg" else "Drill number 1 in ogg"
-            stage.until(name, "state", lambda body, wanted=wanted: body.get("title") == wanted)
+            context.wait(name, "state", lambda body, wanted=wanted: body.get("title") == wanted)
         fault_at = time.monotonic()
-        station.kill()
+        icecast.kill()
         for name in names.values():
-            stage.until(name, "availability", lambda body: not body["online"], since=fault_at)
+            context.wait(name, "availability", lambda body: not body["online"], since=fault_at)
         time.sleep(AWAY_S)
-        station.start()
-        outcomes = [stage.outage(name, fault_at, how="killed", ahead_s=STATION_AHEAD_S) for name in names.values()]
+        icecast.start()
+        outcomes = [context.outage(name, fault_at, how="killed", ahead_s=STATION_AHEAD_S) for name in names.values()]
         for name in names.values():
-            stage.check_quiet(name, fault_at, most=4)
+            context.check_availability_count(name, fault_at, at_most=4)
         slowest = max(outcomes, key=lambda outcome: outcome.recovered_s or 0.0)
         return Outcome(
             seen=f"{', '.join(names)} with names and titles; {slowest.seen}",
@@ -136,45 +148,45 @@ def _station() -> Row:
 def _fifo() -> Row:
     name = "fifo"
 
-    def path(stage: Stage) -> Path:
-        return stage.directory / "sound.fifo"
+    def path(context: Context) -> Path:
+        return context.directory / "sound.fifo"
 
-    def writer(stage: Stage) -> subprocess.Popen[bytes]:
-        with path(stage).open("wb") as pipe:
-            return subprocess.Popen(stage.player_command(name, "play"), stdin=subprocess.DEVNULL, stdout=pipe)
+    def writer(context: Context) -> subprocess.Popen[bytes]:
+        with path(context).open("wb") as pipe:
+            return subprocess.Popen(context.player_command(name, "play"), stdin=subprocess.DEVNULL, stdout=pipe)
 
-    def sources(stage: Stage) -> list[Table]:
-        os.mkfifo(path(stage))
-        return [stage.source(name, f"fifo:{path(stage)}?rate={RATE}")]
+    def sources(context: Context) -> list[SourceTable]:
+        os.mkfifo(path(context))
+        return [context.source(name, f"fifo:{path(context)}?rate={RATE}")]
 
-    def play(stage: Stage) -> Outcome:
-        first = writer(stage)
-        stage.resources.callback(first.wait)
-        stage.resources.callback(first.kill)
-        stage.until(name, "segment")
+    def play(context: Context) -> Outcome:
+        first = writer(context)
+        context.resources.callback(first.wait)
+        context.resources.callback(first.kill)
+        context.wait(name, "segment")
         first.kill()
         fault_at = time.monotonic()
-        stage.until(name, "availability", lambda body: not body["online"], since=fault_at)
+        context.wait(name, "availability", lambda body: not body["online"], since=fault_at)
         time.sleep(AWAY_S)
-        second = writer(stage)
-        stage.resources.callback(second.wait)
-        stage.resources.callback(second.kill)
-        outcome = stage.outage(name, fault_at, how="writer gone and back")
-        stage.check_quiet(name, fault_at, most=2)
+        second = writer(context)
+        context.resources.callback(second.wait)
+        context.resources.callback(second.kill)
+        outcome = context.outage(name, fault_at, how="writer restarted")
+        context.check_availability_count(name, fault_at, at_most=2)
         return outcome
 
-    return Row(name=name, fault="FIFO's writer goes and comes back", sources=sources, play=play)
+    return Row(name=name, fault="the writer of a FIFO exits and is restarted", sources=sources, play=play)
 
 
-def _not_found(stage: Stage) -> str:
-    server = BadServer({"404": ["404"]}, stage.sounds.music, 1, stage.write_journal)
-    stage.resources.callback(server.close)
+def _not_found(context: Context) -> str:
+    server = FaultyStation({"404": ["404"]}, context.sounds.music, 1, context.write_journal)
+    context.resources.callback(server.close)
     return server.url("404")
 
 
 ROWS = (
-    _served("stalls", "server stalls without closing", "play={lead} stall", "play", journalled="stall", what="stalled"),
-    _served("closes", "server closes", "play={lead} close", "play", journalled="close", what="closed"),
+    _served("stalls", "server stalls without closing", "play={lead} stall", "play", step="stall", seen="stalled"),
+    _served("closes", "server closes", "play={lead} close", "play", step="close", seen="closed"),
     _served(
         "refuses",
         "server closes, then answers 404 twice",
@@ -182,8 +194,8 @@ ROWS = (
         "404",
         "404",
         "play",
-        journalled="close",
-        what="404",
+        step="close",
+        seen="404",
     ),
     _served(
         "stream-garbage",
@@ -191,11 +203,11 @@ ROWS = (
         "play={lead} noise=2 close",
         "noise=1 close",
         "play",
-        journalled="close",
-        what="garbage",
+        step="close",
+        seen="garbage",
     ),
     _absent("404", "server answers 404 for ever", _not_found),
-    _absent("dns", "name that has no address", lambda stage: NOWHERE),
+    _absent("dns", "name that has no address", lambda context: NOWHERE),
     _changing(),
     _fifo(),
     _station(),

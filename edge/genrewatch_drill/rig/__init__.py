@@ -1,1 +1,1 @@
-"""What the drill tests with: the daemon under test, real servers, subscribers and records of what happened."""
+"""The equipment of drills: the daemon under test, subscribers, the messages and records received, and their checks."""

@@ -1,7 +1,4 @@
-"""What a node's database holds at a moment, read from a copy, so that the next daemon finds it as the last one left it.
-
-Only while nobody writes: a daemon that has been killed or has ended.
-"""
+"""Contents of a node's database after its daemon has ended, read from a copy, because reading may change the files."""
 
 import shutil
 import tempfile
@@ -12,7 +9,7 @@ from pathlib import Path
 from genrewatch.history.database import Damaged, Unavailable, database_path
 from genrewatch.history.reader import HistoryReader, Selection
 from genrewatch.history.verify import verify_history
-from genrewatch_drill.rig.ledger import plain
+from genrewatch_drill.rig.audit import canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,26 +17,26 @@ class Snapshot:
     """The records and the outbox of one node."""
 
     texts: dict[int, str] = field(default_factory=dict)
-    """Each record by its `seq`, see `plain`."""
+    """Records by `seq`, as `canonical` JSON."""
     outbox: set[int] = field(default_factory=set)
-    wrong: str | None = None
-    """What is wrong with its chain, or why it cannot be opened."""
+    problem: str | None = None
+    """A defect of the hash chain, or the reason why the database cannot be read."""
 
-    def against_earlier(self, earlier: "Snapshot") -> int:
-        """How many records of an earlier one are not here as they were."""
+    def changed_since(self, earlier: "Snapshot") -> int:
+        """Count the records of an earlier snapshot that are absent or different here."""
         return sum(self.texts.get(seq) != text for seq, text in earlier.texts.items())
 
-    def against_received(self, texts: Iterable[tuple[int, str]]) -> int:
-        """How many records that somebody had received by then are not here."""
-        return sum(self.texts.get(seq) != text for seq, text in set(texts))
+    def absent(self, received: Iterable[tuple[int, str]]) -> int:
+        """Count the received (seq, text) that are absent or different here."""
+        return sum(self.texts.get(seq) != text for seq, text in set(received))
 
-    def struck_without_receipt(self, acknowledged: set[int]) -> int:
-        """How many records were taken out of the outbox though the broker never acknowledged them."""
+    def removed_unacknowledged(self, acknowledged: set[int]) -> int:
+        """Count the records that left the outbox without a PUBACK."""
         return len(set(self.texts) - self.outbox - acknowledged)
 
 
 def snapshot(state: Path, node: str) -> Snapshot:
-    """Of a node whose state directory this is; an empty one while there is no database."""
+    """Read the database in a node's state directory; empty while there is none."""
     path = database_path(state, node)
     if not path.exists() or path.stat().st_size == 0:
         return Snapshot()
@@ -50,21 +47,21 @@ def snapshot(state: Path, node: str) -> Snapshot:
         if wal.exists():
             shutil.copyfile(wal, copy.with_name(wal.name))
         try:
-            log = HistoryReader(copy)
+            reader = HistoryReader(copy)
         except (Damaged, Unavailable) as exc:
-            return Snapshot(wrong=f"cannot be opened: {exc}")
+            return Snapshot(problem=f"cannot be opened: {exc}")
         try:
-            return _read(log)
+            return _read(reader)
         finally:
-            log.close()
+            reader.close()
 
 
-def _read(log: HistoryReader) -> Snapshot:
+def _read(reader: HistoryReader) -> Snapshot:
     try:
-        texts = {record["seq"]: plain(record) for page in log.pages(Selection()) for record in page}
-        outbox = {seq for (seq,) in log.db.execute("SELECT seq FROM outbox")}
+        texts = {record["seq"]: canonical(record) for page in reader.pages(Selection()) for record in page}
+        outbox = {seq for (seq,) in reader.db.execute("SELECT seq FROM outbox")}
     except (Damaged, Unavailable) as exc:
-        return Snapshot(wrong=f"cannot be read: {exc}")
-    found = verify_history(log)
-    wrong = f"seq {found.fault_seq}: {found.fault}" if found.fault else None
-    return Snapshot(texts=texts, outbox=outbox, wrong=wrong)
+        return Snapshot(problem=f"cannot be read: {exc}")
+    found = verify_history(reader)
+    problem = f"seq {found.fault_seq}: {found.fault}" if found.fault else None
+    return Snapshot(texts=texts, outbox=outbox, problem=problem)

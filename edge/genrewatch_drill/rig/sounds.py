@@ -1,4 +1,4 @@
-"""The sounds of the drill, made of the demo programme and written as raw PCM or WAV files for its children to play."""
+"""Sounds of the drill: the demo programme as raw PCM, WAV and MP3 files for players and stations."""
 
 import subprocess
 import wave
@@ -20,7 +20,7 @@ _BLOCK = 4096
 
 
 class Sounds:
-    """Files in one directory, each made when it is first asked for."""
+    """Files in one directory, each written at its first use."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ class Sounds:
 
     @cached_property
     def samples(self) -> Samples:
-        """Music for `MUSIC_S` seconds, (n,) float32 at `RATE`."""
+        """`MUSIC_S` seconds of music, (n,) float32 at `RATE`."""
         n = round(MUSIC_S * RATE)
         return np.concatenate(list(islice(programme.programme_blocks(block=_BLOCK), n // _BLOCK + 1)))[:n]
 
@@ -43,14 +43,14 @@ class Sounds:
         return np.concatenate(list(programme.programme_blocks()))
 
     def medley(self, seed: int) -> Samples:
-        """The whole programme cut into parts of `MEDLEY_PART_S` and shuffled: no genre lasts. (n,) float32."""
+        """Return the programme in shuffled parts of `MEDLEY_PART_S`, so that the genre changes often; (n,) float32."""
         n = round(MEDLEY_PART_S * RATE)
         parts = [self.programme[at : at + n] for at in range(0, len(self.programme) - n + 1, n)]
         np.random.default_rng(seed).shuffle(parts)
         return np.concatenate(parts)
 
     def medley_file(self, seed: int) -> Path:
-        """The same as s16le."""
+        """Write the medley of a seed as s16le and return its path."""
         return self._raw(f"medley-{seed}.s16", s16(self.medley(seed)))
 
     @cached_property
@@ -60,7 +60,7 @@ class Sounds:
 
     @cached_property
     def stereo(self) -> Path:
-        """Music as s16le on two channels at twice the rate."""
+        """Music as s16le on two channels at twice the sample rate."""
         return self._raw("stereo.s16", s16(np.repeat(self.samples, 4)))
 
     @cached_property
@@ -70,12 +70,12 @@ class Sounds:
 
     @cached_property
     def constant(self) -> Path:
-        """A constant of half of full scale, DC, as s16le."""
+        """DC at half of full scale, as s16le."""
         return self._raw("constant.s16", s16(np.full(RATE, 0.5, np.float32)))
 
     @cached_property
     def clipped(self) -> Path:
-        """Music 40 dB too loud as s16le, most of it at full scale."""
+        """Music amplified by 40 dB as s16le, most of it at full scale."""
         return self._raw("clipped.s16", s16(100 * self.samples))
 
     @cached_property
@@ -84,11 +84,11 @@ class Sounds:
         return self._raw("nan.f32", np.resize(np.array([np.nan, np.inf, -np.inf], "<f4"), RATE).tobytes())
 
     @cached_property
-    def spoilt(self) -> Path:
+    def corrupted(self) -> Path:
         """Music of which every thousandth sample is NaN, an infinity or 1e30, as f32le."""
-        spoilt = self.samples.astype("<f4")
-        spoilt[::1000] = np.resize(np.array([np.nan, np.inf, -np.inf, 1e30], "<f4"), len(spoilt[::1000]))
-        return self._raw("spoilt.f32", spoilt.tobytes())
+        corrupted = self.samples.astype("<f4")
+        corrupted[::1000] = np.resize(np.array([np.nan, np.inf, -np.inf, 1e30], "<f4"), len(corrupted[::1000]))
+        return self._raw("corrupted.f32", corrupted.tobytes())
 
     @cached_property
     def mp3(self) -> Path:
@@ -97,16 +97,16 @@ class Sounds:
 
     @cached_property
     def mp3_stereo(self) -> Path:
-        """The same on two channels at twice the rate."""
+        """The same music on two channels at twice the sample rate."""
         return self._mp3("stereo.mp3", ["-ac", "2", "-ar", str(2 * RATE)])
 
     @property
     def mp3_bytes_per_s(self) -> int:
-        """Of both."""
+        """The byte rate of both MP3 files."""
         return MP3_BITS // 8
 
     def wav(self, name: str, samples: Samples, rate: int = RATE) -> Path:
-        """A WAV file of (n,) samples."""
+        """Write (n,) samples as a WAV file and return its path."""
         path = self._directory / name
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)
@@ -129,5 +129,5 @@ class Sounds:
 
 
 def s16(samples: Samples) -> bytes:
-    """(n,) float32 -> s16le bytes, clipped at full scale."""
+    """Convert (n,) float32 to s16le bytes, clipped at full scale."""
     return np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()

@@ -1,1 +1,1 @@
-"""What stands in for a clock that somebody sets: its folder is put before others on PYTHONPATH."""
+"""A fake wall clock; this directory goes first on PYTHONPATH."""

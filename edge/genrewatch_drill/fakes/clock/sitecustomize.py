@@ -1,6 +1,6 @@
 """A wall clock that is ahead of the machine's by the seconds in the file FAKE_CLOCK, which may change at any time.
 
-Python imports this at its start. A drill must not set the machine's own clock; the monotonic one is left alone.
+Python imports this module at its start. The clock of the machine and the monotonic clock do not change.
 """
 
 import os

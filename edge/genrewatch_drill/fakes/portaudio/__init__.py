@@ -1,1 +1,1 @@
-"""What stands in for PortAudio where there is no microphone: its folder is put before others on PYTHONPATH."""
+"""A fake PortAudio for machines without a microphone; this directory goes first on PYTHONPATH."""

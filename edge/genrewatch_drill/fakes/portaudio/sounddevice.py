@@ -1,15 +1,15 @@
-"""A stand-in for the sounddevice package at the level of its callback, put before it on PYTHONPATH.
+"""A fake of the sounddevice package at the level of its callback.
 
-FAKE_PORTAUDIO names a JSON file that may change at any time, as what is plugged in does:
+FAKE_PORTAUDIO names a JSON file, which may change at any time:
 
-    {"devices": [{"name": "Yeti", "rate": 48000, "channels": 2}],      inputs, the first one the default
-     "speed": 1.0,                                                     seconds of sound a second
+    {"devices": [{"name": "Yeti", "rate": 48000, "channels": 2}],      inputs, the first is the default
+     "speed": 1.0,                                                     seconds of sound per second
      "sound": "tone" | "silence",
-     "mute": ["Yeti"],                                                 devices whose callback has ceased to come
+     "mute": ["Yeti"],                                                 devices whose callback is no longer called
      "refused": [48000],                                               sample rates that no device accepts
-     "overflows": 0}                                                   each one more costs half a second, flagged
+     "overflows": 0}                                                   each loses half a second and sets the flag
 
-A device that leaves the file is unplugged: its stream finishes. With FAKE_PORTAUDIO=missing there is no library.
+A device that is removed from the file is unplugged: its stream finishes. FAKE_PORTAUDIO=missing is a missing library.
 """
 
 import json
@@ -32,7 +32,7 @@ if os.environ.get("FAKE_PORTAUDIO", "missing") == "missing":
 
 
 class PortAudioError(Exception):
-    """What sounddevice raises."""
+    """The exception of sounddevice."""
 
 
 def _plan() -> dict[str, Any]:
@@ -40,14 +40,14 @@ def _plan() -> dict[str, Any]:
     while True:
         try:
             plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # it is being written
+        except ValueError:  # the file is being written
             time.sleep(0.01)
         else:
             return plan
 
 
 def query_devices() -> list[dict[str, Any]]:
-    """All devices, an output among them."""
+    """Return all devices, one output included."""
     output = {"name": "HDMI", "hostapi": 0, "max_input_channels": 0, "default_samplerate": 48000.0}
     inputs = [
         {
@@ -62,12 +62,12 @@ def query_devices() -> list[dict[str, Any]]:
 
 
 def query_hostapis(index: int) -> dict[str, Any]:
-    """The one host API."""
+    """Return the only host API."""
     return {"name": "ALSA"}
 
 
 def check_input_settings(*, device: int, channels: int, dtype: str, samplerate: float) -> None:
-    """Raises PortAudioError for a rate that is refused."""
+    """Raise PortAudioError for a refused rate."""
     if samplerate in _plan().get("refused", []):
         raise PortAudioError("Invalid sample rate [PaErrorCode -9997]", -9997)
 
@@ -76,7 +76,7 @@ default = SimpleNamespace(device=(0, len(query_devices()) - 1))
 
 
 class RawInputStream:
-    """Calls back from a thread of its own."""
+    """A stream that calls back from its own thread."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class RawInputStream:
         self._callback, self._finished = callback, finished_callback
 
     def start(self) -> None:
-        """Begins to call back."""
+        """Start the thread that calls back."""
         threading.Thread(target=self._play, daemon=True).start()
 
     def _play(self) -> None:

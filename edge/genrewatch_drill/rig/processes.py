@@ -1,4 +1,4 @@
-"""What Linux knows of a process: memory, processor time, threads, descriptors and children."""
+"""Memory, processor time, threads, descriptors and children of a process, from /proc."""
 
 import os
 import threading
@@ -11,20 +11,20 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What a process holds at one time."""
+    """Resources of a process at one time."""
 
     rss_mb: float
     """Resident memory."""
     threads: int
     descriptors: int
     children: int
-    """Its own children that run."""
+    """Running child processes."""
     zombies: int
-    """Its own children that have ended and were not waited for."""
+    """Child processes that have ended and were not waited for."""
 
 
 def footprint(pid: int) -> Footprint:
-    """What a process holds now; FileNotFoundError when it has gone."""
+    """Return the resources that a process uses now; FileNotFoundError when it has ended."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     states = [state for child in children(pid) if (state := _state(child))]
     return Footprint(
@@ -37,7 +37,7 @@ def footprint(pid: int) -> Footprint:
 
 
 class PeakMemory:
-    """Watches a process's memory while a context lasts."""
+    """The peak memory of a process over a context."""
 
     EVERY_S = 0.1
 
@@ -62,23 +62,23 @@ class PeakMemory:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that one has started itself, zombies included."""
+    """Return the ids of child processes, zombies included."""
     found: list[int] = []
     for task in _listed(f"/proc/{pid}/task"):
         try:
             found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
         except OSError:
-            continue  # a thread that has ended meanwhile
+            continue  # the thread has ended meanwhile
     return found
 
 
 def descendants(pid: int) -> list[int]:
-    """All that a process has started, at any depth."""
+    """Return the ids of child processes at any depth."""
     return [found for child in children(pid) for found in (child, *descendants(child))]
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds that a process has used, without its children; 0 when it has gone."""
+    """Return the processor seconds of a process without its children; 0 when it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -87,25 +87,25 @@ def cpu_s(pid: int) -> float:
 
 
 def main_thread_cpu_s(pid: int) -> float:
-    """The same for a program of one thread, to the nanosecond."""
+    """Return the same for a process of one thread, with a resolution of nanoseconds."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except OSError:
         return 0.0
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
     return _state(pid) not in (None, "Z")
 
 
-def words_of(pid: int) -> str:
-    """What a process is, for people: its number, its state, where it waits in the kernel, its command."""
+def describe_process(pid: int) -> str:
+    """Return id, state, kernel wait channel and command line of a process, for a failure's message."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         waits = Path(f"/proc/{pid}/wchan").read_text()
     except OSError:
-        return f"{pid} (gone by now)"
+        return f"{pid} (has ended)"
     return f"{pid} ({_state(pid)}, {waits}): {command}"
 
 

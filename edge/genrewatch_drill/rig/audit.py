@@ -1,6 +1,6 @@
-"""Holds what a subscriber got against what a node's database holds, and says what is missing, doubled or out of order.
+"""Compares the records that a subscriber received with those that a node has stored.
 
-Pure: it is given what was stored, received and acknowledged, as the drill has gathered it.
+Pure functions of what was stored, received and acknowledged. They count what is missing, duplicated or out of order.
 """
 
 import json
@@ -11,52 +11,52 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 
-ADDED = "backfilled"
-"""The one field of a published record that is not stored."""
+UNSTORED_FIELD = "backfilled"
+"""The only field of a published record that is not stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Receipt:
-    """A record as a subscriber got it."""
+class ReceivedRecord:
+    """A record as a subscriber received it."""
 
     at: float
-    """When, on the monotonic clock."""
+    """Time of arrival on the monotonic clock."""
     node: str
     source: str
     seq: int
     text: str
-    """See `plain`."""
+    """The record as `canonical` JSON."""
     backfilled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What became of the records of one node."""
+    """The counts of one node's records."""
 
     stored: int
     received: int
-    """Of these, each counted once."""
+    """Stored records that were received, each counted once."""
     twice: int
-    """Deliveries beyond the first, under the same `seq`."""
+    """Deliveries after the first, under the same `seq`."""
     renumbered: int
-    """Spells that there are twice, under different `seq`."""
+    """Spells that occur twice, under different `seq`."""
     contradictions: int
-    """`seq` with two contents: among what was received, or between that and the database."""
+    """`seq` with two contents, among the received records or between them and the database."""
     unknown: int
-    """Received, but not in the database."""
+    """Received records that are not in the database."""
     lost: int
-    """Stored and neither received nor acknowledged by the broker."""
+    """Stored records that were neither received nor acknowledged by the broker."""
     lost_by_broker: int
-    """Acknowledged by a broker that was killed before it handed them on."""
+    """Records acknowledged by a broker that was killed before it forwarded them."""
     missing: int
     """`seq` between the first and the last that are not in the database."""
     disorder: int
-    """First deliveries that came after a later record of the same source."""
+    """First deliveries that arrived after a later record of the same source."""
     holes: int
-    """Places where sound of a run lies in no spell, though there are spells before and after."""
+    """Stretches of a run's sound that are in no spell."""
 
-    def figures(self) -> dict[str, int]:
-        """As rows of a table."""
+    def numbers(self) -> dict[str, int]:
+        """Return the rows of a table."""
         return {
             "records stored": self.stored,
             "received": self.received,
@@ -72,9 +72,9 @@ class Audit:
         }
 
     @property
-    def wrong(self) -> list[str]:
-        """What of this breaks the promise."""
-        broken = {
+    def problems(self) -> list[str]:
+        """The counts that must be zero and are not."""
+        must_be_zero = {
             "twice under a new seq": self.renumbered,
             "with two contents": self.contradictions,
             "received but not stored": self.unknown,
@@ -83,63 +83,63 @@ class Audit:
             "out of order": self.disorder,
             "holes": self.holes,
         }
-        return [f"{count} {what}" for what, count in broken.items() if count]
+        return [f"{count} {what}" for what, count in must_be_zero.items() if count]
 
 
-def plain(record: Mapping[str, Any]) -> str:
-    """A record as JSON, hashes included, but without what is added when it is sent: what must never differ."""
-    kept = {key: value for key, value in record.items() if key != ADDED}
+def canonical(record: Mapping[str, Any]) -> str:
+    """Return a record as JSON with its hashes, without the field that is added when it is published."""
+    kept = {key: value for key, value in record.items() if key != UNSTORED_FIELD}
     return compact_json(kept)
 
 
-def audit(stored: Mapping[int, str], receipts: Sequence[Receipt], acknowledged: Set[int]) -> Audit:
-    """`stored` and `receipts` are those of one node; `acknowledged` are the `seq` that its broker has taken."""
+def audit(stored: Mapping[int, str], received: Sequence[ReceivedRecord], acknowledged: Set[int]) -> Audit:
+    """Compare the stored and received records of one node; `acknowledged` holds the `seq` with a PUBACK."""
     contents: dict[int, set[str]] = defaultdict(set)
-    for receipt in receipts:
-        contents[receipt.seq].add(receipt.text)
+    for record in received:
+        contents[record.seq].add(record.text)
     absent = set(stored) - set(contents)
     everything = {**{seq: min(texts) for seq, texts in contents.items()}, **stored}
     records = [json.loads(everything[seq]) for seq in sorted(everything)]
     return Audit(
         stored=len(stored),
         received=len(set(contents) & set(stored)),
-        twice=len(receipts) - len(contents),
-        renumbered=len(doubled(records)),
+        twice=len(received) - len(contents),
+        renumbered=len(duplicates(records)),
         contradictions=sum(len(texts | {stored.get(seq, min(texts))}) > 1 for seq, texts in contents.items()),
         unknown=len(set(contents) - set(stored)),
         lost=len(absent - acknowledged),
         lost_by_broker=len(absent & acknowledged),
         missing=max(stored) - min(stored) + 1 - len(stored) if stored else 0,
-        disorder=disorder(receipts),
+        disorder=disorder(received),
         holes=len(holes(records)),
     )
 
 
 def total(audits: Iterable[Audit]) -> Audit:
-    """All nodes together."""
+    """Return the sums over all nodes."""
     added: Counter[str] = Counter(dict.fromkeys(Audit.__annotations__, 0))
     for one in audits:
         added.update(vars(one))
     return Audit(**added)
 
 
-def disorder(receipts: Iterable[Receipt]) -> int:
-    """First deliveries that came after the first of a later record of the same source."""
+def disorder(received: Iterable[ReceivedRecord]) -> int:
+    """Count first deliveries that arrived after that of a later record of the same source."""
     newest: dict[tuple[str, str], int] = {}
     seen: set[tuple[str, int]] = set()
     late = 0
-    for receipt in receipts:
-        if (receipt.node, receipt.seq) in seen:
+    for record in received:
+        if (record.node, record.seq) in seen:
             continue
-        seen.add((receipt.node, receipt.seq))
-        place = (receipt.node, receipt.source)
-        late += receipt.seq < newest.get(place, 0)
-        newest[place] = max(receipt.seq, newest.get(place, 0))
+        seen.add((record.node, record.seq))
+        place = (record.node, record.source)
+        late += record.seq < newest.get(place, 0)
+        newest[place] = max(record.seq, newest.get(place, 0))
     return late
 
 
-def doubled(records: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
-    """Pairs of `seq` of records, in order, that hold the same stretch of the same stream."""
+def duplicates(records: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """Return pairs of `seq` of records that hold the same stretch of the same stream; `records` are in order."""
     found, last = [], dict[tuple[str, str], tuple[int, int]]()
     for record in records:
         start, end = _stretch(record)
@@ -153,7 +153,7 @@ def doubled(records: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
 
 
 def holes(records: Iterable[Mapping[str, Any]]) -> list[int]:
-    """`seq` of records, in order, before which sound of their stream is in no record, or that nothing precedes."""
+    """Return the `seq` of records before which sound of their stream is in no record; `records` are in order."""
     found, reached = [], dict[tuple[str, str], int]()
     for record in records:
         start, end = _stretch(record)
@@ -165,5 +165,5 @@ def holes(records: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def _stretch(record: Mapping[str, Any]) -> tuple[int, int]:
-    """Where in its stream it begins and ends, milliseconds."""
+    """Return (start, end) of a record in its stream, milliseconds."""
     return round(1000 * record["start_s"]), round(1000 * record["end_s"])

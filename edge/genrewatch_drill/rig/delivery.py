@@ -1,4 +1,4 @@
-"""Delivers what a node that has ended still had in its outbox: its own sinks, without a source, so nothing is added."""
+"""Delivery of the outbox of a node whose daemon has ended, through its own sinks and without sources."""
 
 import time
 from pathlib import Path
@@ -14,12 +14,14 @@ from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 PER_S = 500.0
 
 
-def deliver_rest(state: Path, node: str, url: str, *, within_s: float = 60.0) -> bool:
-    """Whether the outbox of a node was empty in time."""
+def deliver_outbox(state: Path, node: str, url: str, *, within_s: float = 60.0) -> bool:
+    """Publish what a node's outbox holds; return whether it is empty in time."""
     config = ListenConfig()
     manifest = open_pipeline(config.bundle_path, config.vote.apply, config.level).manifest
     persistent_state = PersistentState(state / f"memory-{node}.json")
-    sources: list[str] = persistent_state.get("sources", [])  # else they would count as gone from the configuration
+    sources: list[str] = persistent_state.get(
+        "sources", []
+    )  # sources that are not named count as removed from the configuration
     names = {source: source for source in sources}
     mqtt = MqttSink(
         MqttConfig(url=url, discovery=False), node, manifest, names=names, persistent_state=persistent_state
