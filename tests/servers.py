@@ -67,9 +67,9 @@ class Watcher:
             seen.append(self._messages.get(timeout=READY_S))
         return seen[:-1]
 
-    def publish(self, topic: str, payload: str) -> None:
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         """Publish a message to the broker."""
-        self._subscriber.publish(topic, payload)
+        self._subscriber.publish(topic, payload, retain=retain)
 
     def _on_message(self, message: MQTTMessage) -> None:
         properties = vars(message.properties) if message.properties is not None else {}

@@ -80,7 +80,7 @@ def test_a_switch_is_obeyed_and_everything_else_is_ignored_and_counted(broker: M
 def test_a_command_that_the_broker_has_kept_is_not_obeyed_again(broker: Mosquitto) -> None:
     obedient = Obedient()
     with Watcher(broker.port) as watcher:
-        watcher._client.publish("genrewatch/box/mic/listen/set", "OFF", qos=1, retain=True).wait_for_publish(10)
+        watcher.publish("genrewatch/box/mic/listen/set", "OFF", retain=True)
         with running_sink(broker.url, names={"mic": "Mic"}) as sink:
             sink.set_command_handler(obedient)
             watcher.next("box/status")

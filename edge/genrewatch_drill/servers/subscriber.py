@@ -45,9 +45,9 @@ class Subscriber:
         if not self._subscribed.wait(READY_S):
             raise GenrewatchError(f"the subscriber on port {self._port}", "no SUBACK", "a broker that accepts it")
 
-    def publish(self, topic: str, payload: str) -> None:
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         """Publish with QoS 1 and wait for the PUBACK."""
-        self._client.publish(topic, payload, qos=1).wait_for_publish(READY_S)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(READY_S)
 
     def close(self, *, broker_gone: bool = False) -> None:
         """Disconnect; with `broker_gone`, first receive everything that the killed broker had sent."""
