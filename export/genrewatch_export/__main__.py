@@ -1,4 +1,4 @@
-"""`python -m genrewatch_export` is `genrewatch-export`."""
+"""`python -m genrewatch_export`, the same as `genrewatch-export`."""
 
 import sys
 

@@ -5,24 +5,21 @@ Output  (1, n_labels)                    logits, for int8 quantized
 """
 
 import os
-import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.errors import ConfigError
+from genrewatch_trainer.quiet import held_back, import_quietly
 from genrewatch_trainer.run import Run
 
 
 def load_model(run: Run, *, last: bool = False) -> Any:
     """Load the run's Keras model, see `Run.model`; raises ConfigError on a backend that cannot export to TFLite."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import_quietly("keras")
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -64,7 +61,7 @@ def int8_converter(model: Any, run: Run) -> Any:
 
 def convert_function(function: Callable[[Any], Any], shape: tuple[int, ...]) -> bytes:
     """Convert a TensorFlow function of one float32 tensor to float32 TFLite, in built-in operators only."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_quietly("tensorflow")
     import tensorflow as tf
 
     holder = tf.Module()
@@ -85,34 +82,9 @@ def _converter(model: Any, run: Run) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    with captured_output() as output:
-        try:
-            content: bytes = converter.convert()
-        except Exception:
-            output.seek(0)
-            sys.stderr.write(output.read().decode(errors="replace"))
-            raise
+    with held_back(1, 2):  # the converter writes pages to both outputs
+        content: bytes = converter.convert()
     return content
-
-
-@contextmanager
-def captured_output() -> Iterator[IO[bytes]]:
-    """Capture stdout and stderr, also from C++, in a file: the converter writes pages, of use only when it fails."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
-    with tempfile.TemporaryFile() as output, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            for number in kept:
-                os.dup2(output.fileno(), number)
-            yield output
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, original in kept.items():
-                os.dup2(original, number)
-                os.close(original)
 
 
 def _one_by_one(segments: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.inference.classifier import Classifier, softmax
-from genrewatch_export.convert import captured_output, int8_converter, to_float
+from genrewatch_export.convert import int8_converter, to_float
+from genrewatch_trainer.quiet import held_back
 from genrewatch_trainer.run import Run
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -54,7 +55,7 @@ def _layers(converter: Any, run: Run) -> dict[str, str]:
     """Return the layers with weights, counted from 1 in the network's order -> the tensor that each one writes."""
     import tensorflow as tf
 
-    with captured_output():
+    with held_back(1, 2):
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=lambda: _few(run))
         debugger.run()
     table = io.StringIO()
@@ -69,7 +70,7 @@ def _leaving(converter: Any, run: Run, tensors: Sequence[str]) -> bytes:
     import tensorflow as tf
 
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(tensors))
-    with captured_output():
+    with held_back(1, 2):
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=converter, debug_dataset=lambda: _few(run), debug_options=options
         )

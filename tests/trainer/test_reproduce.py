@@ -17,11 +17,11 @@ from genrewatch_trainer.cli import main
 from genrewatch_trainer.data.prepare import prepare
 from genrewatch_trainer.data.store import Store, new_store
 from genrewatch_trainer.reproduce.baselines import METHODS, judge, pipelines
-from genrewatch_trainer.reproduce.command import reproduce
 from genrewatch_trainer.reproduce.figures import power_spectrum
 from genrewatch_trainer.reproduce.measures import by_seconds_heard, mean_risk, reliability, risk_coverage, roc_of
 from genrewatch_trainer.reproduce.mfcc import mfcc, write_picture_store
 from genrewatch_trainer.reproduce.plan import Experiment, experiments, split_of
+from genrewatch_trainer.reproduce.reproduce import reproduce
 from genrewatch_trainer.reproduce.summary import complete
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.recipes import PAPER_RECIPE

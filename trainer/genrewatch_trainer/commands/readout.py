@@ -1,116 +1,105 @@
-"""`genrewatch-train readout`: its options; and `--also`, which `fit` and `sweep` have too."""
+"""`genrewatch-train readout`: a genre head by logistic regression on the features of a distilled run."""
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genrewatch.contract.errors import ConfigError
+from genrewatch_trainer.commands.options import Subparsers, add_also, load_also, names, positive_number
 from genrewatch_trainer.data.splits import RANDOM_VALID
+from genrewatch_trainer.quiet import import_quietly
+
+if TYPE_CHECKING:
+    from genrewatch_trainer.distillation.soft_labels import SoftLabels
 
 
-def add_readout(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to the parser."""
-    it = commands.add_parser("readout", help="a genre head by logistic regression on what a taught run has learned")
-    it.add_argument("taught", type=Path, metavar="TAUGHT_RUN", help="run of `fit --targets`")
-    it.add_argument("store", type=Path, metavar="STORE")
-    add_also(it)
-    it.add_argument("--split", default=RANDOM_VALID, metavar="SCHEME", help=f"default: {RANDOM_VALID}")
-    it.add_argument("--train-parts", default="train", metavar="PART,PART", help="default: train")
-    it.add_argument("--strength", type=_share, default=0.1, metavar="C", help="inverse of the penalty; default: 0.1")
-    it.add_argument("--pooling", choices=("mean", "bands"), default="mean", help="over time and bands, or time alone")
-    it.add_argument(
-        "--opinion",
-        type=_opinion,
-        action="append",
-        default=[],
-        metavar="NPZ[=TARGETS,TARGETS]",
-        help="features of clips that another program heard, whose regression softens the labels, and labels the crops "
-        "of TARGETS, whose teacher was that program; may be repeated",
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("readout", help="fit a genre head by logistic regression on a distilled run")
+    parser.add_argument("taught", type=Path, metavar="TAUGHT_RUN", help="run of `fit --targets`")
+    parser.add_argument("store", type=Path, metavar="STORE")
+    add_also(parser)
+    parser.add_argument("--split", default=RANDOM_VALID, metavar="SCHEME", help=f"default: {RANDOM_VALID}")
+    parser.add_argument("--train-parts", type=names, default="train", metavar="PART,PART", help="default: train")
+    parser.add_argument(
+        "--strength", type=positive_number, default=0.1, metavar="C", help="inverse of the penalty; default: 0.1"
     )
-    it.add_argument("--opinion-share", type=_share, default=0.5, metavar="SHARE", help="in a label; default: 0.5")
-    it.add_argument(
-        "--crops-share", type=_share, default=0.3, metavar="SHARE", help="weight of all crops of TARGETS; default: 0.3"
+    parser.add_argument(
+        "--pooling", choices=("mean", "bands"), default="mean", help="over time and bands (mean), or only over time"
     )
-    it.add_argument(
+    _add_opinions(parser)
+    parser.add_argument(
         "--folds",
         type=int,
         default=0,
         metavar="N",
-        help="also judge the training clips of each artist by a head that has not learned from them, in N folds",
+        help="also evaluate all training clips, in N folds by artist, with heads fitted on the other artists",
     )
-    it.add_argument("-o", "--run", type=Path, required=True, help="run folder")
-    it.set_defaults(command=_readout)
+    parser.add_argument("-o", "--run", dest="output", type=Path, required=True, metavar="RUN", help="run folder")
+    parser.set_defaults(run=run)
 
 
-def add_also(it: argparse.ArgumentParser) -> None:
-    """Adds `--also`."""
-    it.add_argument(
-        "--also",
-        type=_also,
-        action="append",
-        default=[],
-        metavar="STORE[=SHARE]",
-        help="more labelled clips, SHARE of them for one of STORE's (default 0.25); may be repeated",
-    )
-
-
-def _also(text: str) -> tuple[Path, float]:
-    path, _, share = text.partition("=")
-    try:
-        found = float(share or 0.25)
-    except ValueError:
-        found = 0.0
-    if not (path and 0 < found <= 100):
-        raise argparse.ArgumentTypeError(f"found {text}, expected STORE or STORE=SHARE, the share above 0")
-    return Path(path), found
-
-
-def _opinion(text: str) -> tuple[Path, tuple[Path, ...]]:
-    path, _, targets = text.partition("=")
-    return Path(path), tuple(Path(one) for one in targets.split(",") if one)
-
-
-def _share(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found <= 1e6:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number above 0")
-    return found
-
-
-def _readout(arguments: argparse.Namespace) -> None:
+def run(parsed: argparse.Namespace) -> int:
+    """Fit the head and print the metrics of the run."""
     from genrewatch_trainer.data.store import Store
     from genrewatch_trainer.run import Run
 
-    taught, store = Run.load(arguments.taught), Store.load(arguments.store)
-    also = tuple((Store.load(path), share) for path, share in arguments.also)
-    from genrewatch_trainer.distillation.feature_table import read_table
-    from genrewatch_trainer.distillation.soft_labels import SoftLabels
-    from genrewatch_trainer.distillation.targets import Targets
-
-    if arguments.opinion_share > 1:
-        raise ConfigError("--opinion-share", f"found {arguments.opinion_share}", "at most 1")
-    if arguments.folds < 0 or arguments.folds == 1:
-        raise ConfigError("--folds", f"found {arguments.folds}", "0 or at least 2")
-    tables = tuple(read_table(path, tuple(map(Targets.load, targets))) for path, targets in arguments.opinion)
-    soft_labels = SoftLabels(tables=tables, share=arguments.opinion_share, crops_share=arguments.crops_share)
-    from genrewatch_trainer.distillation.readout import fit_readout, readout_of  # loads Keras
+    if parsed.opinion_share > 1:
+        raise ConfigError("--opinion-share", f"found {parsed.opinion_share}", "at most 1")
+    if parsed.folds < 0 or parsed.folds == 1:
+        raise ConfigError("--folds", f"found {parsed.folds}", "0 or at least 2")
+    taught, store, extra = Run.load(parsed.taught), Store.load(parsed.store), load_also(parsed)
+    soft_labels = _soft_labels(parsed)
+    import_quietly("keras")  # after everything that can fail at once
+    from genrewatch_trainer.distillation.readout import fit_readout, readout_of
 
     experiment = readout_of(
         taught,
         store,
-        scheme=arguments.split,
-        train_parts=tuple(arguments.train_parts.split(",")),
-        extra_stores=also,
-        pooling=arguments.pooling,
+        scheme=parsed.split,
+        train_parts=parsed.train_parts,
+        extra_stores=extra,
+        pooling=parsed.pooling,
     )
-    run = fit_readout(
-        experiment,
-        arguments.run,
-        strength=arguments.strength,
-        soft_labels=soft_labels if tables else None,
-        folds=arguments.folds,
+    done = fit_readout(experiment, parsed.output, strength=parsed.strength, soft_labels=soft_labels, folds=parsed.folds)
+    print(f"{done.path}: {json.dumps(done.record.metrics)}")
+    return 0
+
+
+def _add_opinions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--opinion",
+        type=_table_and_targets,
+        action="append",
+        default=[],
+        metavar="NPZ[=TARGETS,TARGETS]",
+        help="features of the clips by another model: a regression on them softens the labels, and labels the crops of "
+        "TARGETS, whose teacher was that model; repeatable",
     )
-    print(f"{run.path}: {json.dumps(run.record.metrics)}")
+    parser.add_argument(
+        "--opinion-share", type=positive_number, default=0.5, metavar="SHARE", help="share of a label; default: 0.5"
+    )
+    parser.add_argument(
+        "--crops-share",
+        type=positive_number,
+        default=0.3,
+        metavar="SHARE",
+        help="weight of all crops of TARGETS together; default: 0.3",
+    )
+
+
+def _soft_labels(parsed: argparse.Namespace) -> "SoftLabels | None":
+    from genrewatch_trainer.distillation.feature_table import read_table
+    from genrewatch_trainer.distillation.soft_labels import SoftLabels
+    from genrewatch_trainer.distillation.targets import Targets
+
+    if not parsed.opinion:
+        return None
+    tables = tuple(read_table(path, tuple(map(Targets.load, targets))) for path, targets in parsed.opinion)
+    return SoftLabels(tables=tables, share=parsed.opinion_share, crops_share=parsed.crops_share)
+
+
+def _table_and_targets(text: str) -> tuple[Path, tuple[Path, ...]]:
+    path, _, targets = text.partition("=")
+    return Path(path), tuple(Path(name) for name in targets.split(",") if name)

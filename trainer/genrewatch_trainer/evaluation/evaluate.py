@@ -15,6 +15,7 @@ from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.metrics import clip_metrics, confusion, genre_report, mean_top1, vote_top1
+from genrewatch_trainer.quiet import import_quietly
 from genrewatch_trainer.run import RECORD, Run
 from genrewatch_trainer.training.feed import segments_of
 
@@ -131,6 +132,7 @@ def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) 
 def _judge(path: Path) -> _Judge:
     if (path / RECORD).is_file():
         run = Run.load(path)
+        import_quietly("keras")
         return _Judge(
             kind="run",
             labels=run.labels,

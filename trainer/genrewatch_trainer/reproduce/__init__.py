@@ -9,5 +9,5 @@ figures.py     how each PNG is drawn
     draw.py        which are drawn, of what
 summary.py     every figure of the report as plain values
 report.py      summary -> Markdown
-command.py     all of it, resumable
+reproduce.py   all of it, resumable
 """

@@ -18,6 +18,7 @@ from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.evaluate import PREDICT_BATCH, PosteriorPerClip
 from genrewatch_trainer.evaluation.metrics import clip_metrics
 from genrewatch_trainer.files import atomic_file, readable
+from genrewatch_trainer.quiet import import_quietly
 from genrewatch_trainer.reproduce.mfcc import write_picture_store
 from genrewatch_trainer.reproduce.plan import Experiment, split_of
 from genrewatch_trainer.run import RECORD, Run
@@ -83,8 +84,9 @@ def finished(experiment: Experiment, report: Path, store: Store) -> Outcome | No
 
 def carry_out(experiment: Experiment, report: Path, store: Store) -> None:
     """Fits, or goes on fitting; raises ConfigError where the folder holds another run."""
+    import_quietly("keras")
     from genrewatch_trainer.training import experiment as training
-    from genrewatch_trainer.training.fit import fit  # loads Keras
+    from genrewatch_trainer.training.fit import fit
 
     parts = split_of(store.index, experiment)
     if experiment.part == "mfcc":
@@ -110,6 +112,7 @@ def _judge(run: Run, part: str) -> Outcome:
     segments, counts = segments_of(
         [clip.power_db for clip in clips], FrontEnd(run.front_end), run.recipe.segment_hop_frames
     )
+    import_quietly("keras")
     logits = run.model().predict(segments[..., None], batch_size=PREDICT_BATCH, verbose=0)
     return Outcome(
         labels=run.labels,

@@ -157,6 +157,8 @@ def main(arguments: Sequence[str]) -> int:
     except GenrewatchError as exc:
         print(exc, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -1,52 +1,20 @@
-"""`genrewatch-train reproduce`: what is missing is fitted, what is there is used again, and the report is written.
+"""The whole reproduction: fit what is missing, use again what is there, write the report.
 
 store, plan -> fits (REPORT/runs) -> outcomes -> table II -> summary.json -> PNGs -> report.md
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genrewatch.contract.errors import ConfigError, DataError
 
-if TYPE_CHECKING:  # heavy: imported by the command itself
+if TYPE_CHECKING:
     from genrewatch_trainer.data.store import Store
     from genrewatch_trainer.reproduce.outcomes import Outcome
     from genrewatch_trainer.reproduce.plan import Experiment
 
 TABLE_II, REPORT = "table_ii", "report"
-
-
-def add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command to `genrewatch-train`."""
-    it = commands.add_parser("reproduce", help="the paper's experiments, tables and figures; run again, it goes on")
-    it.add_argument("store", type=Path, metavar="STORE", help="feature store of the corpus")
-    it.add_argument("-o", "--report", type=Path, required=True, metavar="DIR", help="report and runs; goes on in one")
-    it.add_argument("--seeds", type=_count, default=3, metavar="N", help="fits of each split; default: 3")
-    it.add_argument("--epochs", type=_count, default=100, metavar="N", help="default: the paper's 100")
-    it.add_argument("--audio", type=Path, metavar="DIR", help="GENRE/*.wav (...), for the paper's own front end")
-    it.add_argument("--only", metavar="PART,PART", help="do these parts alone and report what is there; see README")
-    it.set_defaults(command=_command)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
-    return int(text)
-
-
-def _command(arguments: argparse.Namespace) -> None:
-    only = tuple(arguments.only.split(",")) if arguments.only else None
-    reproduce(
-        arguments.store,
-        arguments.report,
-        seeds=arguments.seeds,
-        epochs=arguments.epochs,
-        audio=arguments.audio,
-        only=only,
-    )
-    print(f"{arguments.report / 'report.md'}: written")
 
 
 def reproduce(
