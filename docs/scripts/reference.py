@@ -16,7 +16,7 @@ from docs.scripts.sources import sources_page
 
 from genrewatch import cli
 from genrewatch_export.cli import export_parser
-from genrewatch_trainer.cli import _parser as trainer_parser
+from genrewatch_trainer.cli import parser as trainer_parser
 
 ROOT = Path(__file__).parents[2]
 
