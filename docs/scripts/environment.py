@@ -23,7 +23,7 @@ MEANINGS = {
     "GENREWATCH_SOURCE": "Set for the command of a hook: the id of the source.",
     "GENREWATCH_GENRE": "Set for the command of a hook: the genre, empty without one.",
     "KERAS_BACKEND": "Backend of Keras: `tensorflow` (default of the export), `jax` or `torch`.",
-    "TF_CPP_MIN_LOG_LEVEL": "Messages of TensorFlow: 0 is all, 3 is errors only (default of the export).",
+    "TF_CPP_MIN_LOG_LEVEL": "Log lines of TensorFlow: 0 is all of them, 3 none. Not set: none.",
 }
 
 INTRODUCTION = """\
