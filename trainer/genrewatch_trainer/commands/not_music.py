@@ -9,7 +9,9 @@ from genrewatch_trainer.data.splits import RANDOM_VALID
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("not-music", help="make a feature store of speech, ambient sound and synthetic noise")
+    parser = subparsers.add_parser(
+        "not-music", help="make a feature store of speech, ambient sound and synthetic noise"
+    )
     parser.add_argument("audio", nargs="*", type=Path, metavar="AUDIO_DIR", help="recordings without music")
     add_front_end(parser, "compact")
     parser.add_argument("--split", default=RANDOM_VALID, metavar="SCHEME", help=f"name of the split; {RANDOM_VALID}")
