@@ -17,6 +17,8 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[2]
 FOLDER = "repository"
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+CODE = re.compile(r"`[^`\n]+`")
+"""In a table GitHub wants a bar in code to be escaped, Python-Markdown does not."""
 log = logging.getLogger("mkdocs.hooks.repository_links")
 
 
@@ -34,7 +36,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Rewrite the links of a page to files outside `docs/`, or from such a file back into it."""
+    """Rewrite the links of a page to files outside `docs/`, or from such a file back into it; unescape bars in code."""
     here = repository_path(page.file.src_uri)
 
     def rewritten(match: "re.Match[str]") -> str:
@@ -47,7 +49,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         relative = posixpath.relpath(site_path(path), posixpath.dirname(page.file.src_uri) or ".")
         return f"{before}{relative}{anchor}{after}"
 
-    return LINK.sub(rewritten, markdown)
+    return CODE.sub(lambda match: match[0].replace("\\|", "|"), LINK.sub(rewritten, markdown))
 
 
 def outside(path: str) -> Iterator[str]:
