@@ -101,7 +101,7 @@ def kind(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(code(toml(value)) for value in inner)
     if origin is tuple:
-        return f"list of {kind(inner[0])}"
+        return "list of text" if get_origin(inner[0]) is Literal else f"list of {kind(inner[0])}"
     return SCALARS[hint]
 
 

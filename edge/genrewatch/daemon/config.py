@@ -20,23 +20,23 @@ class ListenConfig:
     """The whole file."""
 
     node: str | None = None
-    """This box's name in topics; default one that is made once and kept in the state directory."""
+    """Id of this node in topics; default one that is created once and kept in the state directory."""
     bundle: str | None = None
-    """Directory of the model; default the one that comes with genrewatch."""
+    """Directory of the model; default the shipped bundle."""
     source: tuple[SourceConfig, ...] = ()
-    """Where to listen; default `auto`."""
+    """Sources to listen to, one table each; default one with `uri = "auto"`."""
     vote: VoteOverrides = VoteOverrides()
-    """How segments become a verdict."""
+    """The vote; each key replaces the default of the bundle."""
     level: LevelConfig = LevelConfig()
-    """What counts as silence."""
+    """Limits of silence and dead air."""
     mqtt: MqttConfig = MqttConfig()
-    """Where verdicts go."""
+    """The broker, and what is published."""
     history: HistoryConfig = HistoryConfig()
-    """What is kept on disk."""
+    """The history on disk, in the state directory."""
     hook: tuple[HookConfig, ...] = ()
-    """What is run or called when something happens."""
+    """Commands to run or URLs to call on events, one table each: either `command` or `url`."""
     health_s: float = 30.0
-    """Seconds between health messages."""
+    """Seconds between health messages, 1 to 3600."""
 
     def __post_init__(self) -> None:
         require(1 <= self.health_s <= 3600, "health_s", self.health_s, "1 to 3600")

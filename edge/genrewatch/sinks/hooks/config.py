@@ -18,15 +18,15 @@ class HookConfig:
     """One hook: events, and the command or the URL that gets them."""
 
     on: tuple[EventType, ...]
-    """Which events: genre_changed, dead_air, sound_returned, stalled, resumed."""
+    """Events that trigger it: genre_changed, dead_air, sound_returned, stalled, resumed."""
     command: str | None = field(default=None, repr=False)
-    """A program and its arguments, quoted as in a shell but run without one; the event is on its standard input."""
+    """Program and arguments, quoted as in a shell but run without one; it gets the event on standard input."""
     url: str | None = field(default=None, repr=False)
-    """Where the event is posted; `user:password@` before the host becomes a basic login."""
+    """URL to post the event to, instead of a command; `user:password@` before the host becomes a basic login."""
     sources: tuple[str, ...] = ()
-    """Ids of the sources that it is for; default all."""
+    """Ids of the sources that trigger it; default all."""
     timeout_s: float = 10.0
-    """How long the command or the answer may take, 0.1 to 300 s."""
+    """Time limit of the command or of the answer, 0.1 to 300 s."""
 
     def __post_init__(self) -> None:
         known = ", ".join(EVENT_TYPES)

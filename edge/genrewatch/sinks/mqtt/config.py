@@ -40,42 +40,42 @@ class MqttConfig:
     """How to reach the broker and what to publish."""
 
     url: str = "auto"
-    """`mqtt://HOST[:PORT]` (1883), `mqtts://HOST[:PORT]` (8883), `none`, or `auto`: `broker` makes a URL of it."""
+    """`mqtt://HOST[:PORT]` (1883), `mqtts://HOST[:PORT]` (8883), `none`, or `auto`: localhost or an embedded broker."""
     base: str = "genrewatch"
     """First level or levels of every topic, ids joined by `/`."""
     username: str | None = None
-    """Login; the environment's GENREWATCH_MQTT_USERNAME goes first."""
+    """User name; GENREWATCH_MQTT_USERNAME in the environment overrides it."""
     password: str | None = field(default=None, repr=False)
-    """Its password; the environment's GENREWATCH_MQTT_PASSWORD goes first."""
+    """Password; GENREWATCH_MQTT_PASSWORD in the environment overrides it."""
     ca_file: str | None = None
-    """PEM file of the authorities to trust instead of the system's; mqtts only."""
+    """PEM file of the certificate authorities to trust instead of the system's; mqtts only."""
     cert_file: str | None = None
-    """PEM file with our certificate, for brokers that ask for one; mqtts only."""
+    """PEM file of the client certificate, for brokers that require one; mqtts only."""
     key_file: str | None = None
-    """PEM file with the key of `cert_file`, if it is not in there."""
+    """PEM file of the key of `cert_file`, if `cert_file` does not hold it."""
     protocol: Protocol = "auto"
     """`auto` tries MQTT 5 first and falls back to 3.1.1."""
     keepalive_s: int = 30
-    """A broker that is silent for twice as long counts as lost, 5 to 3600 s."""
+    """MQTT keep-alive; a broker that sends nothing for twice as long counts as lost, 5 to 3600 s."""
     will_delay_s: int = 5
-    """With MQTT 5, how long the broker waits for us to come back before it says `offline`, 0 to 3600 s."""
+    """With MQTT 5, time that the broker waits for a reconnect before it publishes `offline`, 0 to 3600 s."""
     heartbeat_s: int = 30
-    """A state is sent again at least this often, 1 to 3600 s."""
+    """Longest time between two publications of a state, 1 to 3600 s."""
     expire_after_s: int = 120
-    """A state older than this is worthless: the broker forgets it, we do not send it; at least 3 x heartbeat_s."""
+    """Age in seconds at which a state expires at the broker and is no longer published; at least 3 x heartbeat_s."""
     votes: bool = True
-    """Whether to publish each segment's votes (chatty)."""
+    """Publish the votes of each segment, a message every hop."""
     top_k: int = 3
-    """How many labels of a segment's posterior the votes topic shows, 1 to 100."""
+    """Number of labels of a segment's posterior in the votes topic, 1 to 100."""
 
     history: bool = True
-    """Whether to deliver the history's spells, also those that an absent broker has missed."""
+    """Deliver the spells of the history, also those that ended while the broker was away."""
     discovery: bool = True
-    """Whether to describe this node to Home Assistant."""
+    """Publish Home Assistant's device discovery; false removes the device."""
     discovery_prefix: str = "homeassistant"
     """First level or levels of Home Assistant's topics."""
     bundles: str | None = None
-    """A directory of bundles, of which `bundle/set` may choose one by its name; without it, it may not."""
+    """Directory of the bundles that `bundle/set` may choose by name; without it the command is refused."""
 
     def __post_init__(self) -> None:
         if self.url not in NO_ADDRESS:
