@@ -68,7 +68,23 @@ def export(run: Run, calibration: Run, output: Path, options: Options, report: R
     comparison = _comparison(model, content, run, calibrated, report)
     check_limits(comparison, options.limits, str(run.path))
     classifier = Classifier(content, temperature=calibrated.temperature)
-    manifest = Manifest(
+    provenance = _provenance(run, calibration) | {"float_layers": list(float_layers), "vote": options.vote_reason}
+    manifest = _manifest(run, options, calibrated, comparison, classifier, provenance)
+    golden = make_golden(golden_samples(run.front_end), FrontEnd(run.front_end), classifier)
+    bundle = write_bundle(output, manifest, content, golden)
+    check_golden(bundle, Classifier.of(bundle))
+    return bundle
+
+
+def _manifest(
+    run: Run,
+    options: Options,
+    calibrated: Calibration,
+    comparison: Comparison,
+    classifier: Classifier,
+    provenance: dict[str, object],
+) -> Manifest:
+    return Manifest(
         format=FORMAT,
         name=options.name,
         version=__version__,
@@ -81,12 +97,8 @@ def export(run: Run, calibration: Run, output: Path, options: Options, report: R
         files={MODEL: "", GOLDEN: ""},
         thresholds=calibrated.thresholds,
         metrics=comparison.as_metrics(),
-        provenance=_provenance(run, calibration) | {"float_layers": list(float_layers), "vote": options.vote_reason},
+        provenance=provenance,
     )
-    golden = make_golden(golden_samples(run.front_end), FrontEnd(run.front_end), classifier)
-    bundle = write_bundle(output, manifest, content, golden)
-    check_golden(bundle, Classifier.of(bundle))
-    return bundle
 
 
 def _vote(run: Run, options: Options) -> VoteConfig:

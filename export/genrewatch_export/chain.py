@@ -56,21 +56,10 @@ def _append(whole: Any, model: Any, schema: Any) -> None:
 def _join(whole: Any, output: int, following: int, schema: Any) -> None:
     """Add the operator from the tensor `output` to the tensor `following`."""
     graph = whole.subgraphs[0]
-    types = graph.tensors[output].type, graph.tensors[following].type
-    float32, int8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
-    operators = {
-        (float32, int8): (schema.BuiltinOperator.QUANTIZE, None, None),
-        (int8, float32): (schema.BuiltinOperator.DEQUANTIZE, None, None),
-        (float32, float32): (
-            schema.BuiltinOperator.RESHAPE,
-            schema.BuiltinOptions.ReshapeOptions,
-            schema.ReshapeOptionsT(),
-        ),
-    }
-    code, kind, options = operators[types]
     shapes = [list(graph.tensors[i].shape) for i in (output, following)]
     if shapes[0] != shapes[1]:
         raise DataError("model", f"an output {shapes[0]} before an input {shapes[1]}", "one shape")
+    code, kind, options = _conversion(graph.tensors[output].type, graph.tensors[following].type, schema)
     if options is not None:
         options.newShape = shapes[1]
     operator = schema.OperatorT()
@@ -84,3 +73,15 @@ def _join(whole: Any, output: int, following: int, schema: Any) -> None:
     added.version = 1
     whole.operatorCodes = [*whole.operatorCodes, added]
     graph.operators.append(operator)
+
+
+def _conversion(given: int, wanted: int, schema: Any) -> tuple[int, int | None, Any]:
+    """Return operator, type of options and options to convert one tensor type to another."""
+    float32, int8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
+    reshape = schema.BuiltinOptions.ReshapeOptions
+    operators: dict[tuple[int, int], tuple[int, int | None, Any]] = {
+        (float32, int8): (schema.BuiltinOperator.QUANTIZE, None, None),
+        (int8, float32): (schema.BuiltinOperator.DEQUANTIZE, None, None),
+        (float32, float32): (schema.BuiltinOperator.RESHAPE, reshape, schema.ReshapeOptionsT()),
+    }
+    return operators[given, wanted]

@@ -71,34 +71,37 @@ def _pack(description: Description) -> bytes:
     import flatbuffers
 
     b = flatbuffers.Builder(1024)
-
-    def table(n_fields: int, fields: dict[int, int], *, small: dict[int, int] | None = None) -> int:
-        b.StartObject(n_fields)
-        for place, offset in fields.items():
-            b.PrependUOffsetTRelativeSlot(place, offset, 0)
-        for place, value in (small or {}).items():
-            b.PrependInt8Slot(place, value, 0)
-        return int(b.EndObject())
-
-    def vector(*offsets: int) -> int:
-        b.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            b.PrependUOffsetTRelative(offset)
-        return int(b.EndVector())
-
-    def text(value: str) -> Any:
-        return b.CreateString(value)
-
-    labels = table(3, {0: text(LABELS), 1: text("the labels of the output, a line each")}, small={2: _AXIS_LABELS})
-    into = table(7, {0: text(description.input_name), 1: text(description.input_text)})
-    out = table(7, {0: text(description.output_name), 1: text(description.output_text), 6: vector(labels)})
-    graph = table(5, {2: vector(into), 3: vector(out)})
+    text = b.CreateString
+    labels = {0: text(LABELS), 1: text("the labels of the output, a line each")}
+    label_file = _table(b, 3, labels, small={2: _AXIS_LABELS})
+    into = _table(b, 7, {0: text(description.input_name), 1: text(description.input_text)})
+    files = _vector(b, label_file)
+    out = _table(b, 7, {0: text(description.output_name), 1: text(description.output_text), 6: files})
+    graph = _table(b, 5, {2: _vector(b, into), 3: _vector(b, out)})
     parts = {
         0: text(description.name),
         1: text(description.text),
         2: text(description.version),
-        3: vector(graph),
+        3: _vector(b, graph),
         7: text("1.0.0"),
     }
-    b.Finish(table(8, parts), _IDENTIFIER)
+    b.Finish(_table(b, 8, parts), _IDENTIFIER)
     return bytes(b.Output())
+
+
+def _table(builder: Any, n_fields: int, fields: dict[int, int], *, small: dict[int, int] | None = None) -> int:
+    """Add a table of offsets, and of one-byte integers; return its offset."""
+    builder.StartObject(n_fields)
+    for position, offset in fields.items():
+        builder.PrependUOffsetTRelativeSlot(position, offset, 0)
+    for position, value in (small or {}).items():
+        builder.PrependInt8Slot(position, value, 0)
+    return int(builder.EndObject())
+
+
+def _vector(builder: Any, *offsets: int) -> int:
+    """Add a vector of offsets; return its offset."""
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())

@@ -88,6 +88,32 @@ def test_the_loss_is_cross_entropy_on_labelled_rows_plus_squared_error_on_the_ot
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+def test_a_run_with_one_joined_output_is_read_and_resumed(tmp_path: Path) -> None:
+    """Runs up to version 0.2 have one output, logits and values concatenated."""
+    import keras
+
+    from genrewatch_trainer.training.network import LOGITS, VALUES, build, compile_for_training, logits_of
+
+    new = build(DISTILLED, 3, 2)
+    joined = keras.layers.Concatenate(name="answer")([new.output[LOGITS], new.output[VALUES]])
+    old = keras.Model(new.input, joined, name=new.name)
+    compile_for_training(old, DISTILLED, 5)
+    x = np.random.default_rng(1).random((8, 16, 8, 1), np.float32)
+    old.fit(x, np.zeros((8, 5), np.float32), verbose=0)
+    old.save(tmp_path / "last.keras")
+    expected = old.predict(x, verbose=0)
+    loaded = keras.models.load_model(tmp_path / "last.keras", compile=False)
+    np.testing.assert_allclose(logits_of(loaded).predict(x, verbose=0), expected[:, :3], atol=1e-6)
+    resumed = build(DISTILLED, 3, 2)
+    compile_for_training(resumed, DISTILLED, 5)
+    resumed.optimizer.build(resumed.trainable_variables)
+    resumed.load_weights(tmp_path / "last.keras")
+    np.testing.assert_allclose(resumed.predict(x, verbose=0)[VALUES], expected[:, 3:], atol=1e-6)
+    assert int(resumed.optimizer.iterations) == 1
+    for one, other in zip(resumed.optimizer.variables, old.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_targets_of_two_teachers_for_the_same_crops_are_joined(tmp_path: Path) -> None:
     one, more = write_targets(tmp_path / "one"), write_targets(tmp_path / "more", seed=1, drawn=8)
     other = write_targets(tmp_path / "other", n_crops=20, values=())

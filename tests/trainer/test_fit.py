@@ -119,11 +119,12 @@ def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
 
     how = Augmentation(equalise_db=3, mixup_alpha=0.2)
     recipe = replace(TINY_RECIPE, schedule="cosine", weight_decay=0.01, head_dropout_percent=20, augmentation=how)
+    recipe = replace(recipe, epochs=4)
     of = experiment(shared_store, recipe, seed=3)
     whole = fitting.fit(of, tmp_path / "whole")
 
     def power_cut(run: Run, model: object, rows: list[dict[str, float]], feed: object) -> None:
-        if len(rows) == 4:  # the best weights and the history are written, the last weights are not
+        if len(rows) == 3:  # the best weights and the history are written, the last weights are not
             write_history(run.path, rows)
             raise KeyboardInterrupt
         save_epoch(run, model, rows, feed)
@@ -134,13 +135,13 @@ def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
         fitting.fit(of, tmp_path / "cut")
     monkeypatch.setattr(fitting, "save_epoch", save_epoch)
     resumed = fitting.fit(of, tmp_path / "cut")
-    assert [row["epoch"] for row in read_history(resumed.path)] == [1, 2, 3, 4, 5, 6]
+    assert [row["epoch"] for row in read_history(resumed.path)] == [1, 2, 3, 4]
     for one, other in zip(whole.model().get_weights(), resumed.model().get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_a_fit_killed_at_any_time_resumes_to_the_same_number_of_epochs(shared_store: Store, tmp_path: Path) -> None:
-    run, epochs = tmp_path / "run", 15
+    run, epochs = tmp_path / "run", 10
     process = start_fit(shared_store.path, run, epochs)
     deadline = time.monotonic() + 60
     while len(read_history(run)) < 3 and time.monotonic() < deadline and process.poll() is None:

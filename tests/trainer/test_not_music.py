@@ -11,7 +11,13 @@ from genrewatch.contract.vote import NOT_MUSIC
 from genrewatch_trainer.data.not_music import MAKERS, not_music_store
 
 
-def test_recordings_are_parted_by_their_content_and_what_is_made_is_for_training(
+@pytest.fixture(autouse=True)
+def _few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Babble of few voices: a voice takes half a second to synthesize."""
+    monkeypatch.setattr("genrewatch_trainer.data.not_music.TALKS", 2)
+
+
+def test_the_part_of_a_recording_depends_on_its_content_and_synthetic_sound_is_for_training(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("genrewatch_trainer.data.not_music.MADE_OF_EACH", 2)
@@ -36,7 +42,7 @@ def test_recordings_are_parted_by_their_content_and_what_is_made_is_for_training
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_what_is_made_is_finite_sounds_and_follows_its_seed(kind: str) -> None:
+def test_synthetic_sound_is_finite_and_follows_its_seed(kind: str) -> None:
     first, again, other = (MAKERS[kind](4000, 8000, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.shape == (4000,)
     assert first.dtype == np.float32
