@@ -13,7 +13,7 @@ from genrewatch.host.command_line import add_version, run_command
 
 COMMANDS = {
     "listen": "listen to sources and publish verdicts",
-    "history": "print the history of verdicts; `history verify` checks that it is complete",
+    "history": "print the history of verdicts; `history verify` checks its hash chain",
     "report": "airtime by genre, silence, refusals and lost sound",
     "replay": "derive recorded verdicts again from their posteriors, and compare",
     "clean-mqtt": "delete a node's retained messages from the broker, and so the device from Home Assistant",

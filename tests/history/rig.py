@@ -17,7 +17,7 @@ def spell(genre="rock", *, source="mic", start_s=0.0, seconds=10.0):
         start=start,
         end=end,
         start_ms=round(1000 * start_s),
-        heard_ms=round(1000 * seconds),
+        received_ms=round(1000 * seconds),
     )
 
 

@@ -19,7 +19,7 @@ import pytest
 from tests.history.rig import NOON, spell
 
 from genrewatch.cli import main
-from genrewatch.commands.time_argument import parse_time
+from genrewatch.commands.selection import parse_time
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import Timestamp, now, rfc3339_to_ms
@@ -79,7 +79,7 @@ def test_lost_sound_dead_air_clock_steps_and_old_open_spells_are_noted(store, ca
     odd = replace(spell(), lost_ms=3250, clock_step_s=3600.0, continues=True)
     silent = spell(None)
     silent.key = replace(silent.key, reason="silence", dead_air=True)
-    stalled = replace(spell(None), heard_ms=0, lost_ms=10_000)
+    stalled = replace(spell(None), received_ms=0, lost_ms=10_000)
     stalled.key = replace(stalled.key, reason="stalled")
     long_ago = Timestamp(utc_ms=rfc3339_to_ms("2020-01-01T12:00:10Z"), mono_s=10.0)
     store.append([odd, silent, stalled], [replace(spell("pop"), start=long_ago, end=long_ago)])

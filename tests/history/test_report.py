@@ -48,7 +48,7 @@ def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None,
     made.key = SpellKey(genre=genre, reason=reason or ("majority" if genre else "refused"), dead_air=dead_air)
     made.start = Timestamp(utc_ms=begin, mono_s=1000.0)
     made.end = Timestamp(utc_ms=begin + round(1000 * (seconds + step)), mono_s=1000.0 + seconds)
-    made.heard_ms, made.lost_ms = round(1000 * (seconds - lost if heard is None else heard)), round(1000 * lost)
+    made.received_ms, made.lost_ms = round(1000 * (seconds - lost if heard is None else heard)), round(1000 * lost)
     made.clock_step_s = step
     return made
 

@@ -26,7 +26,7 @@ def segment(result, end_s, lost_s=0.0):
 
 def spells_of(builder):
     """(reason or genre, sound, loss) of each spell."""
-    return [(s.key.genre or s.key.reason, s.heard_ms, s.lost_ms) for s in builder.ended]
+    return [(s.key.genre or s.key.reason, s.received_ms, s.lost_ms) for s in builder.ended]
 
 
 def test_segments_with_one_verdict_are_one_spell_and_a_new_verdict_starts_another():
@@ -174,30 +174,30 @@ steps = st.lists(
 
 @given(steps)
 def test_spells_add_up_to_the_sound_received_and_lost(steps):
-    builder, now_s, heard_ms, lost_ms = SpellBuilder(), 0.0, 0, 0
+    builder, now_s, received_ms, lost_ms = SpellBuilder(), 0.0, 0, 0
     builder.start_stream(CONTEXT, at(0))
     for what, ms, result in steps:
         now_s += ms / 1000
         if what == "gap":
             lost_ms += ms
         elif what == "outage":
-            if not heard_ms:
+            if not received_ms:
                 continue  # before the first sound nothing is counted
-            builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+            builder.add_duration("mic", received_ms / 1000, lost_ms / 1000, at(now_s))
             builder.mark_stalled("mic", at(now_s))
             builder.mark_resumed("mic", at(now_s + 1))
             lost_ms, now_s = lost_ms + ms, now_s + 1
-            heard_ms += 1
-            builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+            received_ms += 1
+            builder.add_duration("mic", received_ms / 1000, lost_ms / 1000, at(now_s))
         else:
-            heard_ms += ms
+            received_ms += ms
             if what == "sound":
-                builder.add_result("mic", segment(result, (heard_ms + lost_ms) / 1000, lost_ms / 1000), at(now_s))
-    builder.add_duration("mic", heard_ms / 1000, lost_ms / 1000, at(now_s))
+                builder.add_result("mic", segment(result, (received_ms + lost_ms) / 1000, lost_ms / 1000), at(now_s))
+    builder.add_duration("mic", received_ms / 1000, lost_ms / 1000, at(now_s))
     builder.end_stream("mic", at(now_s))
-    assert sum(spell.heard_ms for spell in builder.ended) == heard_ms
+    assert sum(spell.received_ms for spell in builder.ended) == received_ms
     assert sum(spell.lost_ms for spell in builder.ended) == lost_ms
-    assert all(spell.heard_ms >= 0 <= spell.lost_ms for spell in builder.ended)
+    assert all(spell.received_ms >= 0 <= spell.lost_ms for spell in builder.ended)
 
 
 def test_a_time_is_written_and_read_to_the_millisecond():

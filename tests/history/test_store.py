@@ -90,7 +90,7 @@ def test_a_failed_transaction_leaves_nothing_and_its_numbers_are_used_by_the_nex
     store.append([spell("rock")], [])
     head = store.head
     bad = spell("jazz")
-    bad.heard_ms = float("nan")
+    bad.received_ms = float("nan")
     with pytest.raises(ValueError, match="Out of range"):
         store.append([spell("pop"), bad], [])
     assert (store.head, store.last_seq, store.stored, store.waiting) == (head, 1, 1, 1)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from genrewatch.commands import verify
-from genrewatch.commands.options import add_history_location, add_selection
-from genrewatch.commands.time_argument import parse_time
-from genrewatch.contract.errors import ConfigError
+from genrewatch.commands.options import add_history_location
+from genrewatch.commands.selection import add_selection, selected
 from genrewatch.history.follow import follow
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reader import Record, Selection
@@ -40,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print the records as JSON lines")
     form.add_argument("--csv", action="store_true", help="print the records as CSV")
     parser.add_argument("--follow", action="store_true", help="keep printing each spell as it ends")
-    check = parser.add_subparsers(metavar="verify").add_parser("verify", help="check that the history is complete")
+    check = parser.add_subparsers(metavar="verify").add_parser(
+        "verify", help="check the hash chain: is any record changed or missing?"
+    )
     check.set_defaults(run=verify.run)
     verify.add_arguments(check)
 
@@ -64,16 +65,6 @@ def run(parsed: argparse.Namespace) -> int:
             hint = f"; it has spells of {', '.join(sources)}" if sources else ""
             print(f"genrewatch: no such spells in {path}{hint}", file=sys.stderr)
     return 0
-
-
-def selected(parsed: argparse.Namespace) -> Selection:
-    """Return the range and sources of the command line; ConfigError if the range ends before it starts."""
-    now_ms = now().utc_ms
-    since_ms = None if parsed.since is None else parse_time(parsed.since, "--since", now_ms)
-    until_ms = None if parsed.until is None else parse_time(parsed.until, "--until", now_ms)
-    if since_ms is not None and until_ms is not None and until_ms <= since_ms:
-        raise ConfigError("--until", f"found {local_text(until_ms)}", f"a time after {local_text(since_ms)}")
-    return Selection(since_ms=since_ms, until_ms=until_ms, sources=tuple(parsed.source or ()))
 
 
 def _follow(path: Path, selection: Selection, printer: Printer) -> int:

@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from genrewatch.commands.history import selected
-from genrewatch.commands.options import add_history_location, add_selection
+from genrewatch.commands.options import add_history_location
+from genrewatch.commands.selection import add_selection, selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reader import HistoryReader, Record, Selection

@@ -68,7 +68,7 @@ class Spell:
     """Hour of the wall clock in which it was opened, hours since 1970; it is cut when the next hour starts."""
     continues: bool = False
     """True if it continues a spell that was cut at a full hour."""
-    heard_ms: int = 0
+    received_ms: int = 0
     """Sound received, milliseconds."""
     lost_ms: int = 0
     """Sound missing, milliseconds."""
@@ -89,9 +89,9 @@ class Spell:
             self.clock_step_s += step_s
         self.end = at
 
-    def add_sound(self, heard_ms: int, lost_ms: int) -> None:
+    def add_sound(self, received_ms: int, lost_ms: int) -> None:
         """Add received and missing sound."""
-        self.heard_ms += heard_ms
+        self.received_ms += received_ms
         self.lost_ms += lost_ms
 
     def add_segment(self, result: SegmentResult) -> None:
@@ -121,8 +121,8 @@ class Spell:
             "start": ms_to_rfc3339(self.start.utc_ms),
             "end": ms_to_rfc3339(self.end.utc_ms),
             "start_s": self.start_ms / 1000,
-            "end_s": (self.start_ms + self.heard_ms + self.lost_ms) / 1000,
-            "heard_s": self.heard_ms / 1000,
+            "end_s": (self.start_ms + self.received_ms + self.lost_ms) / 1000,
+            "heard_s": self.received_ms / 1000,
             "lost_s": self.lost_ms / 1000,
             "continues": self.continues,
             "interrupted": False,

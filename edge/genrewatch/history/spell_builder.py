@@ -19,7 +19,7 @@ class _Stream:
     context: SpellContext
     last_end: Timestamp
     """End of the newest spell that has ended; at first the start of the stream."""
-    heard_ms: int = 0
+    received_ms: int = 0
     lost_ms: int = 0
     open: Spell | None = None
     resumed_at: Timestamp | None = None
@@ -27,10 +27,10 @@ class _Stream:
     stalled_ms: int = 0
     """The part of this outage that is in spells that have ended, milliseconds."""
 
-    def advance(self, heard_ms: int, lost_ms: int) -> tuple[int, int]:
+    def advance(self, received_ms: int, lost_ms: int) -> tuple[int, int]:
         """Move to new totals and return the received and the missing sound since the last call, milliseconds."""
-        new = max(0, heard_ms - self.heard_ms), max(0, lost_ms - self.lost_ms)
-        self.heard_ms += new[0]
+        new = max(0, received_ms - self.received_ms), max(0, lost_ms - self.lost_ms)
+        self.received_ms += new[0]
         self.lost_ms += new[1]
         return new
 
@@ -54,10 +54,10 @@ class SpellBuilder:
         if stream is None:
             return
         lost_ms = round(1000 * result.lost / result.sample_rate)
-        heard_ms, lost_ms = stream.advance(round(1000 * result.end / result.sample_rate) - lost_ms, lost_ms)
+        received_ms, lost_ms = stream.advance(round(1000 * result.end / result.sample_rate) - lost_ms, lost_ms)
         lost_ms = _end_outage(stream, lost_ms, at, self.ended)
-        spell = _open_spell(stream, SpellKey.of(result), at, self.ended, new_ms=heard_ms + lost_ms)
-        spell.add_sound(heard_ms, lost_ms)
+        spell = _open_spell(stream, SpellKey.of(result), at, self.ended, new_ms=received_ms + lost_ms)
+        spell.add_sound(received_ms, lost_ms)
         spell.add_segment(result)
 
     def add_duration(self, source: str, heard_s: float, lost_s: float, at: Timestamp) -> None:
@@ -65,11 +65,11 @@ class SpellBuilder:
         stream = self._streams.get(source)
         if stream is None:
             return
-        heard_ms, lost_ms = stream.advance(round(1000 * heard_s), round(1000 * lost_s))
-        if heard_ms or lost_ms:
+        received_ms, lost_ms = stream.advance(round(1000 * heard_s), round(1000 * lost_s))
+        if received_ms or lost_ms:
             lost_ms = _end_outage(stream, lost_ms, at, self.ended)
             key = stream.open.key if stream.open else WARMING_UP
-            _open_spell(stream, key, at, self.ended, new_ms=heard_ms + lost_ms).add_sound(heard_ms, lost_ms)
+            _open_spell(stream, key, at, self.ended, new_ms=received_ms + lost_ms).add_sound(received_ms, lost_ms)
 
     def mark_stalled(self, source: str, at: Timestamp) -> None:
         """Open or extend the `stalled` spell; may be called repeatedly."""
@@ -119,7 +119,7 @@ def _open_spell(stream: _Stream, key: SpellKey, at: Timestamp, ended: list[Spell
         key=key,
         start=stream.last_end,
         end=stream.last_end,
-        start_ms=stream.heard_ms + stream.lost_ms - new_ms,
+        start_ms=stream.received_ms + stream.lost_ms - new_ms,
         hour=at.utc_ms // HOUR_MS,
         continues=continues,
     )

@@ -108,11 +108,11 @@ def fill_gaps(report: Report, zone: tzinfo | None = None) -> list[Row]:
 
 def _add(row: Row, record: Mapping[str, Any], interval: tuple[int, int], part: tuple[int, int]) -> None:
     """Add the part of a spell that overlaps the row."""
-    heard_ms = apportion(round(1000 * record["heard_s"]), *interval)(*part)
+    received_ms = apportion(round(1000 * record["heard_s"]), *interval)(*part)
     if record["genre"] is not None and not record["dead_air"]:
-        row.genres[record["genre"]] += heard_ms
+        row.genres[record["genre"]] += received_ms
     else:
-        row.others[_kind(record)] += heard_ms
+        row.others[_kind(record)] += received_ms
     row.others[LOST] += apportion(round(1000 * record["lost_s"]), *interval)(*part)
 
 

@@ -1,0 +1,53 @@
+"""Options that select a part of a history: `--since`, `--until` and `--source`.
+
+A time is `2026-11-24 18:00`, RFC 3339, or a time ago such as `3d`.
+"""
+
+import argparse
+import re
+from datetime import datetime, timedelta
+
+from genrewatch.contract.errors import ConfigError
+from genrewatch.history.reader import Selection
+from genrewatch.host.times import local_text, local_time, now
+
+EXPECTED = "a time: 2026-11-24, '2026-11-24 18:00', 2026-11-24T18:00:00+01:00, or a time ago: 30min, 2h, 3d"
+UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)(?:\s+ago)?")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add `--since`, `--until` and `--source`, which select a part of a history."""
+    parser.add_argument(
+        "--since", metavar="TIME", help="2026-11-24, '2026-11-24 18:00', RFC 3339, or 30min, 2h, 3d ago"
+    )
+    parser.add_argument("--until", metavar="TIME", help="likewise; a date is its midnight")
+    parser.add_argument("--source", action="append", metavar="ID", help="one source; repeat for several")
+
+
+def selected(parsed: argparse.Namespace) -> Selection:
+    """Return the range and sources of the command line; ConfigError if the range ends before it starts."""
+    now_ms = now().utc_ms
+    since_ms = None if parsed.since is None else parse_time(parsed.since, "--since", now_ms)
+    until_ms = None if parsed.until is None else parse_time(parsed.until, "--until", now_ms)
+    if since_ms is not None and until_ms is not None and until_ms <= since_ms:
+        raise ConfigError("--until", f"found {local_text(until_ms)}", f"a time after {local_text(since_ms)}")
+    return Selection(since_ms=since_ms, until_ms=until_ms, sources=tuple(parsed.source or ()))
+
+
+def parse_time(text: str, option: str, now_ms: int) -> int:
+    """Parse a time into milliseconds since 1970; ConfigError if `text` is not a time.
+
+    A time without an offset is local; a date means its midnight.
+    """
+    text = text.strip()
+    try:
+        if ago := _AGO.fullmatch(text):
+            length = timedelta(**{UNITS[ago[2]]: float(ago[1])})
+            at_ms = now_ms - length // timedelta(milliseconds=1)
+        else:
+            at_ms = round(datetime.fromisoformat(text).timestamp() * 1000)  # without an offset: local
+        local_time(at_ms)  # a year beyond 9999 raises here
+    except (ValueError, OverflowError, OSError):
+        raise ConfigError(option, f"found {text!r}", EXPECTED) from None
+    return at_ms
