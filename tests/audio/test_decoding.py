@@ -1,4 +1,4 @@
-"""The one decoder, held against libsndfile, and what it says of files that are no sound."""
+"""The decoder agrees with libsndfile, and a file without sound is one error line."""
 
 import shutil
 import subprocess
@@ -102,26 +102,26 @@ def header_alone(path: Path) -> None:
         (Path.mkdir, "not a file"),
     ],
 )
-def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path, make: Any, complaint: str) -> None:
+def test_a_file_without_sound_is_one_error_line(tmp_path: Path, make: Any, reason: str) -> None:
     path = tmp_path / "song.wav"
     make(path)
     with pytest.raises(SourceError) as wrong:
         read_samples(path, 22_050)
     message = str(wrong.value)
-    assert message.startswith(f"{path}: {complaint}")
+    assert message.startswith(f"{path}: {reason}")
     assert message.endswith("expected a sound file")
     assert "\n" not in message
     assert message.count(str(path)) == 1
 
 
-def test_a_picture_is_no_sound(tmp_path: Path) -> None:
+def test_an_image_is_no_sound(tmp_path: Path) -> None:
     path = tmp_path / "cover.wav"
     path.write_bytes(b"P6 2 2 255\n" + bytes(12))
     with pytest.raises(SourceError, match="cannot be decoded"):
         read_samples(path, 22_050)
 
 
-def test_no_decoder_is_left_behind_when_the_listener_leaves_early(
+def test_no_decoder_is_left_running_when_the_reader_stops_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
@@ -147,7 +147,7 @@ def test_without_ffmpeg_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("rate", [1, 500])
-def test_a_rate_that_is_none_is_one_line_and_no_hang(tmp_path: Path, rate: int) -> None:
+def test_an_impossible_rate_is_one_error_line_and_no_hang(tmp_path: Path, rate: int) -> None:
     path = tmp_path / "slow.wav"
     soundfile.write(path, np.zeros(200_000, np.float32), 8000)
     content = bytearray(path.read_bytes())
@@ -157,7 +157,7 @@ def test_a_rate_that_is_none_is_one_line_and_no_hang(tmp_path: Path, rate: int) 
         read_samples(path, 22_050)
 
 
-def test_a_name_that_is_too_long_for_the_system_is_one_line(tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_for_the_system_is_one_error_line(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="file name too long"):
         read_samples(tmp_path / ("x" * 300), 22_050)
 

@@ -25,12 +25,12 @@ def test_a_full_scale_square_wave_is_at_0() -> None:
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.5, -1.0, 0.1])
-def test_what_does_not_move_has_no_level(constant: float) -> None:
+def test_constant_samples_have_no_level(constant: float) -> None:
     assert level_dbfs(np.full(1000, constant, np.float32)) is None
     assert level_dbfs(np.empty(0, np.float32)) is None
 
 
-def test_what_is_not_a_number_has_no_level() -> None:
+def test_nan_has_no_level() -> None:
     assert level_dbfs(np.array([np.nan, 0.1, 0.2], np.float32)) is None
 
 
@@ -50,27 +50,27 @@ def test_the_smallest_float_still_gives_no_minus_infinity(step: float) -> None:
     assert level is None or math.isfinite(level)
 
 
-def heard(levels: list[float | None], hops_per_segment: int = 1) -> str:
-    gate, told = LevelGate(CONFIG, hops_per_segment=hops_per_segment, hop_s=2.0), ""
+def silences(levels: list[float | None], hops_per_segment: int = 1) -> str:
+    gate, states = LevelGate(CONFIG, hops_per_segment=hops_per_segment, hop_s=2.0), ""
     for level in levels:
         gate.add(level)
-        told += "s" if gate.silent else "."
-    return told
+        states += "s" if gate.silent else "."
+    return states
 
 
 def test_silence_begins_below_the_limit_and_ends_only_above_the_hysteresis() -> None:
-    assert heard([-50, -59.9, -60.1, -59, -56.1, -55.9, -59]) == "..sss.."
+    assert silences([-50, -59.9, -60.1, -59, -56.1, -55.9, -59]) == "..sss.."
 
 
 def test_no_level_at_all_is_silence() -> None:
-    assert heard([None, -50, None]) == "s.s"
+    assert silences([None, -50, None]) == "s.s"
 
 
 def test_a_segment_is_silent_when_more_than_half_of_its_hops_are() -> None:
-    assert heard([-40, -40, None, None, None, -40, -40], hops_per_segment=4) == "....ss."
+    assert silences([-40, -40, None, None, None, -40, -40], hops_per_segment=4) == "....ss."
 
 
-def test_clear_forgets_the_hops_before() -> None:
+def test_clear_drops_the_hops_before() -> None:
     gate = LevelGate(CONFIG, hops_per_segment=5, hop_s=2.0)
     for _ in range(5):
         gate.add(None)
@@ -109,11 +109,11 @@ def test_digital_silence_has_neither_level_nor_peak() -> None:
 
 def dead_air(levels: list[float | None]) -> str:
     config = LevelConfig(dead_air_s=6, sound_returns_s=4)
-    gate, told = LevelGate(config, hops_per_segment=4, hop_s=2.0), ""
+    gate, states = LevelGate(config, hops_per_segment=4, hop_s=2.0), ""
     for level in levels:
         gate.add(level)
-        told += "D" if gate.dead_air else "."
-    return told
+        states += "D" if gate.dead_air else "."
+    return states
 
 
 def test_dead_air_begins_after_long_silence_and_ends_only_when_sound_has_lasted() -> None:

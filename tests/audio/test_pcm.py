@@ -15,7 +15,7 @@ SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 
 def reader(data: bytes, sizes: list[int] | None = None) -> Read:
-    """A pipe that gives its bytes in pieces of the given sizes, and then as many as it is asked for."""
+    """Return a pipe that yields its bytes in pieces of the given sizes, and then as many as requested."""
     steps: Iterator[int] = iter(sizes or [])
     at = 0
 
@@ -28,7 +28,7 @@ def reader(data: bytes, sizes: list[int] | None = None) -> Read:
     return read
 
 
-def heard(data: bytes, pcm: PcmFormat | None = None, sizes: list[int] | None = None) -> np.ndarray:
+def decoded(data: bytes, pcm: PcmFormat | None = None, sizes: list[int] | None = None) -> np.ndarray:
     blocks = list(pcm_blocks(reader(data, sizes), pcm, where="pipe"))
     assert all(block.samples.dtype == np.float32 and block.lost == 0 for block in blocks)
     return np.concatenate([np.empty(0, np.float32), *(block.samples for block in blocks)])
@@ -36,7 +36,7 @@ def heard(data: bytes, pcm: PcmFormat | None = None, sizes: list[int] | None = N
 
 def refusal(data: bytes) -> str:
     with pytest.raises(SourceError) as wrong:
-        heard(data)
+        decoded(data)
     assert str(wrong.value).startswith("pipe: ")
     assert "\n" not in str(wrong.value)
     return str(wrong.value).removeprefix("pipe: ")
@@ -67,12 +67,12 @@ def wav(body: bytes, data: bytes, *, before: bytes = b"", data_size: int | None 
     ],
 )
 def test_every_encoding_is_read_exactly(encoding: Encoding, data: bytes, expected: list[float]) -> None:
-    assert heard(data, PcmFormat(rate=8_000, encoding=encoding)).tolist() == expected
+    assert decoded(data, PcmFormat(rate=8_000, encoding=encoding)).tolist() == expected
 
 
 def test_channels_are_averaged() -> None:
     data = struct.pack("<6h", 100, 300, -50, 50, 32767, -32767)
-    assert heard(data, PcmFormat(rate=8_000, channels=2)).tolist() == [200 / 32768, 0, 0]
+    assert decoded(data, PcmFormat(rate=8_000, channels=2)).tolist() == [200 / 32768, 0, 0]
 
 
 @given(
@@ -86,32 +86,32 @@ def test_bytes_split_anywhere_give_the_same_samples(
 ) -> None:
     pcm = PcmFormat(rate=8_000, channels=channels, encoding=encoding)
     data = np.random.default_rng(n_bytes).integers(0, 256, n_bytes, np.uint8).tobytes()
-    whole = heard(data, pcm)
+    whole = decoded(data, pcm)
     assert len(whole) == n_bytes // pcm.frame_bytes
-    assert heard(data, pcm, sizes).tobytes() == whole.tobytes()
-    assert heard(data, pcm, [1] * n_bytes).tobytes() == whole.tobytes()
+    assert decoded(data, pcm, sizes).tobytes() == whole.tobytes()
+    assert decoded(data, pcm, [1] * n_bytes).tobytes() == whole.tobytes()
 
 
-def test_half_a_sample_at_the_end_is_left_out() -> None:
-    assert len(heard(b"\0\0\0\0\0", PcmFormat(rate=8_000))) == 2
+def test_half_a_sample_at_the_end_is_dropped() -> None:
+    assert len(decoded(b"\0\0\0\0\0", PcmFormat(rate=8_000))) == 2
 
 
 def test_floats_that_are_no_sound_count_as_0() -> None:
     values = np.array([0.5, np.nan, np.inf, -np.inf, 3e38, -1e30, -0.5], "<f4")
-    samples = heard(values.tobytes(), PcmFormat(rate=8_000, encoding="f32le"))
+    samples = decoded(values.tobytes(), PcmFormat(rate=8_000, encoding="f32le"))
     assert samples.tolist() == [0.5, 0, 0, 0, 0, 0, -0.5]
 
 
 def test_a_float_that_is_no_sound_in_one_channel_leaves_the_other() -> None:
     values = np.array([0.5, np.nan, 0.25, 0.75], "<f4")
-    assert heard(values.tobytes(), PcmFormat(rate=8_000, channels=2, encoding="f32le")).tolist() == [0.25, 0.5]
+    assert decoded(values.tobytes(), PcmFormat(rate=8_000, channels=2, encoding="f32le")).tolist() == [0.25, 0.5]
 
 
 @pytest.mark.parametrize(
     ("tag", "bits", "encoding"), [(1, 8, "u8"), (1, 16, "s16le"), (1, 32, "s32le"), (3, 32, "f32le")]
 )
 @pytest.mark.parametrize("extensible", [False, True], ids=["plain", "extensible"])
-def test_a_wav_header_tells_the_format(tag: int, bits: int, encoding: Encoding, extensible: bool) -> None:
+def test_a_wav_header_sets_the_format(tag: int, bits: int, encoding: Encoding, extensible: bool) -> None:
     data = np.random.default_rng(bits).integers(0, 64, 240, np.uint8).tobytes()
     body = fmt(tag, bits, rate=44_100, channels=2)
     if extensible:
@@ -119,24 +119,24 @@ def test_a_wav_header_tells_the_format(tag: int, bits: int, encoding: Encoding, 
         body += struct.pack("<HHIH", 22, bits, 3, tag) + SUBFORMAT_TAIL
     (block,) = pcm_blocks(reader(wav(body, data)), None, where="pipe")
     assert block.sample_rate == 44_100
-    expected = heard(data, PcmFormat(rate=44_100, channels=2, encoding=encoding))
+    expected = decoded(data, PcmFormat(rate=44_100, channels=2, encoding=encoding))
     assert block.samples.tobytes() == expected.tobytes()
 
 
 def test_a_wav_header_may_come_byte_by_byte_and_hold_other_chunks() -> None:
     whole = wav(fmt(1, 16), b"\x01\x00\x02\x00", before=chunk(b"LIST", b"odd") + chunk(b"fact", b"1234"))
-    assert heard(whole, sizes=[1] * len(whole)).tolist() == [2**-15, 2**-14]
+    assert decoded(whole, sizes=[1] * len(whole)).tolist() == [2**-15, 2**-14]
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0xFFFFFFFF, 2**31 - 36])
 def test_a_streamed_wav_that_does_not_know_its_length_is_read_to_the_end(size: int) -> None:
-    assert len(heard(wav(fmt(1, 16), b"\0" * 2000, data_size=size))) == 1000
+    assert len(decoded(wav(fmt(1, 16), b"\0" * 2000, data_size=size))) == 1000
 
 
-def test_what_follows_the_sound_in_a_wav_is_not_heard() -> None:
+def test_chunks_after_the_sound_of_a_wav_are_ignored() -> None:
     whole = wav(fmt(1, 16), b"\x01\x00" * 10) + chunk(b"LIST", b"\x7f" * 300)
-    assert heard(whole).tolist() == [2**-15] * 10
-    assert heard(whole, sizes=[1] * len(whole)).tolist() == [2**-15] * 10
+    assert decoded(whole).tolist() == [2**-15] * 10
+    assert decoded(whole, sizes=[1] * len(whole)).tolist() == [2**-15] * 10
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_what_follows_the_sound_in_a_wav_is_not_heard() -> None:
         (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff" + b"\0" * 100, "a WAV chunk"),
     ],
 )
-def test_a_garbage_header_is_refused_in_one_line(data: bytes, complaint: str) -> None:
-    assert refusal(data).startswith(complaint)
+def test_a_garbage_header_is_refused_in_one_line(data: bytes, reason: str) -> None:
+    assert refusal(data).startswith(reason)
 
 
 def test_a_garbage_header_does_not_make_it_read_for_ever() -> None:

@@ -52,7 +52,7 @@ def test_a_sine_comes_out_as_the_same_sine_at_the_same_time(from_rate: int, hz: 
     np.testing.assert_allclose(out[middle], sine(22_050)[: len(out)][middle], atol=1e-3)
 
 
-def test_what_is_above_half_the_new_rate_does_not_fold_back() -> None:
+def test_frequencies_above_half_the_new_rate_do_not_alias() -> None:
     ultrasound = 0.5 * np.sin(2 * np.pi * 15_000 * np.arange(48_000) / 48_000)
     assert np.abs(resample(ultrasound.astype(np.float32), 48_000, 22_050)[2_000:-2_000]).max() < 1e-4
 
@@ -62,7 +62,7 @@ def test_equal_rates_change_no_bit(rng: np.random.Generator) -> None:
     assert resample(samples, 22_050, 22_050, [10, 11, 500]).tobytes() == samples.tobytes()
 
 
-def test_reset_starts_a_new_stretch_that_knows_nothing_of_the_old(rng: np.random.Generator) -> None:
+def test_reset_starts_a_new_stretch_independent_of_the_old_one(rng: np.random.Generator) -> None:
     samples = rng.standard_normal(5_000).astype(np.float32)
     resampler = Resampler(48_000, 22_050)
     resampler.push(samples[::-1].copy())

@@ -132,7 +132,7 @@ def test_after_a_gap_every_level_of_the_segment_is_new() -> None:
     assert [len(s.levels) for s in buffer.push(noise(1_300))] == [3, 1]
 
 
-def test_what_is_held_stays_below_a_segment_and_a_block() -> None:
+def test_the_buffer_stays_below_a_segment_and_a_block() -> None:
     buffer = SegmentBuffer(FrontEnd(TINY), 300)
     for _ in range(300):
         list(buffer.push(noise(97)))
@@ -158,7 +158,7 @@ def test_a_wider_hop_skips_segments_and_those_that_remain_are_bit_equal(factors:
     assert starts[-1] + TINY.segment_samples > 20_000
 
 
-def test_what_lies_between_two_segments_of_a_wide_hop_is_not_held() -> None:
+def test_samples_between_two_segments_of_a_wide_hop_are_not_kept() -> None:
     buffer = SegmentBuffer(FrontEnd(TINY), 300)
     buffer.hop_factor = 16
     for _ in range(300):

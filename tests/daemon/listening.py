@@ -1,4 +1,4 @@
-"""A source that a thread listens to, and what it said meanwhile; a test waits for conditions, with a long deadline."""
+"""A source that runs in a thread, with its events; a test waits for conditions, with a long deadline."""
 
 import threading
 import time
@@ -12,29 +12,29 @@ LONGEST_S = 60.0
 
 
 class Events:
-    """What a source says, in order; a test can wait for it."""
+    """The notifications of a source, in order; a test can wait for them."""
 
     def __init__(self):
-        self.said, self.playing, self._new = [], [], threading.Condition()
+        self.notified, self.playing, self._new = [], [], threading.Condition()
 
     def on_source_online(self, source_id, why):
-        self._say("online")
+        self._notify("online")
 
     def on_source_offline(self, source_id, why):
-        self._say(f"offline: {why}")
+        self._notify(f"offline: {why}")
 
     def on_source_now_playing(self, source_id, playing):
         self.playing.append((playing.station, playing.title))
 
-    def _say(self, text):
+    def _notify(self, text):
         with self._new:
-            self.said.append(text)
+            self.notified.append(text)
             self._new.notify_all()
 
     def wait(self, count, longest_s=LONGEST_S):
         with self._new:
-            assert self._new.wait_for(lambda: len(self.said) >= count, longest_s), self.said
-            return self.said[:count]
+            assert self._new.wait_for(lambda: len(self.notified) >= count, longest_s), self.notified
+            return self.notified[:count]
 
 
 class Running:
@@ -59,11 +59,11 @@ class Running:
     def until(self, condition, longest_s=LONGEST_S):
         deadline = time.monotonic() + longest_s
         while not condition():
-            assert time.monotonic() < deadline, "in vain"
+            assert time.monotonic() < deadline, "the condition never held"
             time.sleep(0.02)
 
 
 def opened(uri: str, **more: Any) -> Source:
-    """The source of a URI."""
+    """Open the source of a URI."""
     (source,) = open_sources([SourceConfig(uri=uri, **more)])
     return source

@@ -1,4 +1,4 @@
-"""The node's id is made once, kept through a power cut, and never a reason not to start."""
+"""The node id is made once, survives a power cut, and never prevents a start."""
 
 import pytest
 
@@ -15,14 +15,14 @@ def test_the_id_is_made_once_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize("contents", [b"", b"\0" * 12, b"\xff\xfe", b"a/b"])
-def test_what_a_power_cut_left_is_replaced_by_a_new_id_that_is_kept(tmp_path, contents):
+def test_a_damaged_id_file_is_replaced_by_a_new_id_that_is_kept(tmp_path, contents):
     (tmp_path / "node_id").write_bytes(contents)
     made = node_id(tmp_path)
     assert made.startswith("gw-")
     assert node_id(tmp_path) == made
 
 
-def test_where_nothing_can_be_kept_the_id_is_that_of_the_machine(tmp_path, monkeypatch):
+def test_without_a_writable_directory_the_id_is_derived_from_the_machine(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     (tmp_path / "machine-id").write_text("0123456789abcdef")
     monkeypatch.setattr(node, "MACHINE_ID", tmp_path / "machine-id")

@@ -1,16 +1,16 @@
-"""What a node remembers is there after a kill, and a disk that takes nothing is no reason to stop."""
+"""Persistent state survives a kill, and a disk that cannot be written does not stop the node."""
 
 from genrewatch.host.persistent_state import PersistentState
 
 
-def test_what_was_put_is_there_for_the_next_one(tmp_path):
+def test_a_value_survives_a_restart(tmp_path):
     path = tmp_path / "state" / "memory.json"
     PersistentState(path).put("off", ["mic"])
     assert PersistentState(path).get("off", []) == ["mic"]
     assert PersistentState(path).get("other", 7) == 7
 
 
-def test_a_value_of_another_type_or_a_broken_file_is_as_good_as_none(tmp_path, caplog):
+def test_a_value_of_another_type_or_a_damaged_file_gives_the_default(tmp_path, caplog):
     path = tmp_path / "memory.json"
     path.write_text('{"off": "mic"}')
     assert PersistentState(path).get("off", []) == []
@@ -21,7 +21,7 @@ def test_a_value_of_another_type_or_a_broken_file_is_as_good_as_none(tmp_path, c
     assert PersistentState(path).get("off", []) == []
 
 
-def test_a_number_is_never_given_twice_even_after_a_kill(tmp_path):
+def test_a_number_is_never_returned_twice_even_after_a_kill(tmp_path):
     path = tmp_path / "memory.json"
     first = PersistentState(path)
     assert [first.number("seq") for _ in range(3)] == [1, 2, 3]
@@ -33,7 +33,7 @@ def test_a_number_is_never_given_twice_even_after_a_kill(tmp_path):
     assert PersistentState(tmp_path / "other.json").number("seq") == 4
 
 
-def test_where_nothing_can_be_written_it_is_said_once_and_numbers_go_on(tmp_path, caplog):
+def test_a_failing_disk_is_logged_once_and_numbers_go_on(tmp_path, caplog):
     (tmp_path / "file").mkdir()
     persistent_state = PersistentState(tmp_path / "file" / "memory.json")
     (tmp_path / "file").rmdir()
@@ -45,7 +45,7 @@ def test_where_nothing_can_be_written_it_is_said_once_and_numbers_go_on(tmp_path
     assert len(caplog.records) == 1
 
 
-def test_without_a_file_it_remembers_until_the_end():
+def test_without_a_file_values_last_until_the_process_ends():
     persistent_state = PersistentState(None)
     persistent_state.put("off", ["mic"])
     assert persistent_state.get("off", []) == ["mic"]

@@ -73,7 +73,7 @@ def test_a_child_is_asked_to_end_before_it_is_killed(tmp_path):
     assert (tmp_path / "bye").exists()
 
 
-def test_what_ignores_sigterm_is_killed_with_all_that_it_started():
+def test_a_child_that_ignores_sigterm_is_killed_with_all_that_it_started():
     with ChildProcess(["sh", "-c", "trap '' TERM; sleep 600 & echo $!; wait"]) as child:
         grandchild = int(child.stdout.read(20))
         began = time.monotonic()

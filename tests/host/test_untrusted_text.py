@@ -22,7 +22,7 @@ def test_bytes_of_unknown_encoding_become_one_short_printable_line():
         ("no address here", "no address here"),
     ],
 )
-def test_of_a_url_in_an_error_scheme_and_host_are_left(text, shown):
+def test_a_url_in_an_error_is_reduced_to_scheme_and_host(text, shown):
     assert redact_urls(text) == shown
 
 

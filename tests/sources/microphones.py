@@ -13,7 +13,7 @@ LINE_IN = {"name": "Line-in", "rate": 44_100, "channels": 1}
 
 
 class Microphones:
-    """What a machine has; every change is seen at once by what listens."""
+    """The microphones of a machine; the fake PortAudio sees every change at once."""
 
     def __init__(self, path: Path, *devices: dict[str, Any], **more: Any) -> None:
         self._path = path
@@ -22,7 +22,7 @@ class Microphones:
         self.set(*devices, **more)
 
     def set(self, *devices: dict[str, Any], **more: Any) -> None:
-        """Plugs in these, and nothing else; `more` as the stand-in says."""
+        """Plug in these devices and no others; `more` are settings of the fake PortAudio."""
         beside = self._path.with_suffix(".new")
         beside.write_text(json.dumps({"devices": devices, "speed": 10.0, **more}), encoding="utf-8")
         beside.replace(self._path)

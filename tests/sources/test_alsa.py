@@ -1,4 +1,4 @@
-"""`alsa:` records through arecord, a stand-in here: what it says of overruns is counted, what it complains is shown."""
+"""`alsa:` records through a fake arecord: its overruns are counted, its errors shown."""
 
 import pytest
 from tests.daemon.listening import Events, Running, opened
@@ -21,7 +21,7 @@ def arecord(monkeypatch, tmp_path):
     return write
 
 
-def test_the_card_is_recorded_at_the_rate_and_with_the_channels_that_are_asked(arecord, tmp_path):
+def test_the_card_is_recorded_at_the_rate_and_with_the_channels_of_the_uri(arecord, tmp_path):
     arecord(f"{SOUND}; sleep 600")
     with Running(opened("alsa:hw:CARD=Yeti,DEV=0?rate=44100&channels=2")) as running:
         running.until(lambda: sum(len(block.samples) for block in running.blocks) == 24_000)
@@ -38,19 +38,19 @@ def test_an_overrun_is_counted_in_the_stream_and_by_its_cause(arecord):
     assert running.source.counts.lost_s == {"overflow": 0.25}
 
 
-def test_a_card_that_runs_at_another_rate_than_was_asked_is_not_heard_at_the_wrong_one(arecord):
+def test_a_card_that_runs_at_another_rate_is_refused(arecord):
     arecord(f"echo 'Warning: rate is not accurate (requested = 48000Hz, got = 44100Hz)' >&2; sleep 0.3; {SOUND}")
     with pytest.raises(SourceError, match=r"the card runs at 44100 Hz, expected \?rate=44100$"):
         list(opened("alsa:hw:CARD=Yeti").blocks(Events()))
 
 
-def test_what_arecord_complains_is_the_reason(arecord):
+def test_the_last_line_of_arecord_is_the_reason(arecord):
     arecord("echo 'arecord: main:850: audio open error: No such device' >&2; exit 1")
     with pytest.raises(SourceError, match=r"^alsa:hw:9: audio open error: No such device$"):
         list(opened("alsa:hw:9").blocks(Events()))
 
 
-def test_without_arecord_or_a_device_it_is_one_line(monkeypatch, tmp_path):
+def test_without_arecord_or_a_device_it_is_one_error_line(monkeypatch, tmp_path):
     with pytest.raises(SourceError, match="no device"):
         opened("alsa:")
     monkeypatch.setenv("PATH", str(tmp_path))

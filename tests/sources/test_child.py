@@ -1,4 +1,4 @@
-"""A child that dies, stalls or resists is ended, restarted and counted; its sound reaches us whole."""
+"""A child that dies, stalls or ignores SIGTERM is ended, restarted and counted; all its sound arrives."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ RAW = PcmFormat(rate=8000)
 QUICK = Supervision(stall_s=0.5, backoff=Backoff(first_s=0.02, max_s=0.05))
 
 
-class Heard:
+class RecordedEvents:
     """Events, in order."""
 
     def __init__(self):
@@ -40,28 +40,28 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-c", textwrap.dedent(program)]
 
 
-def listen(source: ChildSource, enough, heard=None) -> tuple[list, list[str]]:
+def listen(source: ChildSource, enough, recorded=None) -> tuple[list, list[str]]:
     """Blocks until `enough(blocks)`, then closes."""
-    heard, blocks = heard or Heard(), []
-    for block in source.blocks(heard):
+    recorded, blocks = recorded or RecordedEvents(), []
+    for block in source.blocks(recorded):
         blocks.append(block)
         if enough(blocks):
             source.close()
-    return blocks, heard.events
+    return blocks, recorded.events
 
 
 def samples(blocks) -> int:
     return sum(len(block.samples) for block in blocks)
 
 
-def test_a_command_that_writes_wav_is_heard_whole(tmp_path):
+def test_all_sound_of_a_command_that_writes_wav_arrives(tmp_path):
     sound = tune(2)
     path = write_wav(tmp_path / "a.wav", sound)
     source = ChildSource("a", ["cat", str(path)], None, Supervision(restart=False))
-    heard = Heard()
-    got = np.concatenate([block.samples for block in source.blocks(heard)])
+    recorded = RecordedEvents()
+    got = np.concatenate([block.samples for block in source.blocks(recorded)])
     assert np.abs(got - sound).max() <= 1 / 32767
-    assert heard.events == ["online"]
+    assert recorded.events == ["online"]
 
 
 def test_a_child_that_dies_is_restarted_and_the_gap_is_counted():
@@ -79,13 +79,13 @@ def test_a_child_that_dies_is_restarted_and_the_gap_is_counted():
 
 
 @pytest.mark.parametrize("then", ["sys.exit('kaput')", "time.sleep(600)"])
-def test_a_break_is_told_with_the_sound_before_the_source_is_offline(then):
+def test_a_break_is_marked_in_the_blocks_before_the_source_is_offline(then):
     program = f"import sys, time; sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush(); {then}"
-    source, heard, offline_by_then = ChildSource("a", python(program), RAW, QUICK), Heard(), []
-    for block in source.blocks(heard):
+    source, recorded, offline_by_then = ChildSource("a", python(program), RAW, QUICK), RecordedEvents(), []
+    for block in source.blocks(recorded):
         if block.last:
             assert len(block.samples) == 0
-            offline_by_then.append(sum("offline" in event for event in heard.events))
+            offline_by_then.append(sum("offline" in event for event in recorded.events))
         if len(offline_by_then) == 2:
             source.close()
     assert offline_by_then == [0, 1]
@@ -110,7 +110,7 @@ def test_a_child_that_stalls_without_ending_is_ended_though_it_ignores_sigterm(t
             os.kill(pid, 0)
 
 
-def test_what_the_child_started_is_ended_with_it(tmp_path):
+def test_processes_that_the_child_started_are_ended_with_it(tmp_path):
     pid_file = tmp_path / "pid"
     program = f"""
         import subprocess, sys, time
@@ -123,14 +123,14 @@ def test_what_the_child_started_is_ended_with_it(tmp_path):
     pid = int(pid_file.read_text())
     deadline = time.monotonic() + 5
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline, "the grandchild lives on"
+        assert time.monotonic() < deadline, "the grandchild still runs"
         time.sleep(0.02)
 
 
-def test_a_command_that_fails_at_once_is_an_error_with_its_own_words():
+def test_a_command_that_fails_at_once_is_an_error_with_its_last_line():
     source = ChildSource("a", python("import sys; sys.exit('no such card')"), RAW, QUICK)
     with pytest.raises(SourceError, match="no such card"):
-        list(source.blocks(Heard()))
+        list(source.blocks(RecordedEvents()))
 
 
 def test_among_several_sources_one_that_fails_at_once_is_tried_again(tmp_path):
@@ -148,40 +148,40 @@ def test_among_several_sources_one_that_fails_at_once_is_tried_again(tmp_path):
     assert events[-1] == "online"
 
 
-def test_a_missing_program_is_one_line():
+def test_a_missing_program_is_one_error_line():
     with pytest.raises(SourceError, match=r"arecordd: no such file or directory, expected a program"):
-        list(ChildSource("a", ["arecordd"], RAW, QUICK).blocks(Heard()))
+        list(ChildSource("a", ["arecordd"], RAW, QUICK).blocks(RecordedEvents()))
 
 
 def test_bytes_that_are_neither_wav_nor_declared_raw_are_refused():
     source = ChildSource("a", ["cat", "/etc/os-release"], None, QUICK)
     with pytest.raises(SourceError, match="without a WAV header"):
-        list(source.blocks(Heard()))
+        list(source.blocks(RecordedEvents()))
 
 
-def test_a_reader_too_slow_loses_the_oldest_sound_and_counts_every_sample():
+def test_too_slow_a_reader_loses_the_oldest_sound_and_counts_every_sample():
     total = 8000 * 20
     program = f"import sys; sys.stdout.buffer.write(bytes(2 * {total})); sys.stdout.flush()"
     source = ChildSource("a", python(program), RAW, replace(QUICK, queue_s=1.0, stall_s=8.0))
-    blocks, heard = [], Heard()
-    for block in source.blocks(heard):
+    blocks, recorded = [], RecordedEvents()
+    for block in source.blocks(recorded):
         if not blocks:
             time.sleep(1.0)  # the child has long written all that it has
-        if "offline: ended" in heard.events:
+        if "offline: ended" in recorded.events:
             break
         blocks.append(block)
     assert samples(blocks) + sum(block.lost for block in blocks) == total
     assert sum(block.lost for block in blocks) > 8000
 
 
-def test_a_program_that_is_missing_when_it_is_to_be_restarted_is_waited_for(tmp_path):
+def test_a_program_that_is_missing_at_a_restart_is_waited_for(tmp_path):
     script = tmp_path / "program"
 
     def write():
         script.write_text(f"#!{sys.executable}\nimport os, sys\nos.unlink(sys.argv[0])\nprint('x' * 3199)\n")
         script.chmod(0o755)
 
-    class Installer(Heard):
+    class Installer(RecordedEvents):
         def on_source_offline(self, source_id, why):
             super().on_source_offline(source_id, why)
             if "no such file" in why:
@@ -195,7 +195,7 @@ def test_a_program_that_is_missing_when_it_is_to_be_restarted_is_waited_for(tmp_
     assert events[-1] == "online"
 
 
-def test_short_lives_make_the_pauses_grow_and_long_ones_shrink_them_again(monkeypatch):
+def test_pauses_grow_while_children_end_early_and_start_short_after_a_steady_one(monkeypatch):
     source = ChildSource("a", python("print('x' * 3199)"), RAW, QUICK)
     failures = []
     monkeypatch.setattr(source, "_pause_s", lambda n: failures.append(n) or 0.01)
@@ -208,7 +208,7 @@ def test_short_lives_make_the_pauses_grow_and_long_ones_shrink_them_again(monkey
     assert failures[:3] == [1, 1, 1]
 
 
-def test_a_child_that_floods_its_standard_error_is_heard_and_its_last_line_is_kept():
+def test_a_child_that_floods_its_standard_error_is_not_blocked_and_its_last_line_is_kept():
     program = """
         import sys
         sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush()
@@ -220,13 +220,13 @@ def test_a_child_that_floods_its_standard_error_is_heard_and_its_last_line_is_ke
     assert events[1] == "offline: the last word"
 
 
-def test_a_child_that_closes_its_pipe_before_it_ends_may_still_say_why():
+def test_a_child_that_closes_its_pipe_before_it_ends_may_still_write_its_reason():
     command = ["sh", "-c", "echo the reason >&2; exec 1>&-; sleep 0.3; exit 3"]
     with pytest.raises(SourceError, match="the reason"):
-        list(ChildSource("a", command, RAW, QUICK).blocks(Heard()))
+        list(ChildSource("a", command, RAW, QUICK).blocks(RecordedEvents()))
 
 
-def test_thirty_deaths_leave_no_descriptor_thread_or_zombie_behind():
+def test_thirty_restarts_leave_no_descriptor_thread_or_zombie_behind():
     def left_after(deaths):
         supervision = Supervision(backoff=Backoff(first_s=0.001, max_s=0.001))
         source = ChildSource("a", python("print('x' * 3199)"), RAW, supervision)
@@ -243,7 +243,7 @@ def test_a_command_that_runs_once_waits_for_a_slow_reader_and_loses_nothing():
     total = 8000 * 20
     program = f"import sys; sys.stdout.buffer.write(bytes(2 * {total})); sys.stdout.flush()"
     source = ChildSource("a", python(program), RAW, Supervision(queue_s=1.0, restart=False))
-    got = source.blocks(Heard())
+    got = source.blocks(RecordedEvents())
     blocks = [next(got)]
     time.sleep(0.5)
     blocks += got
@@ -253,7 +253,7 @@ def test_a_command_that_runs_once_waits_for_a_slow_reader_and_loses_nothing():
 
 def test_a_reader_that_leaves_early_ends_a_command_that_waits_for_it():
     source = ChildSource("a", ["cat", "/dev/zero"], RAW, Supervision(queue_s=1.0, restart=False))
-    got = source.blocks(Heard())
+    got = source.blocks(RecordedEvents())
     next(got)
     time.sleep(0.2)
     before = threading.active_count()
@@ -266,7 +266,7 @@ def test_closing_from_another_thread_ends_a_source_that_is_waiting():
     ended = threading.Event()
 
     def drain():
-        list(source.blocks(Heard()))
+        list(source.blocks(RecordedEvents()))
         ended.set()
 
     threading.Thread(target=drain, daemon=True).start()
@@ -287,12 +287,12 @@ def test_closing_while_a_child_is_being_started_ends_that_child(monkeypatch):
 
     monkeypatch.setattr(child, "ChildProcess", Slow)
     source = ChildSource("a", python("import time; time.sleep(600)"), RAW, replace(QUICK, retry_start=True))
-    heard = Heard()
-    thread = threading.Thread(target=lambda: list(source.blocks(heard)), daemon=True)
+    recorded = RecordedEvents()
+    thread = threading.Thread(target=lambda: list(source.blocks(recorded)), daemon=True)
     thread.start()
     assert starting.wait(20)
     source.close()
     thread.join(20)
     assert not thread.is_alive()
     assert started[0].wait(0) is not None
-    assert heard.events == []
+    assert recorded.events == []

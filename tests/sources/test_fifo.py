@@ -1,4 +1,4 @@
-"""A FIFO outlives its writers: it waits for one, says so, counts what was missed, and can be closed at any moment."""
+"""A FIFO outlives its writers: it waits for one, counts missed sound, and can be closed at any moment."""
 
 import os
 import threading
@@ -25,22 +25,22 @@ def fifo(tmp_path) -> Path:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Opens the FIFO as a program would, writes and leaves."""
+    """Open the FIFO as a program would, write and close it."""
     with path.open("wb") as out:
         out.write(data)
 
 
-def heard(running) -> int:
+def n_samples(running) -> int:
     return sum(len(block.samples) for block in running.blocks)
 
 
-def test_one_writer_after_the_other_is_heard_and_the_time_between_is_lost_sound(fifo):
+def test_sound_of_one_writer_after_the_other_arrives_and_the_time_between_is_lost(fifo):
     with Running(opened(f"fifo:{fifo}{RAW}")) as running:
         write(fifo, bytes(3200))
         assert running.events.wait(2) == ["online", "offline: no writer"]
         time.sleep(0.3)
         write(fifo, bytes(3200))
-        running.until(lambda: heard(running) == 3200)
+        running.until(lambda: n_samples(running) == 3200)
         assert running.events.wait(3)[2] == "online"
     (gap,) = [block.lost for block in running.blocks if block.lost]
     assert gap >= 0.05 * 8000
@@ -48,13 +48,13 @@ def test_one_writer_after_the_other_is_heard_and_the_time_between_is_lost_sound(
     assert running.source.counts.restarts >= 1
 
 
-def test_a_writer_that_goes_breaks_the_sound_off_before_the_source_is_offline(fifo):
+def test_a_writer_that_ends_marks_a_break_before_the_source_is_offline(fifo):
     source, events = opened(f"fifo:{fifo}{RAW}"), Events()
     writer = threading.Thread(target=write, args=(fifo, bytes(3200)))
     writer.start()
     for block in source.blocks(events):
         if block.last:
-            assert events.said == ["online"]
+            assert events.notified == ["online"]
             source.close()
     writer.join()
     assert block.last
@@ -66,13 +66,13 @@ def test_each_writer_may_send_a_wav_of_its_own(fifo, tmp_path):
     with Running(opened(f"fifo:{fifo}")) as running:
         for n in (1, 2):
             write(fifo, wav)
-            running.until(lambda n=n: heard(running) == n * len(sound))
+            running.until(lambda n=n: n_samples(running) == n * len(sound))
     got = np.concatenate([block.samples for block in running.blocks])
     assert np.abs(got - np.tile(sound, 2)).max() <= 1 / 32767
     assert {block.sample_rate for block in running.blocks} == {16_000}
 
 
-def test_a_writer_that_pauses_is_stalled_not_gone(fifo):
+def test_a_writer_that_pauses_is_stalled_and_stays_open(fifo):
     with Running(opened(f"fifo:{fifo}{RAW}", stall_s=0.3)) as running, fifo.open("wb", buffering=0) as out:
         out.write(pcm16(tune(1, rate=8000)))
         assert running.events.wait(2)[1] == "offline: no sound for 0.3 s"
@@ -81,7 +81,7 @@ def test_a_writer_that_pauses_is_stalled_not_gone(fifo):
     assert running.source.counts.lost_s == {}
 
 
-def test_without_a_writer_it_says_so_and_can_be_closed(fifo):
+def test_without_a_writer_it_is_offline_and_can_be_closed(fifo):
     source = opened(f"fifo:{fifo}{RAW}", stall_s=0.2)
     with Running(source) as running:
         assert running.events.wait(1) == ["offline: no sound for 0.2 s"]
@@ -90,7 +90,7 @@ def test_without_a_writer_it_says_so_and_can_be_closed(fifo):
 
 
 @pytest.mark.parametrize(("name", "words"), [("none", "no such file or directory"), ("file", "not a FIFO")])
-def test_what_is_no_fifo_is_one_line(tmp_path, name, words):
+def test_a_path_that_is_no_fifo_is_one_error_line(tmp_path, name, words):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match=f"{words}, expected a FIFO"):
         opened(f"fifo:{tmp_path / name}")
@@ -103,5 +103,5 @@ def test_with_retry_start_it_waits_for_the_fifo_itself(tmp_path):
         assert "no such file" in running.events.wait(1)[0]
         os.mkfifo(path)
         write(path, bytes(3200))
-        running.until(lambda: heard(running) == 1600)
+        running.until(lambda: n_samples(running) == 1600)
     assert isinstance(running.events, Events)

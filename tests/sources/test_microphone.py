@@ -1,6 +1,6 @@
-"""The microphone runs in a child, is chosen by name or identity, comes back, and counts what it lost.
+"""The microphone runs in a child, is chosen by name or identity, is restarted, and its losses are counted.
 
-PortAudio is a stand-in here, and so are /sys and /proc where cards are told apart.
+PortAudio is a fake here, and so are /sys and /proc where cards are distinguished.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ from genrewatch.sources.microphone.sound_cards import identity, sound_cards
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path) -> Microphones:
-    """A machine with two microphones, which a test can change."""
+    """Simulate a machine with two microphones, which a test can change."""
     plugged = Microphones(tmp_path / "microphones.json", YETI, LINE_IN)
     for key, value in plugged.environment.items():
         monkeypatch.setenv(key, value)
@@ -35,7 +35,7 @@ def test_the_microphones_are_listed_with_their_own_rates(machine):
 
 
 @pytest.mark.parametrize(("name", "rate"), [("", 48000), ("yeti", 48000), ("line-in", 44100)])
-def test_a_microphone_chosen_by_a_part_of_its_name_is_heard_at_its_own_rate(machine, name, rate):
+def test_a_microphone_chosen_by_a_part_of_its_name_is_recorded_at_its_own_rate(machine, name, rate):
     with Running(opened(f"mic:{name}")) as running:
         running.until(lambda: sum(len(block.samples) for block in running.blocks) > rate // 2)
     assert {block.sample_rate for block in running.blocks} == {rate}
@@ -51,7 +51,7 @@ def test_a_rate_that_the_card_refuses_is_followed_by_the_next(machine):
     assert running.blocks[0].sample_rate == 44_100
 
 
-def test_a_microphone_that_is_not_there_is_one_line_with_those_that_are(machine):
+def test_a_missing_microphone_is_one_error_line_with_those_that_exist(machine):
     with pytest.raises(SourceError) as caught:
         list(opened("mic:Focusrite").blocks(Events()))
     words = "no microphone named 'Focusrite', there is: mic:Blue Yeti (Blue Yeti), mic:Line-in (Line-in)"
@@ -59,7 +59,7 @@ def test_a_microphone_that_is_not_there_is_one_line_with_those_that_are(machine)
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_sound_library_is_one_line(machine, monkeypatch):
+def test_a_missing_sound_library_is_one_error_line(machine, monkeypatch):
     monkeypatch.setenv("FAKE_PORTAUDIO", "missing")
     with pytest.raises(SourceError, match="PortAudio library not found"):
         microphones()
@@ -78,25 +78,25 @@ def test_a_microphone_unplugged_and_plugged_in_again_elsewhere_is_the_same_one_a
         running.events.wait(1)
         machine.set(LINE_IN)
         running.events.wait(2)
-        heard = len(running.blocks)
+        before = len(running.blocks)
         machine.set(LINE_IN, YETI)
-        said = running.events.wait(3)
-        running.until(lambda: len(running.blocks) > heard)
-    assert said[0] == said[2] == "online"
-    assert said[1].startswith("offline: Blue Yeti ")
+        notified = running.events.wait(3)
+        running.until(lambda: len(running.blocks) > before)
+    assert notified[0] == notified[2] == "online"
+    assert notified[1].startswith("offline: Blue Yeti ")
     assert {block.sample_rate for block in running.blocks} == {48_000}
     (gap,) = [block.lost for block in running.blocks if block.lost]
     assert gap / 48_000 == pytest.approx(running.source.counts.lost_s["restart"], abs=0.001)
 
 
-def test_a_callback_that_ceases_to_come_is_noticed_by_the_child_itself(machine):
+def test_a_callback_that_is_no_longer_called_is_noticed_by_the_child_itself(machine):
     with Running(opened("mic:yeti", stall_s=3)) as running:
         running.events.wait(1)
         machine.set(YETI, mute=["Blue Yeti"])
-        said = running.events.wait(2)
+        notified = running.events.wait(2)
         machine.set(YETI)
         running.events.wait(3)
-    assert said[1] == "offline: Blue Yeti gives no sound, for 1.8 s"
+    assert notified[1] == "offline: Blue Yeti gives no sound, for 1.8 s"
 
 
 def test_an_overflow_is_counted_where_it_was(machine):
@@ -107,11 +107,11 @@ def test_an_overflow_is_counted_where_it_was(machine):
     (lost,) = [block.lost for block in running.blocks if block.lost]
     assert lost == 24_000
     assert running.source.counts.lost_s == {"overflow": 0.5}
-    assert running.events.said == ["online"]
+    assert running.events.notified == ["online"]
 
 
 def card(root: Path, number: int, name: str, *, usb: str = "", serial: str = "", port: str = "1-1") -> None:
-    """A sound card with one input, as Linux shows it."""
+    """Add a sound card with one input, as Linux shows it."""
     device = root / "sys/devices/pci0000:00/0000:00:14.0/usb1" / port if usb else root / "sys/devices/pci" / name
     place = device / "interface/sound" / f"card{number}"
     place.mkdir(parents=True)
@@ -133,14 +133,14 @@ def identities(root: Path) -> dict[int, str]:
     return {each.number: identity(each, cards) for each in cards}
 
 
-def test_a_card_is_named_by_what_survives_a_reboot(tmp_path):
+def test_the_identity_of_a_card_survives_a_reboot(tmp_path):
     card(tmp_path, 0, "PCH")
     card(tmp_path, 2, "Yeti", usb="046d:0ab7", serial="797 9")
     card(tmp_path, 1, "Device", usb="0d8c:0014", port="1-2")
     assert identities(tmp_path) == {0: "card-PCH", 1: "usb-0d8c:0014", 2: "usb-046d:0ab7-797_9"}
 
 
-def test_two_cards_that_are_alike_are_told_apart_by_their_ports(tmp_path):
+def test_two_equal_cards_differ_by_their_ports(tmp_path):
     card(tmp_path, 0, "Device", usb="0d8c:0014", port="1-1.2")
     card(tmp_path, 1, "Device_1", usb="0d8c:0014", port="1-1.3")
     assert identities(tmp_path) == {0: "usb-0d8c:0014@0000:00:14.0-1.2", 1: "usb-0d8c:0014@0000:00:14.0-1.3"}
@@ -184,3 +184,9 @@ def test_the_daemon_itself_never_imports_portaudio():
     program = "import sys, genrewatch.commands.listen, genrewatch.commands.doctor; print('sounddevice' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_the_child_that_records_imports_no_numpy():
+    program = "import sys, genrewatch.sources.microphone.capture; print({'numpy', 'soxr'} & sys.modules.keys())"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""The child that records ends with its parent and with its reader, even while its card gives nothing."""
+"""The child that records ends with its parent and with its reader, even while its card is silent."""
 
 import os
 import signal
@@ -25,14 +25,14 @@ def machine(tmp_path):
     return Microphones(tmp_path / "machine.json", YETI, mute=["Blue Yeti"])
 
 
-def lives(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def test_a_child_whose_card_gives_nothing_ends_with_its_killed_parent_though_its_pipe_is_still_read(machine):
+def test_a_child_with_a_silent_card_ends_with_its_killed_parent_though_its_pipe_is_still_read(machine):
     reading, writing = os.pipe()
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *CHILD],
@@ -47,15 +47,15 @@ def test_a_child_whose_card_gives_nothing_ends_with_its_killed_parent_though_its
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 20
-    while lives(child) and time.monotonic() < deadline:
+    while alive(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.close(reading)
-    if lives(child):
+    if alive(child):
         os.kill(child, signal.SIGKILL)
-        pytest.fail("the child lives on")
+        pytest.fail("the child still runs")
 
 
-def test_a_child_whose_reader_has_gone_ends_without_a_word(machine):
+def test_a_child_whose_reader_has_closed_the_pipe_ends_without_output(machine):
     machine.set(YETI)
     command = {"env": {**os.environ, **machine.environment}, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     child = subprocess.Popen(CHILD, **command)

@@ -1,4 +1,4 @@
-"""What is lost between the sound card and the pipe is counted where it is missing, whatever the card's clock says."""
+"""Samples lost between the sound card and the pipe are counted at their place, whatever the card's clock shows."""
 
 import queue
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ def taken(recorder):
 @pytest.mark.parametrize(
     ("adc", "after_s", "lost"),
     [
-        (5.6, 0.62, 4000),  # the card heard 0.5 s more than it gave
+        (5.6, 0.62, 4000),  # the card recorded 0.5 s more than it delivered
         (5.1, 0.1, 1),  # flagged, yet nothing is missing: a gap all the same
         (0.0, 0.6, 4000),  # a backend without times: the time between the callbacks
         (3600.0, 0.6, 4000),  # the wall clock that the card's times follow was stepped
@@ -54,7 +54,7 @@ def test_an_overflow_is_counted_before_the_buffer_that_follows_it(clock, adc, af
     assert taken(recorder) == [0, pytest.approx(lost, abs=1), 0]
 
 
-def test_what_nobody_takes_is_dropped_and_counted_to_the_sample(clock):
+def test_a_full_queue_drops_sound_and_counts_every_sample(clock):
     recorder, calls = Recorder(RATE), round(3 * QUEUE_S * RATE / FRAMES)
     for n in range(calls):
         call(recorder, clock, adc=1 + n / 10)
@@ -64,7 +64,7 @@ def test_what_nobody_takes_is_dropped_and_counted_to_the_sample(clock):
     assert taken(recorder) == [(calls - kept) * FRAMES]
 
 
-def test_the_end_comes_after_all_that_was_heard(clock):
+def test_the_end_comes_after_all_recorded_sound(clock):
     recorder = Recorder(RATE)
     call(recorder, clock, adc=1.0)
     recorder.finished()
@@ -73,7 +73,7 @@ def test_the_end_comes_after_all_that_was_heard(clock):
 
 
 @pytest.mark.parametrize("sizes", [None, [1] * 10_000, [7] * 1000])
-def test_packets_carry_what_is_lost_to_the_very_block(sizes):
+def test_packets_carry_lost_samples_to_the_block_that_follows_them(sizes):
     stream = header(48_000, 2) + packet(0, bytes(400)) + packet(77, bytes(800)) + packet(2**40, bytes(4))
     blocks = list(pcm_blocks(reader(stream, sizes), None, where="pipe"))
     assert [(len(b.samples), b.lost, b.sample_rate) for b in blocks] == [
@@ -98,7 +98,7 @@ def test_a_packet_cut_short_gives_what_is_there_and_an_empty_one_passes_its_loss
         (header(48_000, 2) + b"\xff" * 8, "a packet of 4294967295 bytes"),
     ],
 )
-def test_packets_that_cannot_be_are_refused_in_one_line(stream, words):
+def test_impossible_packets_are_one_error_line(stream, words):
     with pytest.raises(Exception, match=words) as caught:
         list(pcm_blocks(reader(stream), None, where="pipe"))
     assert str(caught.value).startswith("pipe: ")

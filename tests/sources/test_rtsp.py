@@ -90,11 +90,11 @@ def camera() -> Iterator[Camera]:
 
 
 @pytest.mark.parametrize(("path", "login"), [("/audio", ""), ("/private/audio", "me:s3cret@")])
-def test_a_camera_is_heard(camera, path, login):
+def test_the_sound_of_a_camera_arrives(camera, path, login):
     with Running(opened(camera.url(path, login))) as running:
         running.until(lambda: sum(len(block.samples) for block in running.blocks) > RATE)
     assert running.blocks[0].sample_rate == RATE
-    assert running.events.said == ["online"]
+    assert running.events.notified == ["online"]
 
 
 def test_a_camera_that_falls_silent_without_hanging_up_is_stalled_and_comes_back(camera):
@@ -105,11 +105,11 @@ def test_a_camera_that_falls_silent_without_hanging_up_is_stalled_and_comes_back
         camera.mute.clear()
         running.events.wait(3)
         running.until(lambda: running.source.counts.lost_s)
-    assert running.events.said[2] == "online"
+    assert running.events.notified[2] == "online"
 
 
 @pytest.mark.parametrize(("path", "words"), [("/nothing", "404"), ("/private/audio", "401")])
-def test_what_a_camera_refuses_is_one_line(camera, path, words):
+def test_a_refusal_of_a_camera_is_one_error_line(camera, path, words):
     with pytest.raises(SourceError, match=words) as caught:
         list(opened(camera.url(path)).blocks(Events()))
     assert "\n" not in str(caught.value)

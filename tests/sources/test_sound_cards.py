@@ -76,7 +76,7 @@ def test_a_usb_microphone_keeps_its_identity_when_its_index_and_port_change(mach
     assert after.chosen("usb-046d:0ab7-REV_8") == "Blue Yeti: USB Audio (hw:0,0)"
 
 
-def test_two_alike_without_a_serial_number_are_told_apart_by_port(machine):
+def test_two_equal_cards_without_a_serial_number_differ_by_port(machine):
     ports = {"1.2": "mic:usb-0d8c:0014@0000:00:14.0-1.2", "1.3": "mic:usb-0d8c:0014@0000:00:14.0-1.3"}
     for first, second in (("1.2", "1.3"), ("1.3", "1.2")):
         both = machine().card(1, "Mic", usb="0d8c:0014", port=first).card(2, "Mic", usb="0d8c:0014", port=second)
@@ -111,7 +111,7 @@ def test_an_exact_name_goes_before_a_part_and_an_index_is_no_name(machine):
         two.chosen("scarl")
 
 
-def test_a_card_that_another_program_holds_is_listed_and_said_to_be_in_use(machine):
+def test_a_card_that_another_program_holds_is_listed_and_refused_as_in_use(machine):
     held = machine().card(1, "Yeti", usb="046d:0ab7", busy=True)
     (device,) = held.found()
     assert (device.usable, device.owner, device.source) == (False, 4242, "mic:usb-046d:0ab7")

@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory) -> Iterator[WebServer]:
-    """A web server with a few seconds of sound at /sound.wav, and as HLS."""
+    """Serve a few seconds of sound at /sound.wav, and as HLS."""
     folder = tmp_path_factory.mktemp("web")
     wav = write_wav(folder / "sound.wav", tune(SOUND_S))
     hls = ["-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_playlist_type", "vod", str(folder / "live.m3u8")]
@@ -82,18 +82,18 @@ def web(tmp_path_factory) -> Iterator[WebServer]:
 
 
 def seconds(uri: str) -> float:
-    """How much sound there is at an address."""
+    """Return the seconds of sound at an address."""
     return sum(len(block.samples) / block.sample_rate for block in opened(uri).blocks(Events()))
 
 
-def complaint(uri: str) -> str:
-    """Why there is none."""
+def failure(uri: str) -> str:
+    """Return why there is none."""
     with pytest.raises(SourceError) as caught:
         list(opened(uri).blocks(Events()))
     return str(caught.value)
 
 
-def test_a_station_is_heard_and_its_title_is_told_when_it_changes(icecast):
+def test_a_station_plays_and_each_new_title_is_notified(icecast):
     url = icecast.broadcast("live.mp3")
     icecast.title("live.mp3", "One")
     with Running(opened(url)) as running:
@@ -113,14 +113,14 @@ def test_aac_brings_titles_too_and_ogg_those_it_begins_with(icecast):
     assert running.events.playing[0][1] == "Blue in Green"
 
 
-def test_a_station_that_goes_off_the_air_and_comes_back_is_heard_again_and_the_gap_is_counted(icecast):
+def test_a_station_that_stops_and_returns_is_restarted_and_the_gap_is_counted(icecast):
     with Running(opened(icecast.broadcast("gone.mp3"))) as running:
         running.events.wait(1)
         icecast.stop("gone.mp3")
         running.events.wait(2)
         icecast.broadcast("gone.mp3")
-        running.until(lambda: running.events.said[-1] == "online")
-    assert running.events.said[1].startswith("offline: ")
+        running.until(lambda: running.events.notified[-1] == "online")
+    assert running.events.notified[1].startswith("offline: ")
     assert running.source.counts.lost_s["restart"] > 0
     assert [block.lost > 0 for block in running.blocks if block.lost] == [True]
 
@@ -139,7 +139,7 @@ def test_a_playlist_leads_to_its_sound(web, path, text):
     assert seconds(web.url(path) + ONCE) == pytest.approx(SOUND_S, abs=0.01)
 
 
-def test_hls_is_heard_whole(web):
+def test_all_sound_of_hls_arrives(web):
     assert seconds(web.url("/live.m3u8") + ONCE) == pytest.approx(SOUND_S, abs=0.2)
 
 
@@ -148,11 +148,11 @@ def test_a_redirect_is_followed(web):
     assert seconds(web.url("/moved") + ONCE) == pytest.approx(SOUND_S, abs=0.01)
 
 
-def test_a_login_opens_what_is_private_and_is_told_to_nobody(web):
+def test_a_login_opens_a_private_stream_and_is_in_no_message(web):
     assert seconds(web.url("/private/sound.wav", "me:s3cret@") + ONCE) == pytest.approx(SOUND_S, abs=0.01)
-    wrong = complaint(web.url("/private/sound.wav", "me:wr0ng@"))
-    assert "401" in wrong
-    assert "wr0ng" not in wrong
+    message = failure(web.url("/private/sound.wav", "me:wr0ng@"))
+    assert "401" in message
+    assert "wr0ng" not in message
 
 
 def test_a_login_is_not_in_the_list_of_processes(icecast):
@@ -181,19 +181,19 @@ def _readable(path: Path) -> bool:
         ("/circle.m3u", b"circle.m3u\n", "without an end"),
     ],
 )
-def test_an_address_without_sound_is_one_line_that_says_why(web, path, page, words):
+def test_an_address_without_sound_is_one_error_line_with_the_reason(web, path, page, words):
     if page is not None:
         web.pages[path] = page
-    told = complaint(web.url(path))
-    assert words in told
-    assert "\n" not in told
+    message = failure(web.url(path))
+    assert words in message
+    assert "\n" not in message
 
 
-def test_nobody_there_is_one_line_without_password_or_token():
-    told = complaint("http://me:secret@127.0.0.1:1/x?token=abc")
-    assert "Connection refused" in told
-    assert "secret" not in told
-    assert "abc" not in told
+def test_a_refused_connection_is_one_error_line_without_password_or_token():
+    message = failure("http://me:secret@127.0.0.1:1/x?token=abc")
+    assert "Connection refused" in message
+    assert "secret" not in message
+    assert "abc" not in message
 
 
 def test_the_entries_of_playlists_are_found():
@@ -204,7 +204,7 @@ def test_the_entries_of_playlists_are_found():
     assert entries("[playlist]\nFile1=http://a/b\nTitle1=x\n", "http://c/d.pls") == ["http://a/b"]
 
 
-def test_an_old_complaint_is_not_why_a_stream_ends_much_later(monkeypatch):
+def test_an_old_error_line_does_not_explain_an_end_much_later(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("genrewatch.sources.ffmpeg.time.monotonic", lambda: now[0])
     stderr = FfmpegStderr()

@@ -33,7 +33,7 @@ from genrewatch.sources.uri import SourceConfig
         ("auto", "auto", "", {}),
     ],
 )
-def test_a_uri_is_taken_apart(text, kind, target, options):
+def test_a_uri_is_parsed(text, kind, target, options):
     uri = parse(text)
     assert (uri.kind, uri.target, uri.options) == (kind, target, options)
 
@@ -55,7 +55,7 @@ def test_a_uri_is_taken_apart(text, kind, target, options):
         ("demo:?id=a/b", "letters, digits"),
     ],
 )
-def test_a_wrong_uri_is_one_line_that_says_what_was_expected(text, words):
+def test_a_wrong_uri_is_one_error_line_with_the_expected_form(text, words):
     with pytest.raises(GenrewatchError) as caught:
         open_sources([SourceConfig(uri=text)])
     assert words in str(caught.value)
