@@ -92,7 +92,7 @@ def header_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "complaint"),
+    ("make", "reason"),
     [
         (nothing, "no such file"),
         (Path.touch, "cannot be decoded"),

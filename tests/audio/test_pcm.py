@@ -140,7 +140,7 @@ def test_chunks_after_the_sound_of_a_wav_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "complaint"),
+    ("data", "reason"),
     [
         (b"", "nothing, expected WAV, or raw PCM with ?rate="),
         (b"\0" * 1000, "raw bytes without a WAV header"),
