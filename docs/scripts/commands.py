@@ -21,8 +21,8 @@ def commands_page(*parsers: argparse.ArgumentParser) -> str:
 
 
 def _command_line(parser: argparse.ArgumentParser) -> Iterator[str]:
-    yield f"## {parser.prog}"
-    yield sentence(parser.description or "")
+    if parser.description:  # a parser without one adds commands to the command line before it
+        yield f"## {parser.prog}\n\n{sentence(parser.description)}"
     if own := _options(parser):
         yield f"    {usage(parser)}"
         yield own

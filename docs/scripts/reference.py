@@ -15,7 +15,7 @@ from docs.scripts.payloads import payloads_page
 from docs.scripts.sources import sources_page
 
 from genrewatch import cli
-from genrewatch_export.cli import export_parser
+from genrewatch_export.cli import command_parser, export_parser
 from genrewatch_trainer.cli import parser as trainer_parser
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def generated() -> dict[str, str]:
     """Return the text of each generated file by its path in the repository."""
     return {
-        "docs/reference/commands.md": commands_page(cli.parser(), trainer_parser(), export_parser()),
+        "docs/reference/commands.md": commands_page(cli.parser(), trainer_parser(), export_parser(), command_parser()),
         "docs/reference/configuration.md": configuration_page(),
         "docs/reference/sources.md": sources_page(),
         "docs/reference/payloads.md": payloads_page(),

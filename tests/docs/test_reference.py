@@ -67,6 +67,12 @@ def test_the_reference_names_commands_of_all_three_command_lines() -> None:
     assert "`--source URI`" in page
 
 
+def test_every_option_and_every_key_has_a_meaning() -> None:
+    for name in ("commands", "configuration"):
+        page = generated()[f"docs/reference/{name}.md"]
+        assert re.findall(r"^\| .*\|  ?\|$", page, re.MULTILINE) == [], name
+
+
 def test_the_reference_names_topics_and_fields() -> None:
     page = generated()["docs/reference/payloads.md"]
     for topic in ("<base>/<node>/status", "<base>/<node>/<source>/state", "<base>/<node>/<source>/listen/set"):

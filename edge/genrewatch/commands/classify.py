@@ -33,7 +33,7 @@ class Classified:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="sound files and folders of them")
     add_bundle(parser)
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument("--timeline", action="store_true", help="add a line for each segment, the rolling verdict")

@@ -12,7 +12,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     text = "repeat every check of an export on this machine, a line each"
     parser = subparsers.add_parser("verify", help=text, description=text)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle directory")
     parser.add_argument("--waveform", type=Path, metavar="PATH", help="the bundle's waveform model")
     parser.add_argument(
         "--audio", type=Path, nargs="+", default=[], metavar="FILE", help="sound files to compare on as well"

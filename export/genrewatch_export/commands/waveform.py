@@ -15,7 +15,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     text = "write a bundle as one model from samples to posterior"
     parser = subparsers.add_parser("waveform", help=text, description=text)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle directory")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PATH", help="genre_waveform.tflite")
     parser.set_defaults(run=run)
 

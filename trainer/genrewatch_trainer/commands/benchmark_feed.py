@@ -13,7 +13,7 @@ from genrewatch_trainer.training.recipes import recipe_named
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("benchmark-feed", help="measure how fast batches are made, without a network")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("store", type=Path, metavar="STORE", help="feature store")
     parser.add_argument("--recipe", default="compact", help="default: compact")
     parser.add_argument("--batch", type=int, help="segments per batch; default: the recipe's, 32")
     parser.add_argument("--batches", type=positive, default=200, metavar="N", help="default: 200")

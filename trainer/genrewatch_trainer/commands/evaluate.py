@@ -10,7 +10,7 @@ from genrewatch_trainer.commands.options import Subparsers
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("evaluate", help="measure accuracy and calibration of a run or a bundle on clips")
-    parser.add_argument("model", type=Path, metavar="RUN_OR_BUNDLE")
+    parser.add_argument("model", type=Path, metavar="RUN_OR_BUNDLE", help="run or bundle directory")
     parser.add_argument("--store", type=Path, help="clips to classify; default: those that the run held out")
     parser.add_argument("--split", metavar="SCHEME:PART", help="default: the run's own scheme, part test")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -18,7 +18,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "evaluate-stream", help="measure delay, false changes and airtime shares on a spliced programme"
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle directory")
     _add_programme(parser)
     parser.add_argument("--vote", metavar="KEY=VALUE,...", help="instead of the bundle's: segments=9,exit_segments=4")
     parser.add_argument(

@@ -23,7 +23,7 @@ SPLIT = "random_60_10_30"
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("fit", help="train a network; the same command continues a stopped run")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("store", type=Path, metavar="STORE", help="feature store")
     parser.add_argument("--recipe", default="compact", help=f"{', '.join(RECIPES)}; default: compact")
     add_targets(parser)
     add_also(parser)

@@ -18,7 +18,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("readout", help="fit a genre head by logistic regression on a distilled run")
     parser.add_argument("taught", type=Path, metavar="TAUGHT_RUN", help="run of `fit --targets`")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("store", type=Path, metavar="STORE", help="feature store")
     add_also(parser)
     parser.add_argument("--split", default=RANDOM_VALID, metavar="SCHEME", help=f"default: {RANDOM_VALID}")
     parser.add_argument("--train-parts", type=names, default="train", metavar="PART,PART", help="default: train")

@@ -11,7 +11,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("sweep", help="train a list of configurations; the same command continues it")
     parser.add_argument("spec", type=Path, metavar="SPEC.toml", help="see trainer/genrewatch_trainer/training/sweep.py")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("store", type=Path, metavar="STORE", help="feature store")
     add_targets(parser)
     add_also(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the runs and table")
