@@ -1,4 +1,4 @@
-"""Sounds that tests make, and WAV files of them."""
+"""Synthetic sounds for tests, and WAV files of them."""
 
 import wave
 from pathlib import Path
@@ -11,7 +11,7 @@ RATE = 22_050
 
 
 def tune(seconds: float, *, rate: int = RATE, seed: int = 0, level: float = 0.2) -> Samples:
-    """Chords of decaying tones with a little noise, new ones twice a second; (n,) float32."""
+    """Return chords of decaying tones with a little noise, two chords per second; (n,) float32."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * rate)) / rate
     out = rng.normal(0, 0.003, len(time_s))
@@ -23,12 +23,12 @@ def tune(seconds: float, *, rate: int = RATE, seed: int = 0, level: float = 0.2)
 
 
 def pcm16(samples: Samples) -> bytes:
-    """s16le bytes."""
+    """Convert to s16le bytes."""
     return np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()
 
 
 def write_wav(path: Path, samples: Samples, *, rate: int = RATE, channels: int = 1) -> Path:
-    """Writes 16 bit PCM; several channels carry the same sound."""
+    """Write 16 bit PCM and return the path; all channels carry the same sound."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(2)

@@ -77,10 +77,10 @@ def bench_sources(counts: Sequence[int], *, seconds: float, as_json: bool) -> in
 
 def parse_counts(text: str) -> list[int]:
     """Parse `1,10,100`; ConfigError for anything else."""
-    words = text.split(",")
-    if not all(word.isdecimal() and 1 <= int(word) <= 10_000 for word in words):
+    numbers = text.split(",")
+    if not all(number.isdecimal() and 1 <= int(number) <= 10_000 for number in numbers):
         raise ConfigError("--sources", f"found {text!r}", "numbers from 1 to 10000, such as 1,10,100")
-    return [int(word) for word in words]
+    return [int(number) for number in numbers]
 
 
 def measure(count: int, *, seconds: float, core: int, hop_s: float) -> Load:

@@ -20,16 +20,26 @@ OnProgress = Callable[[str], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of these drills."""
-    group = parser.add_argument_group("is anything lost? (run instead; several one after the other)")
+    """Add the options of the campaigns."""
+    group = parser.add_argument_group(
+        "campaigns: is any record lost? (played instead of the rows, one after the other)"
+    )
     group.add_argument("--kills", type=int, metavar="N", help="kill the daemon N times, and the broker beside it")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the moments of the kills (default 0)")
     group.add_argument("--fleet", type=int, metavar="N", help="N nodes on one broker, killed in the middle")
     group.add_argument("--minutes", type=float, default=2.0, metavar="M", help="duration, with --fleet (default 2)")
     group.add_argument("--outages", type=int, metavar="N", help="kill the broker N times for a while")
     group.add_argument("--outage-s", type=float, default=60.0, metavar="S", help="duration of an outage (default 60)")
-    group.add_argument("--audio", type=Path, nargs="+", metavar="FILE", help="clips to play in it (default made ones)")
-    group.add_argument("--disk", action="store_true", help="full and read-only disk, damaged database, a set clock")
+    group.add_argument(
+        "--audio",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="audio files to play, with --outages (default: made tones)",
+    )
+    group.add_argument(
+        "--disk", action="store_true", help="full disk, read-only disk, damaged database, wall clock that is set"
+    )
 
 
 def wants_history(parsed: argparse.Namespace) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from genrewatch_drill.rig.results import Result
 
-HEAD = ("fault", "what was seen", "back after", "lost s", "really", "verdict")
+HEAD = ("fault", "observed", "recovered after", "lost s", "really lost s", "verdict")
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -15,14 +15,16 @@ def markdown(results: Sequence[Result]) -> str:
 
 def line(result: Result) -> str:
     """Return the line of one result."""
-    fault, seen, back, lost, really, verdict = _cells(result)
-    times = f"back after {back:>6}  " if back != "-" else ""
-    losses = f"lost {lost} s (really {really})" if lost != "-" else ""
+    fault, seen, recovered, lost, really_lost, verdict = _cells(result)
+    times = f"recovered after {recovered:>6}  " if recovered != "-" else ""
+    losses = f"lost {lost} s (really {really_lost})" if lost != "-" else ""
     return f"{verdict:7}  {result.name:14} {fault:40}  {seen}  {times}{losses}".rstrip()
 
 
 def _cells(result: Result) -> tuple[str, ...]:
     outcome = result.outcome
-    back = "-" if outcome.recovered_s is None else f"{outcome.recovered_s:.1f} s"
-    lost, really = ("-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.lost_s, outcome.really_lost_s))
-    return result.fault, outcome.seen, back, lost, really, result.verdict
+    recovered = "-" if outcome.recovered_s is None else f"{outcome.recovered_s:.1f} s"
+    lost, really_lost = (
+        "-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.lost_s, outcome.really_lost_s)
+    )
+    return result.fault, outcome.seen, recovered, lost, really_lost, result.verdict

@@ -150,7 +150,7 @@ def _clock_set(disk: DiskDaemon) -> str:
     seen = disk.check_all_kept()
     steps = [step for step in disk.clock_steps_s() if abs(step) > 1]
     if abs(min(steps, default=0) - STEPS_S[1] + STEPS_S[0]) > 2 or abs(max(steps, default=0) - STEPS_S[0]) > 2:
-        raise CheckFailed(f"the clock was set by {STEPS_S}, the records say {steps}")
+        raise CheckFailed(f"the clock was set by {STEPS_S}, the records have {steps}")
     return f"{len(steps)} records mark a step, {seen}"
 
 

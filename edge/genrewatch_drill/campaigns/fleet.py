@@ -67,11 +67,16 @@ def fleet_drill(
         **_load_numbers(load, count),
         "seconds": round(time.monotonic() - began),
     }
+    problems = _problems(found, snapshots, undelivered, absent) + duration_problems(snapshots, durations)
+    return Report(name="fleet", title=title, numbers=numbers, problems=problems)
+
+
+def _problems(
+    found: Audit, snapshots: Mapping[str, Snapshot], undelivered: Sequence[str], absent: Sequence[str]
+) -> list[str]:
     problems = found.problems + [f"{name}: {one.problem}" for name, one in snapshots.items() if one.problem][:3]
     problems += [f"{len(undelivered)} nodes could not deliver all"] if undelivered else []
-    problems += [f"{len(absent)} topics absent afterwards: {', '.join(absent[:3])}"] if absent else []
-    problems += duration_problems(snapshots, durations)
-    return Report(name="fleet", title=title, numbers=numbers, problems=problems)
+    return problems + ([f"{len(absent)} topics absent afterwards: {', '.join(absent[:3])}"] if absent else [])
 
 
 def _record_numbers(snapshots: Mapping[str, Snapshot], found: Audit, broker: KillableBroker) -> Numbers:

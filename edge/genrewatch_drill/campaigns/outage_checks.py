@@ -47,7 +47,7 @@ def too_fast(records: Sequence[ReceivedRecord], per_s: float) -> int:
 
 def wrongly_marked(records: Iterable[ReceivedRecord], outages: Sequence[Outage]) -> int:
     """Count the records that waited for the broker without the mark `backfilled`, or have it and did not wait."""
-    wrong, seen = 0, set[int]()
+    count, seen = 0, set[int]()
     for record in records:
         if record.seq in seen:
             continue
@@ -55,8 +55,8 @@ def wrongly_marked(records: Iterable[ReceivedRecord], outages: Sequence[Outage])
         ended = json.loads(record.text)["mono_end_s"]
         waited = any(killed < ended < back - SLACK_S and record.at > back for killed, back in outages)
         at_once = record.at - ended < SLACK_S and all(abs(ended - back) > 20 for _, back in outages)
-        wrong += (waited and not record.backfilled) or (at_once and record.backfilled)
-    return wrong
+        count += (waited and not record.backfilled) or (at_once and record.backfilled)
+    return count
 
 
 def kept_s(texts: Iterable[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Fakes of hardware that a test machine lacks, and child programs that misbehave as their arguments say."""
+"""Fakes of hardware that a test machine lacks, and child programs that misbehave on request."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A child process that plays a sound file in real time and then misbehaves as its script says.
+"""A child process that plays a sound file in real time and then misbehaves, following a script.
 
     python -I -S player.py JOURNAL SOUND BYTES_PER_SECOND SCRIPT [SCRIPT...]
 

@@ -1,4 +1,4 @@
-"""What all rows share: the daemon, the sounds, journals of what really happened, and the checks of an outage."""
+"""The context that all rows share: daemon, sounds, journals of what really happened, and the check of an outage."""
 
 import json
 import time

@@ -96,9 +96,12 @@ def _changing() -> Row:
     )
 
 
+STATION_NAMES = {codec: f"station-{codec}" for codec in ENCODING}
+
+
 def _station() -> Row:
     """Return the row of a real Icecast that is killed and restarted; its name and titles must be published."""
-    names = {codec: f"station-{codec}" for codec in ENCODING}
+    names = list(STATION_NAMES.values())
 
     def sources(context: Context) -> list[SourceTable]:
         icecast = context.icecast = Icecast(context.directory / "icecast", context.sounds.music_wav)
@@ -106,43 +109,40 @@ def _station() -> Row:
         icecast.start()
         return [
             context.stream(name, icecast.broadcast(name, codec, name=STATION, title=f"Drill number 1 in {codec}"))
-            for codec, name in names.items()
+            for codec, name in STATION_NAMES.items()
         ]
 
     def play(context: Context) -> Outcome:
         icecast = context.icecast
         assert icecast is not None
-        for name in names.values():
-            context.wait(name, "segment")
-        for codec, name in names.items():
-            context.wait(name, "state", lambda body: body.get("station") == STATION)
-            if codec != "ogg":  # its titles are part of the stream
-                icecast.title(name, f"Übung 2 in {codec}")
-            wanted = f"Übung 2 in {codec}" if codec != "ogg" else "Drill number 1 in ogg"
-            context.wait(name, "state", lambda body, wanted=wanted: body.get("title") == wanted)
+        _check_titles(context, icecast)
         fault_at = time.monotonic()
         icecast.kill()
-        for name in names.values():
+        for name in names:
             context.wait(name, "availability", lambda body: not body["online"], since=fault_at)
         time.sleep(AWAY_S)
         icecast.start()
-        outcomes = [context.outage(name, fault_at, how="killed", ahead_s=STATION_AHEAD_S) for name in names.values()]
-        for name in names.values():
+        outcomes = [context.outage(name, fault_at, how="killed", ahead_s=STATION_AHEAD_S) for name in names]
+        for name in names:
             context.check_availability_count(name, fault_at, at_most=4)
         slowest = max(outcomes, key=lambda outcome: outcome.recovered_s or 0.0)
-        return Outcome(
-            seen=f"{', '.join(names)} with names and titles; {slowest.seen}",
-            recovered_s=slowest.recovered_s,
-            lost_s=slowest.lost_s,
-        )
+        seen = f"{', '.join(ENCODING)} with names and titles; {slowest.seen}"
+        return Outcome(seen=seen, recovered_s=slowest.recovered_s, lost_s=slowest.lost_s)
 
-    return Row(
-        name="station",
-        fault="Icecast killed and restarted",
-        sources=sources,
-        play=play,
-        needs=("ffmpeg", "icecast2", "http"),
-    )
+    needs = ("ffmpeg", "icecast2", "http")
+    return Row(name="station", fault="Icecast killed and restarted", sources=sources, play=play, needs=needs)
+
+
+def _check_titles(context: Context, icecast: Icecast) -> None:
+    """Wait for the name of each station and for a title that changes; the titles of Ogg are part of the stream."""
+    for name in STATION_NAMES.values():
+        context.wait(name, "segment")
+    for codec, name in STATION_NAMES.items():
+        context.wait(name, "state", lambda body: body.get("station") == STATION)
+        wanted = "Drill number 1 in ogg" if codec == "ogg" else f"Übung 2 in {codec}"
+        if codec != "ogg":
+            icecast.title(name, wanted)
+        context.wait(name, "state", lambda body, wanted=wanted: body.get("title") == wanted)
 
 
 def _fifo() -> Row:

@@ -28,7 +28,7 @@ START_S, END_S, CHILDREN_END_S = 60.0, 30.0, 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonExit:
-    """How a daemon ended."""
+    """The end of a daemon."""
 
     seconds: float
     """Seconds from the signal to the end."""
@@ -48,7 +48,7 @@ class DaemonConfig:
     every_second: bool = True
     """Publish health and states every second instead of at the default intervals."""
     health_s: float | None = None
-    """Seconds between health messages; None as `every_second` says."""
+    """Seconds between health messages; None follows `every_second`."""
     mqtt: Mapping[str, Any] = field(default_factory=dict)
     """`[mqtt]` beside `url` and `heartbeat_s`."""
     history: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class DaemonProcess:
         messages: MessageLog | None = None,
         url: str | None = None,
     ) -> None:
-        """Start the daemon with the broker at `url`, or with its own if Mosquitto is installed (or as `mqtt` says).
+        """Start the daemon with the broker at `url`, or with its own if Mosquitto is installed (`mqtt` overrides this).
 
         The state directory is `directory`/state, which consecutive daemons share.
         """

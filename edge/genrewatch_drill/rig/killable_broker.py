@@ -1,7 +1,7 @@
 """A Mosquitto that is killed and restarted; the drill's subscriber always connects before the nodes may.
 
 The broker keeps nothing on disk, so it restarts with an empty store. It hands each message on at once (no limit of
-messages in flight), before it acknowledges it: the subscriber has received whatever is acknowledged. A restarted broker
+messages in flight), before it acknowledges it: the subscriber has received all that is acknowledged. A restarted broker
 acknowledges and drops what arrives while nothing is subscribed, hence the proxy, which is open only after the
 subscription.
 """

@@ -1,4 +1,4 @@
-"""An HTTP server that plays MP3 in real time and then misbehaves as its scripts say.
+"""An HTTP server that plays MP3 in real time and then misbehaves, following a script.
 
 Each path has a list of scripts; each request gets the next one, and the last one is repeated. A script is a series of
 steps: `play`, `play=SECONDS`, `use=FILE`, `noise=SECONDS`, `stall`, `close` and `404`.
