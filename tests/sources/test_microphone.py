@@ -96,7 +96,7 @@ def test_a_callback_that_is_no_longer_called_is_noticed_by_the_child_itself(mach
         notified = running.events.wait(2)
         machine.set(YETI)
         running.events.wait(3)
-    assert notified[1] == "offline: Blue Yeti gives no sound, for 1.8 s"
+    assert notified[1] == "offline: Blue Yeti has sent no sound for 1.8 s"
 
 
 def test_an_overflow_is_counted_where_it_was(machine):

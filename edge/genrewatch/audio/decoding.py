@@ -14,7 +14,7 @@ from genrewatch.contract.front_end import Samples
 from genrewatch.host.process import ChildProcess
 
 EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
-ERROR_WAIT_S = 1.0  # for one that gives no sound to explain it
+ERROR_WAIT_S = 1.0  # for ffmpeg to explain why there is no sound
 TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
 _NAMES = "aac aif aiff au flac m4a mka mp2 mp3 mp4 oga ogg opus wav webm wma wv"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())

@@ -14,7 +14,7 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def record(sounddevice: Any, device: InputDevice, write: Write, *, root: Path, s
             if not _is_there(device, root):
                 raise OSError(f"{device.name} was unplugged") from None
             if time.monotonic() - last_sound > silent_s:
-                raise OSError(f"{device.name} gives no sound, for {silent_s:g} s") from None
+                raise OSError(f"{device.name} has sent no sound for {silent_s:g} s") from None
             continue
         if received is None:
             raise OSError(f"{device.name} " + ("has stopped" if _is_there(device, root) else "was unplugged"))
@@ -101,19 +101,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rates", action="store_true")
     parser.add_argument("--silent-s", type=float, default=SILENT_S)
     parser.add_argument("name", nargs="?", default="")
-    parsed = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     kill_with_parent()
     root = Path(os.environ.get(SYSTEM_ROOT, "/"))
     try:
         import sounddevice
 
         found = input_devices(sounddevice, root)
-        if parsed.list:
-            for device in found:
-                rates = accepted_rates(sounddevice, device) if parsed.rates and device.index is not None else ()
-                print(json.dumps(asdict(replace(device, rates=rates))), flush=True)
+        if args.list:
+            _print_devices(sounddevice, found, with_rates=args.rates)
         else:
-            record(sounddevice, choose(found, parsed.name), _write_all, root=root, silent_s=parsed.silent_s)
+            record(sounddevice, choose(found, args.name), _write_all, root=root, silent_s=args.silent_s)
     except BrokenPipeError:
         return 0
     except (OSError, ValueError) as exc:
@@ -123,6 +121,12 @@ def main(arguments: list[str]) -> int:
         print(f"PortAudio: {_first_line(exc)}", file=sys.stderr, flush=True)
         return 2
     return 0
+
+
+def _print_devices(sounddevice: Any, found: Sequence[InputDevice], *, with_rates: bool) -> None:
+    for device in found:
+        rates = accepted_rates(sounddevice, device) if with_rates and device.index is not None else ()
+        print(json.dumps(asdict(replace(device, rates=rates))), flush=True)
 
 
 def _write_all(data: bytes) -> None:

@@ -52,23 +52,7 @@ class InputDevice:
 def input_devices(sounddevice: Any, root: Path) -> list[InputDevice]:
     """Return all inputs, including those that PortAudio omits because another program holds them."""
     cards = sound_cards(root)
-    default = sounddevice.default.device[0]
-    found = [
-        _named(
-            InputDevice(
-                name=device["name"],
-                forms=(),
-                host_api=sounddevice.query_hostapis(device["hostapi"])["name"],
-                index=index,
-                rate=round(device["default_samplerate"]),
-                channels=device["max_input_channels"],
-                default=index == default,
-            ),
-            cards,
-        )
-        for index, device in enumerate(sounddevice.query_devices())
-        if device["max_input_channels"] > 0
-    ]
+    found = [_named(device, cards) for device in _portaudio_inputs(sounddevice)]
     seen = {device.card for device in found}
     return [
         *_distinguish(found),
@@ -77,6 +61,23 @@ def input_devices(sounddevice: Any, root: Path) -> list[InputDevice]:
             for card in cards
             if card.number not in seen
         ),
+    ]
+
+
+def _portaudio_inputs(sounddevice: Any) -> list[InputDevice]:
+    """Return the inputs as PortAudio lists them, not yet named."""
+    return [
+        InputDevice(
+            name=device["name"],
+            forms=(),
+            host_api=sounddevice.query_hostapis(device["hostapi"])["name"],
+            index=index,
+            rate=round(device["default_samplerate"]),
+            channels=device["max_input_channels"],
+            default=index == sounddevice.default.device[0],
+        )
+        for index, device in enumerate(sounddevice.query_devices())
+        if device["max_input_channels"] > 0
     ]
 
 
