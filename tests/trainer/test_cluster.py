@@ -1,4 +1,4 @@
-"""prepare and classify on a real Dask scheduler with two worker processes: the same as alone, byte for byte."""
+"""prepare and classify on a real Dask scheduler with two worker processes: the same bytes as on one machine."""
 
 import json
 import os
@@ -46,23 +46,23 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 process.wait()
 
 
-def test_a_store_made_on_a_cluster_is_the_store_made_alone(
+def test_a_store_made_on_a_cluster_is_the_store_made_locally(
     scheduler: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(corpus.parent)  # the workers are elsewhere: a relative path must not be theirs
-    said = []
-    for name, where in (("alone", ["--jobs", "1"]), ("spread", ["--cluster", scheduler])):
+    printed = []
+    for name, where in (("local", ["--jobs", "1"]), ("spread", ["--cluster", scheduler])):
         command = ["prepare", corpus.name, "-o", str(tmp_path / name), "--front-end", "compact", *where]
         assert main(command) == 0
         captured = capsys.readouterr()
-        said.append(captured.out.replace(name, "store"))
+        printed.append(captured.out.replace(name, "store"))
         assert "broken.wav" in captured.err
-    assert said[0] == said[1]
+    assert printed[0] == printed[1]
     for file in ("power_db.npy", "store.json"):
-        assert (tmp_path / "alone" / file).read_bytes() == (tmp_path / "spread" / file).read_bytes()
+        assert (tmp_path / "local" / file).read_bytes() == (tmp_path / "spread" / file).read_bytes()
 
 
-def test_classify_on_a_cluster_says_what_the_device_says(
+def test_classify_on_a_cluster_prints_what_the_device_prints(
     scheduler: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,11 +70,11 @@ def test_classify_on_a_cluster_says_what_the_device_says(
         write_wav(tmp_path / "sounds" / f"{seed}.wav", tune(12, seed=seed)) if seed else (tmp_path / "sounds").mkdir()
     (tmp_path / "sounds" / "broken.wav").write_text("this is text")
     assert genrewatch(["classify", "sounds", "--json", "--timeline"]) == 1
-    alone = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    local = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert main(["classify", "sounds", "--json", "--timeline", "--cluster", scheduler]) == 1
     spread = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in spread if "error" not in line] == [line for line in alone if "error" not in line]
-    assert [line["path"] for line in spread] == [line["path"] for line in alone]
+    assert [line for line in spread if "error" not in line] == [line for line in local if "error" not in line]
+    assert [line["path"] for line in spread] == [line["path"] for line in local]
     assert "cannot be decoded" in spread[-1]["error"]
 
 

@@ -16,15 +16,15 @@ def test_the_readable_files_become_clips_and_the_others_are_named(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prepare", str(corpus), "-o", str(tmp_path / "s"), "--front-end", "compact", "--jobs", "1"]) == 0
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     store = Store.load(tmp_path / "s")
     names = [clip.name for clip in store.index.clips]
     assert names == ["noisy.0", "noisy.1", "noisy.2", "tonal.0", "tonal.1"]
     assert store.index.labels == ("noisy", "tonal")
-    assert "broken.wav" in said.err
-    assert "short.wav" in said.err
-    assert "notes.txt" not in said.err
-    assert "5 clips, 2 skipped, 1 duplicates" in said.out
+    assert "broken.wav" in captured.err
+    assert "short.wav" in captured.err
+    assert "notes.txt" not in captured.err
+    assert "5 clips, 2 skipped, 1 duplicates" in captured.out
 
 
 def test_an_exact_duplicate_is_reported_and_shares_its_track(corpus: Path, tmp_path: Path) -> None:

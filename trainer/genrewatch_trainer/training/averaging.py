@@ -1,6 +1,6 @@
 """Weights for evaluation: their exponential moving average (EMA), with batch normalisation recalibrated for them.
 
-Training goes on with its own weights. Those that are evaluated and saved for use may differ in two ways: they are the
+Training continues with its own weights. Those that are evaluated and saved for use may differ in two ways: they are the
 EMA that the optimizer keeps, and the statistics of batch normalisation are those of unaugmented clips, because
 augmented clips and crops with a teacher's targets have others.
 """

@@ -32,7 +32,7 @@ class AveragingAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Adam that keeps the moving average of the weights beside them, where Keras' own overwrites the weights."""
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Leave the weights unchanged: training goes on with them."""
+        """Leave the weights unchanged: training continues with them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,7 +133,7 @@ class Recipe:
 
     @property
     def evaluates_other_weights(self) -> bool:
-        """True where the weights that are evaluated differ from those that training goes on with."""
+        """True where the weights that are evaluated differ from those that training continues with."""
         return self.average_momentum > 0 or self.settle_batches > 0
 
     @property
