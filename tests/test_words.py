@@ -39,8 +39,8 @@ RETIRED = {
     "picture": "image, figure",
     "pictures": "images, figures",
 }
-ALLOWED = {"heard_s", "heard_seconds", "begun_anew"}
-"""Payload fields and database columns that users depend on."""
+ALLOWED = {"heard_s", "heard_seconds", "begun_anew", "seconds_heard", "judged.npz"}
+"""Payload fields, database columns and names on disk that users depend on."""
 OPENINGS = ("What", "Whether", "Of", "That", "Who", "How", "Where", "When", "Which")
 THIRD_PERSON = re.compile(r"^(Returns|Gives|Makes|Says|Takes|Writes|Reads|Holds|Keeps|Waits|Ends|Sends|Raises)\b")
 

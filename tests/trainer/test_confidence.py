@@ -1,4 +1,4 @@
-"""What a confidence is worth: calibration of verdicts, what chance alone would show, limits that can be relied on."""
+"""Confidence: calibration of verdicts, the error that chance shows, thresholds."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from genrewatch_trainer.evaluation.metrics import binned_error, clip_metrics, er
 
 
 def sure(label: int, confidence: float) -> np.ndarray:
-    """A clip of two segments that both say so, of two labels."""
+    """Two equal segments of two labels with this confidence in `label`."""
     row = [1 - confidence, confidence] if label else [confidence, 1 - confidence]
     return np.array([row, row], np.float32)
 
@@ -29,7 +29,7 @@ def test_the_sharpness_that_is_found_makes_confidences_come_true(
     clips = [sure(0, share) for share in shares]
     assert fit_sharpness(clips, labels) == pytest.approx(true_sharpness, abs=0.15)
     assert clip_metrics(clips, labels, fit_sharpness(clips, labels))["verdict_ece"] < 0.03
-    assert fit_sharpness(clips[:5], labels[:5]) == 1.0, "too few to tell"
+    assert fit_sharpness(clips[:5], labels[:5]) == 1.0, "too few to fit"
 
 
 def test_few_answers_are_off_by_chance_and_many_are_not() -> None:

@@ -92,10 +92,10 @@ def test_evaluate_writes_matrices_and_prints_json(
     from_store = json.loads(capsys.readouterr().out)
     assert from_store["metrics"] == pytest.approx(own["metrics"])
     assert main(["evaluate", str(run), "--store", str(store.path), "--split", "fixed:train"]) == 0
-    assert "WARNING: 20 of these clips were trained on" in capsys.readouterr().out
+    assert "WARNING: the model was trained on 20 of these clips" in capsys.readouterr().out
 
 
-def test_a_bundle_is_judged_through_the_devices_own_classifier(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_bundle_is_evaluated_through_the_devices_own_classifier(tmp_path: Path, rng: np.random.Generator) -> None:
     path = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
     bundle = load_bundle(path)
     front_end, hop = bundle.manifest.front_end, bundle.manifest.vote.segment_hop // bundle.manifest.front_end.hop_length

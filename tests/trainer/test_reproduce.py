@@ -16,11 +16,12 @@ from genrewatch.contract.front_end import COMPACT, PAPER, FrontEnd, FrontEndConf
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.data.prepare import prepare
 from genrewatch_trainer.data.store import Store, new_store
-from genrewatch_trainer.reproduce.baselines import METHODS, judge, pipelines
+from genrewatch_trainer.reproduce.baselines import METHODS, correct_predictions, pipelines
 from genrewatch_trainer.reproduce.figures import power_spectrum
-from genrewatch_trainer.reproduce.measures import by_seconds_heard, mean_risk, reliability, risk_coverage, roc_of
-from genrewatch_trainer.reproduce.mfcc import mfcc, write_picture_store
-from genrewatch_trainer.reproduce.plan import Experiment, experiments, split_of
+from genrewatch_trainer.reproduce.measures import accuracy_by_duration, mean_risk, reliability, risk_coverage, roc_of
+from genrewatch_trainer.reproduce.mfcc import mfcc, write_mfcc_store
+from genrewatch_trainer.reproduce.paper import CLASSIFIERS_PERCENT
+from genrewatch_trainer.reproduce.plan import PlannedFit, planned_fits, split_of
 from genrewatch_trainer.reproduce.reproduce import reproduce
 from genrewatch_trainer.reproduce.summary import complete
 from genrewatch_trainer.run import Run
@@ -48,8 +49,8 @@ def write_toy(path: Path, front_end: FrontEndConfig = SQUARE) -> Store:
     return Store.load(path)
 
 
-def plan_of(store: Store, seeds: int = 1) -> dict[str, Experiment]:
-    return {e.name: e for e in experiments(store.index, seeds=seeds, epochs=1, audio=False)}
+def plan_of(store: Store, seeds: int = 1) -> dict[str, PlannedFit]:
+    return {e.name: e for e in planned_fits(store.index, seeds=seeds, epochs=1, audio=False)}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report"
 
 
-def test_the_report_says_what_the_summary_holds_of_every_part(report: Path) -> None:
+def test_the_report_holds_the_numbers_of_the_summary_for_every_part(report: Path) -> None:
     summary = json.loads((report / "summary.json").read_text())
     assert set(summary["splits"]) == {
         "random",
@@ -85,25 +86,25 @@ def test_the_report_says_what_the_summary_holds_of_every_part(report: Path) -> N
     text = (report / "report.md").read_text()
     vote = summary["splits"]["random"]["metrics"]["clip_accuracy_vote"]
     assert vote["sd"] is None
-    assert f"gives **{100 * vote['mean']:.1f} %** here with refusals counted as errors" in text
+    assert f"gives **{100 * vote['mean']:.1f} %** here, with refusals counted as errors" in text
     for method in METHODS:
         accuracy = summary["table_ii"][method]["fault_filtered"]["mean"]
-        assert any(
-            line.startswith(f"| {method} | 61-69 |") and f"{100 * accuracy:.1f}" in line for line in text.splitlines()
-        )
+        row = next(line for line in text.splitlines() if line.startswith(f"| {method} |"))
+        assert row.split(" | ")[1] == f"{CLASSIFIERS_PERCENT[method]:.2f}"
+        assert f"{100 * accuracy:.1f}" in row
     assert "own front end" not in text  # no --audio
     assert summary["missing_runs"] == []
     assert "not finished" not in text
 
 
 def test_every_figure_is_drawn_and_shown(report: Path) -> None:
-    pictures = {path.name for path in report.glob("*.png")}
-    assert pictures == {
+    images = {path.name for path in report.glob("*.png")}
+    assert images == {
         *("sound.png", "mel_spectrograms.png", "curves.png", "roc.png", "seconds_heard.png", "risk_coverage.png"),
         *("reliability.png", "confusion_random.png", "confusion_fault_filtered.png", "confusion_artist.png"),
     }
     text = (report / "report.md").read_text()
-    for name in pictures:
+    for name in images:
         assert f"]({name})" in text
         assert (report / name).read_bytes().startswith(b"\x89PNG")
 
@@ -119,7 +120,7 @@ def test_what_is_finished_is_not_fitted_again_and_other_settings_are_refused(
 
     with monkeypatch.context() as patched:
         patched.setattr("genrewatch_trainer.training.fit.fit", never)
-        patched.setattr("genrewatch_trainer.reproduce.baselines.judge", never)
+        patched.setattr("genrewatch_trainer.reproduce.baselines.correct_predictions", never)
         reproduce(report.parent / "toy", report, seeds=1, epochs=1, audio=None)
     assert {path: path.stat().st_mtime_ns for path in report.glob("runs/*/last.keras")} == weights
     with pytest.raises(ConfigError, match="random-0: holds a run with another recipe"):
@@ -153,16 +154,16 @@ def test_mfcc_is_the_orthonormal_dct_of_db_below_the_loudest_cell() -> None:
     np.testing.assert_allclose(mfcc(clip - 20, 20), mfcc(clip, 20), atol=1e-2)  # the listening level changes nothing
 
 
-def test_the_mfcc_picture_is_scaled_by_the_training_part_alone(tmp_path: Path) -> None:
+def test_the_mfcc_input_is_scaled_by_the_training_part_alone(tmp_path: Path) -> None:
     store = write_toy(tmp_path / "toy")
     parts = store.index.splits["fault_filtered"]
-    write_picture_store(store, tmp_path / "a", scheme="x", parts=parts, train=("train",))
+    write_mfcc_store(store, tmp_path / "a", scheme="x", parts=parts, train=("train",))
     changed = tmp_path / "changed"
     with new_store(changed, SQUARE, provenance="toy") as to:
         for i, clip in enumerate(store.index.clips):
             data = store.clip(i) if parts.get(clip.name) == "train" else store.clip(i)[::-1] * np.float32(0.5)
             to.add(data, name=clip.name, label=clip.label)
-    write_picture_store(Store.load(changed), tmp_path / "b", scheme="x", parts=parts, train=("train",))
+    write_mfcc_store(Store.load(changed), tmp_path / "b", scheme="x", parts=parts, train=("train",))
     a, b = Store.load(tmp_path / "a"), Store.load(tmp_path / "b")
     for i, clip in enumerate(a.index.clips):
         assert np.array_equal(a.clip(i), b.clip(i)) == (parts.get(clip.name) == "train")
@@ -178,12 +179,12 @@ def test_baselines_scale_by_the_training_part_and_learn_what_is_trivial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = write_toy(tmp_path / "toy")
-    experiment = plan_of(store)["fault_filtered-0"]
+    planned = plan_of(store)["fault_filtered-0"]
     seen: list[int] = []
     scale = pipelines(0)["SVM"][0].steps[0][1].__class__
     fit = scale.fit
     monkeypatch.setattr(scale, "fit", lambda self, x, *rest: (seen.append(len(x)), fit(self, x, *rest))[1])
-    right = judge(store, split_of(store.index, experiment), experiment)
+    right = correct_predictions(store, split_of(store.index, planned), planned)
     assert max(seen) == 2 * (11 + 6)  # train and valid without the repeats, and never a test clip
     assert set(right) == set(METHODS)
     assert all(len(hits) == 12 and all(hits) for hits in right.values())
@@ -239,9 +240,9 @@ def test_reliability_puts_answers_in_bins_of_confidence() -> None:
     assert found.count.tolist() == [1, 2]
 
 
-def test_seconds_heard_count_a_tie_as_an_error_of_the_vote() -> None:
+def test_accuracy_by_duration_counts_a_tie_as_an_error_of_the_vote() -> None:
     clip = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
-    first, second, third = by_seconds_heard([clip], np.array([0]), COMPACT, hop_frames=48)
+    first, second, third = accuracy_by_duration([clip], np.array([0]), COMPACT, hop_frames=48)
     assert first.seconds == pytest.approx((95 * 1708 + 2048) / 22_050)
     assert second.seconds - first.seconds == pytest.approx(48 * 1708 / 22_050)
     assert [row.by_vote for row in (first, second, third)] == [1, 0, 1]
@@ -268,11 +269,11 @@ def test_what_cannot_work_is_one_line(
     write_toy(tmp_path / "toy")
     monkeypatch.chdir(tmp_path)
     assert main(["reproduce", "toy", "-o", "r", *arguments.split()]) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    command = capsys.readouterr().err
+    assert message in command
+    assert command.count("\n") == 1
 
 
-def test_a_picture_too_small_for_the_network_is_one_line(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_segment_too_small_for_the_network_is_one_line(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", str(store.path), "-o", str(store.path.parent / "r")]) == 2
     assert "front_end: found 16 frames x 8 bands, expected at least 32 of each" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A programme of known content, heard through the device's pipeline, and the figures a listener would care about."""
+"""A programme of known content through the device's pipeline, and its figures."""
 
 import csv
 import json
@@ -17,8 +17,15 @@ from genrewatch.contract.errors import ConfigError, GenrewatchError
 from genrewatch.contract.vote import Ballot, VoteConfig
 from genrewatch.inference.pipeline import classify_stream, open_pipeline
 from genrewatch_trainer.cli import main
-from genrewatch_trainer.evaluation.programme import Draw, Piece, Programme, Stretch, broadcast, draw_programme
-from genrewatch_trainer.evaluation.stream_figures import Heard, figures, revote
+from genrewatch_trainer.evaluation.programme import (
+    Piece,
+    PieceSpan,
+    Programme,
+    ProgrammeOptions,
+    random_programme,
+    render_programme,
+)
+from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, figures, revote
 from genrewatch_trainer.evaluation.vote_values import changed, parse_values, parse_vote
 
 BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
@@ -27,25 +34,27 @@ VOTE = VoteConfig(segments=3, segment_hop=10)
 LABELS = ("jazz", "rock", "not_music")
 
 
-def heard(*labels: str) -> list[Heard]:
+def segments(*labels: str) -> list[SegmentBallot]:
     """Segments of 20 samples every 10; a posterior is not looked at, so all are alike."""
     return [
-        Heard(start=10 * i, end=10 * i + 20, ballot=Ballot(label=label, posterior=np.full(3, 1 / 3, np.float32)))
+        SegmentBallot(
+            start=10 * i, end=10 * i + 20, ballot=Ballot(label=label, posterior=np.full(3, 1 / 3, np.float32))
+        )
         for i, label in enumerate(labels)
     ]
 
 
 def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
-    """T = 3: a genre is said at its second ballot in three; at one sample a second the figures are plain numbers.
+    """T = 3: a genre is announced at its second ballot in three; at one sample a second the figures are plain numbers.
 
     end of segment  20    30    40    50    60    70    80    90    100   110
     ballot          rock  rock  rock  jazz  rock  jazz  jazz  jazz  rock  jazz
-    said            -     rock  rock  rock  rock  jazz  jazz  jazz  jazz  jazz
+    output          -     rock  rock  rock  rock  jazz  jazz  jazz  jazz  jazz
     played          rock ......................... 60 | jazz ............... 110
     """
-    ballots = heard("rock", "rock", "rock", "jazz", "rock", "jazz", "jazz", "jazz", "rock", "jazz")
-    stretches = [Stretch(label="rock", start=0, end=60), Stretch(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), stretches, sample_rate=1)
+    ballots = segments("rock", "rock", "rock", "jazz", "rock", "jazz", "jazz", "jazz", "rock", "jazz")
+    piece_spans = [PieceSpan(label="rock", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
+    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
     assert found.announce_median_s == pytest.approx((30 + 10) / 2)
     assert (found.never_announced, found.false_changes_per_hour) == (0, 0)
     assert found.right == pytest.approx((30 + 40) / 110)
@@ -57,18 +66,18 @@ def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
 
 
 def test_a_false_change_is_to_something_wrong_or_away_from_what_is_right() -> None:
-    once = heard(*["rock"] * 3, *["jazz"] * 3, *["rock"] * 3)
-    stretches = [Stretch(label="rock", start=0, end=100)]
-    found = figures(once, revote(once, VOTE, LABELS), stretches, sample_rate=1)
+    once = segments(*["rock"] * 3, *["jazz"] * 3, *["rock"] * 3)
+    piece_spans = [PieceSpan(label="rock", start=0, end=100)]
+    found = figures(once, revote(once, VOTE, LABELS), piece_spans, sample_rate=1)
     assert found.false_changes_per_hour == pytest.approx(1 * 3600 / 100)  # to jazz; the way back is right
     steady = replace(VOTE, enter_segments=4)  # jazz leads for three votes
-    assert figures(once, revote(once, steady, LABELS), stretches, sample_rate=1).wrong == 0
+    assert figures(once, revote(once, steady, LABELS), piece_spans, sample_rate=1).wrong == 0
 
 
 def test_talk_that_is_known_and_a_genre_that_is_never_named() -> None:
-    ballots = heard(*["not_music"] * 6, *["rock"] * 4)
-    stretches = [Stretch(label="not_music", start=0, end=60), Stretch(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), stretches, sample_rate=1)
+    ballots = segments(*["not_music"] * 6, *["rock"] * 4)
+    piece_spans = [PieceSpan(label="not_music", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
+    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
     assert found.not_music_recall == pytest.approx(30 / 60)
     assert found.music_as_not_music == pytest.approx(30 / 50)
     assert (found.never_announced, found.announce_median_s) == (1, None)
@@ -79,18 +88,21 @@ def test_pieces_meet_in_the_middle_of_their_fade_and_nothing_is_lost(tmp_path: P
     write_wav(tmp_path / "a.wav", np.full(2 * RATE, 0.5, np.float32))
     write_wav(tmp_path / "b.wav", np.full(RATE, -0.5, np.float32))
     pieces = (Piece(label="rock", files=("a.wav", "b.wav"), seconds=2.5), Piece(label="silence", seconds=3))
-    played = broadcast(Programme(piece=pieces, fade_s=1), tmp_path, RATE)
-    assert len(played.samples) == 4.5 * RATE
-    assert [(s.start, s.end) for s in played.stretches] == [(0, 2 * RATE), (2 * RATE, len(played.samples))]
-    assert played.samples[RATE] == pytest.approx(0.5, abs=1e-3)
-    assert played.samples[2 * RATE] == pytest.approx(-0.25, abs=1e-3)
-    assert not played.samples[int(2.5 * RATE) :].any()
-    assert sum(len(block.samples) for block in played.blocks()) == len(played.samples)
+    rendered = render_programme(Programme(piece=pieces, fade_s=1), tmp_path, RATE)
+    assert len(rendered.samples) == 4.5 * RATE
+    assert [(s.start, s.end) for s in rendered.piece_spans] == [(0, 2 * RATE), (2 * RATE, len(rendered.samples))]
+    assert rendered.samples[RATE] == pytest.approx(0.5, abs=1e-3)
+    assert rendered.samples[2 * RATE] == pytest.approx(-0.25, abs=1e-3)
+    assert not rendered.samples[int(2.5 * RATE) :].any()
+    assert sum(len(block.samples) for block in rendered.blocks()) == len(rendered.samples)
 
 
-def test_a_draw_is_the_seeds_and_neighbours_differ() -> None:
+def test_a_random_programme_depends_on_the_seed_and_neighbours_differ() -> None:
     genres = {genre: [Path(f"/{genre}{i}") for i in range(4)] for genre in ("jazz", "rock", "pop")}
-    draw = [draw_programme(genres, [Path("/talk")], Draw(pieces=50), np.random.default_rng(s)) for s in (1, 1, 2)]
+    draw = [
+        random_programme(genres, [Path("/talk")], ProgrammeOptions(pieces=50), np.random.default_rng(s))
+        for s in (1, 1, 2)
+    ]
     assert draw[0] == draw[1] != draw[2]
     labels = [piece.label for piece in draw[0].piece]
     assert all(one != other for one, other in pairwise(labels))
@@ -102,11 +114,11 @@ def test_a_draw_is_the_seeds_and_neighbours_differ() -> None:
 def test_a_vote_on_the_ballots_alone_is_the_pipelines_own(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", tune(25, seed=3))
     pieces = (Piece(label="jazz", files=("a.wav",)), Piece(label="silence", seconds=12))
-    played = broadcast(Programme(piece=pieces), tmp_path, RATE)
+    rendered = render_programme(Programme(piece=pieces), tmp_path, RATE)
     vote = {"segments": 4, "enter_segments": 2, "exit_segments": 3}
     pipeline = open_pipeline(BUNDLE, lambda own: changed(own, vote), LevelConfig())
-    results = list(classify_stream(played.blocks(), pipeline))
-    ballots = [Heard(start=result.start, end=result.end, ballot=result.ballot) for result in results]
+    results = list(classify_stream(rendered.blocks(), pipeline))
+    ballots = [SegmentBallot(start=result.start, end=result.end, ballot=result.ballot) for result in results]
     assert len(results) > 8
     assert revote(ballots, pipeline.vote, pipeline.manifest.labels) == [result.verdict for result in results]
 
@@ -121,7 +133,7 @@ def audio(tmp_path: Path) -> Path:
     return tmp_path / "audio"
 
 
-def test_evaluate_stream_draws_plays_and_can_play_the_same_again(
+def test_evaluate_stream_composes_a_programme_and_plays_it_again(
     audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     once = ["evaluate-stream", str(BUNDLE), "--audio", str(audio), "--pieces", "4", "--clips-per-piece", "1", "--json"]
@@ -177,9 +189,9 @@ def test_what_cannot_work_is_one_line(
     (tmp_path / "rock").mkdir()
     (tmp_path / "rock" / "a.wav").write_bytes(b"")
     assert main(["evaluate-stream", str(BUNDLE), *options]) == 2
-    said = capsys.readouterr()
-    assert message in said.err
-    assert said.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
 
 
 def test_votes_are_read_as_numbers_and_impossible_ones_refused() -> None:

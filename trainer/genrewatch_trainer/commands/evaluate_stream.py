@@ -34,7 +34,7 @@ def run(parsed: argparse.Namespace) -> int:
     from genrewatch.contract.bundle import load_bundle
     from genrewatch.contract.vote import VoteOverrides
     from genrewatch_trainer.evaluation import stream, stream_report
-    from genrewatch_trainer.evaluation.programme import broadcast
+    from genrewatch_trainer.evaluation.programme import render_programme
     from genrewatch_trainer.evaluation.vote_values import parse_values, parse_vote
 
     values = parse_values(parsed.grid, "--grid") if parsed.grid is not None else None
@@ -42,13 +42,13 @@ def run(parsed: argparse.Namespace) -> int:
     manifest = load_bundle(parsed.bundle).manifest
     programme = _programme(parsed, manifest.genres)
     folder = parsed.programme.parent if parsed.programme else Path()
-    played = broadcast(programme, folder, manifest.front_end.sample_rate)
-    evaluation = stream.evaluate_stream(parsed.bundle, played, vote.apply)
+    rendered = render_programme(programme, folder, manifest.front_end.sample_rate)
+    evaluation = stream.evaluate_stream(parsed.bundle, rendered, vote.apply)
     _print_evaluation(evaluation, as_json=parsed.json)
     if parsed.output:
-        stream_report.write_stream(evaluation, programme, played.stretches, parsed.output)
+        stream_report.write_stream(evaluation, programme, rendered.piece_spans, parsed.output)
     if values is not None:
-        trials = stream.grid(parsed.bundle, played, vote.apply, values or stream.default_grid(manifest))
+        trials = stream.grid(parsed.bundle, rendered, vote.apply, values or stream.default_grid(manifest))
         _print_trials(trials, as_json=parsed.json)
         if parsed.output:
             stream_report.write_grid(trials, parsed.output)
@@ -92,17 +92,17 @@ def _programme(parsed: argparse.Namespace, genres: tuple[str, ...]) -> "Programm
     """Return the named programme, or a random one of genres that the bundle knows."""
     import numpy as np
 
-    from genrewatch_trainer.evaluation.programme import Draw, draw_programme, load_programme, sound_files
+    from genrewatch_trainer.evaluation.programme import ProgrammeOptions, load_programme, random_programme, sound_files
 
     if parsed.programme:
         return load_programme(parsed.programme)
     given = {"pieces": parsed.pieces, "clips_per_piece": parsed.clips_per_piece, "fade_s": parsed.fade}
-    how = Draw(**{key: value for key, value in given.items() if value is not None})
+    options = ProgrammeOptions(**{key: value for key, value in given.items() if value is not None})
     files = _files(parsed, genres)
     not_music = sound_files(parsed.not_music) if parsed.not_music else []
     if parsed.not_music and not not_music:
         raise DataError(str(parsed.not_music), "holds no sound files", "speech or noise")
-    return draw_programme(files, not_music, how, np.random.default_rng(parsed.seed))
+    return random_programme(files, not_music, options, np.random.default_rng(parsed.seed))
 
 
 def _files(parsed: argparse.Namespace, genres: tuple[str, ...]) -> dict[str, list[Path]]:

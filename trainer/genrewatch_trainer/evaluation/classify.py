@@ -1,6 +1,6 @@
-"""The device's `genrewatch classify` over an archive, on a cluster; what it runs on each file is the device's own.
+"""The device's `genrewatch classify` over an archive, on a Dask cluster; each file goes through the device's own code.
 
-It lives in the lab because the device must not depend on joblib and Dask.
+It is part of the lab because the device must not depend on joblib and Dask.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,20 @@ from genrewatch_trainer.cluster import parallel
 
 
 def classify_on(cluster: str, paths: Sequence[Path], config: ListenConfig) -> Iterator[Classified]:
-    """Classifies files in order on a Dask cluster; see `genrewatch_trainer.cluster.parallel`."""
-    open_pipeline(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    """Classify files in order on a Dask cluster; see `genrewatch_trainer.cluster.parallel`."""
+    open_pipeline(
+        config.bundle_path, config.vote.apply, config.level
+    )  # fails here, not on a worker, if the bundle is wrong
     with parallel(jobs=-1, cluster=cluster) as run:
         for path, classified in zip(paths, run(delayed(_work)(path.absolute(), config) for path in paths), strict=True):
             yield replace(classified, path=path)
 
 
 def _work(path: Path, config: ListenConfig) -> Classified:
-    return classify_file(path, _listener(config))
+    return classify_file(path, _worker_pipeline(config))
 
 
 @cache
-def _listener(config: ListenConfig) -> Pipeline:
-    """Of a worker; opened once, threads take turns in its network."""
+def _worker_pipeline(config: ListenConfig) -> Pipeline:
+    """Return the pipeline of this worker; it is opened once, and threads take turns in its network."""
     return open_pipeline(config.bundle_path, config.vote.apply, config.level)

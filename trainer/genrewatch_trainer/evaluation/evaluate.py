@@ -1,4 +1,4 @@
-"""How good a model is on clips that are new to it: a run's float network, a bundle's int8 one as a device runs it."""
+"""Evaluation of a model on clips: a run's float network in Keras, a bundle's int8 network as a device runs it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,8 +24,8 @@ PosteriorPerClip = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgedClip:
-    """A clip and what became of it."""
+class ClipPrediction:
+    """A clip, its label and the labels predicted for it."""
 
     name: str
     label: str
@@ -51,36 +51,36 @@ class Evaluation:
     confusion_vote: NDArray[np.int64]
     """(n_labels, n_labels + 1), the last column refused."""
     confusion_mean: NDArray[np.int64]
-    clips: tuple[JudgedClip, ...]
+    clips: tuple[ClipPrediction, ...]
     trained_on: int | None
-    """How many of the clips the model was trained on, more than 0 makes the figures worthless; None: cannot be told."""
+    """How many of the clips the model was trained on, more than 0 makes the figures worthless; None: unknown."""
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as plain values."""
+        """Return everything as plain values."""
         plain = {key: value for key, value in vars(self).items() if key not in ("clips",)}
         plain |= {key: plain[key].tolist() for key in ("confusion_vote", "confusion_mean")}
         return plain | {"clips": [asdict(clip) for clip in self.clips]}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Judge:
-    """A model of either kind, as evaluation needs it."""
+class _Evaluated:
+    """A run or a bundle, with what an evaluation needs of it."""
 
     kind: str
     labels: tuple[str, ...]
     front_end: FrontEndConfig
     hop_frames: int
     seed: int
-    """Of the random splits."""
+    """Seed of the random splits."""
     run: Run | None = None
     classifier: Classifier | None = None
     sharpness: float = 1.0
-    """Of a verdict's confidence."""
+    """Exponent of a verdict's confidence."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """What a bundle says of its training."""
+    """A bundle's record of its training."""
 
     def posteriors(self, clips: list[PowerDb]) -> PosteriorPerClip:
-        """(n_segments, n_labels) of each clip."""
+        """Return the posteriors (n_segments, n_labels) of each clip."""
         segments, counts = segments_of(clips, FrontEnd(self.front_end), self.hop_frames)
         if self.run:
             logits = self.run.model().predict(segments[..., None], batch_size=PREDICT_BATCH, verbose=0)
@@ -92,7 +92,7 @@ class _Judge:
 
 
 def parse_split(text: str) -> tuple[str, str]:
-    """`SCHEME:PART` -> both; raises ConfigError."""
+    """Split `SCHEME:PART` into both; raises ConfigError."""
     scheme, colon, part = text.rpartition(":")
     if not (scheme and colon and part):
         raise ConfigError("--split", f"found {text}", "SCHEME:PART, such as fault_filtered:test")
@@ -100,40 +100,40 @@ def parse_split(text: str) -> tuple[str, str]:
 
 
 def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) -> Evaluation:
-    """Judges every clip of a part, from `store` or else from what the run holds out; raises a GenrewatchError."""
-    judge = _judge(model)
-    scheme, part = split or _own_split(judge, store)
+    """Classify every clip of a part, from `store` or from the clips that the run held out; raises a GenrewatchError."""
+    evaluated = _load(model)
+    scheme, part = split or _own_split(evaluated, store)
     if store is not None:
-        names, labels, clips = _from_store(Store.load(store), judge, scheme, part)
+        names, labels, clips = _from_store(Store.load(store), evaluated, scheme, part)
     else:
-        names, labels, clips = _from_run(judge, model, scheme, part)
-    posteriors = judge.posteriors(clips)
-    truth = [judge.labels.index(label) for label in labels]
+        names, labels, clips = _from_run(evaluated, model, scheme, part)
+    posteriors = evaluated.posteriors(clips)
+    truth = [evaluated.labels.index(label) for label in labels]
     mean, voted = mean_top1(posteriors), vote_top1(posteriors)
-    judged = [
-        JudgedClip(name=n, label=lb, mean=judge.labels[m], vote=judge.labels[v] if v >= 0 else None)
+    predictions = [
+        ClipPrediction(name=n, label=lb, mean=evaluated.labels[m], vote=evaluated.labels[v] if v >= 0 else None)
         for n, lb, m, v in zip(names, labels, mean, voted, strict=True)
     ]
     return Evaluation(
         model=str(model),
-        kind=judge.kind,
+        kind=evaluated.kind,
         split=f"{scheme}:{part}",
-        labels=judge.labels,
-        segment_hop_frames=judge.hop_frames,
-        metrics=clip_metrics(posteriors, truth, judge.sharpness),
-        genres=genre_report(truth, voted.tolist(), judge.labels),
-        confusion_vote=confusion(truth, voted.tolist(), len(judge.labels)),
-        confusion_mean=confusion(truth, mean.tolist(), len(judge.labels)),
-        clips=tuple(judged),
-        trained_on=_trained_on(judge, names, store),
+        labels=evaluated.labels,
+        segment_hop_frames=evaluated.hop_frames,
+        metrics=clip_metrics(posteriors, truth, evaluated.sharpness),
+        genres=genre_report(truth, voted.tolist(), evaluated.labels),
+        confusion_vote=confusion(truth, voted.tolist(), len(evaluated.labels)),
+        confusion_mean=confusion(truth, mean.tolist(), len(evaluated.labels)),
+        clips=tuple(predictions),
+        trained_on=_trained_on(evaluated, names, store),
     )
 
 
-def _judge(path: Path) -> _Judge:
+def _load(path: Path) -> _Evaluated:
     if (path / RECORD).is_file():
         run = Run.load(path)
         import_quietly("keras")
-        return _Judge(
+        return _Evaluated(
             kind="run",
             labels=run.labels,
             front_end=run.front_end,
@@ -145,7 +145,7 @@ def _judge(path: Path) -> _Judge:
         raise DataError(str(path), f"holds neither {RECORD} nor {MANIFEST}", "a run or a bundle")
     bundle = load_bundle(path)
     front_end = bundle.manifest.front_end
-    return _Judge(
+    return _Evaluated(
         kind="bundle",
         labels=bundle.manifest.labels,
         front_end=front_end,
@@ -157,42 +157,46 @@ def _judge(path: Path) -> _Judge:
     )
 
 
-def _own_split(judge: _Judge, store: Path | None) -> tuple[str, str]:
-    if judge.run is None:
-        raise ConfigError("--split", "is missing", "SCHEME:PART, since a bundle does not say which clips are new to it")
-    return judge.run.record.split_scheme, "test"
+def _own_split(evaluated: _Evaluated, store: Path | None) -> tuple[str, str]:
+    if evaluated.run is None:
+        raise ConfigError("--split", "is missing", "SCHEME:PART, a bundle does not record its test clips")
+    return evaluated.run.record.split_scheme, "test"
 
 
-def _from_run(judge: _Judge, model: Path, scheme: str, part: str) -> tuple[list[str], list[str], list[PowerDb]]:
-    if judge.run is None:
-        raise ConfigError("--store", "is missing", "a feature store, since a bundle holds no clips")
-    if scheme != judge.run.record.split_scheme:
-        raise ConfigError("--split", f"found {scheme}", f"{judge.run.record.split_scheme}, or --store with another one")
-    held_out = judge.run.held_out(part)
+def _from_run(evaluated: _Evaluated, model: Path, scheme: str, part: str) -> tuple[list[str], list[str], list[PowerDb]]:
+    if evaluated.run is None:
+        raise ConfigError("--store", "is missing", "a feature store: a bundle holds no clips")
+    if scheme != evaluated.run.record.split_scheme:
+        raise ConfigError(
+            "--split", f"found {scheme}", f"{evaluated.run.record.split_scheme}, or --store with another one"
+        )
+    held_out = evaluated.run.held_out(part)
     return [c.name for c in held_out], [c.label for c in held_out], [c.power_db for c in held_out]
 
 
-def _from_store(store: Store, judge: _Judge, scheme: str, part: str) -> tuple[list[str], list[str], list[PowerDb]]:
-    if store.index.front_end != judge.front_end:
-        raise DataError(f"{store.path}: front_end", "is not the model's", str(judge.front_end))
-    parts = parts_of(store.index, scheme, judge.seed)
+def _from_store(
+    store: Store, evaluated: _Evaluated, scheme: str, part: str
+) -> tuple[list[str], list[str], list[PowerDb]]:
+    if store.index.front_end != evaluated.front_end:
+        raise DataError(f"{store.path}: front_end", "is not the model's", str(evaluated.front_end))
+    parts = parts_of(store.index, scheme, evaluated.seed)
     chosen = [i for i, clip in enumerate(store.index.clips) if parts.get(clip.name) == part]
     if not chosen:
         raise ConfigError("--split", f"no clip has part {part}", "one of " + ", ".join(sorted(set(parts.values()))))
     labels = [store.index.clips[i].label for i in chosen]
-    if unknown := sorted(set(labels) - set(judge.labels)):
-        raise DataError(f"{store.path}: label", f"found {unknown[0]}", "one of " + " ".join(judge.labels))
+    if unknown := sorted(set(labels) - set(evaluated.labels)):
+        raise DataError(f"{store.path}: label", f"found {unknown[0]}", "one of " + " ".join(evaluated.labels))
     return [store.index.clips[i].name for i in chosen], labels, [store.clip(i) for i in chosen]
 
 
-def _trained_on(judge: _Judge, names: list[str], store: Path | None) -> int | None:
-    if judge.run is not None:
-        return judge.run.trained_on(names)
-    said = judge.provenance
+def _trained_on(evaluated: _Evaluated, names: list[str], store: Path | None) -> int | None:
+    if evaluated.run is not None:
+        return evaluated.run.trained_on(names)
+    provenance = evaluated.provenance
     index = Store.load(store).index if store else None
-    if index is None or not {"store_sha256", "split", "train_parts", "seed"} <= said.keys():
+    if index is None or not {"store_sha256", "split", "train_parts", "seed"} <= provenance.keys():
         return None
-    if said["store_sha256"] != index.power_db_sha256:
+    if provenance["store_sha256"] != index.power_db_sha256:
         return None
-    parts = parts_of(index, said["split"], judge.seed)
-    return sum(parts.get(name) in said["train_parts"] for name in names)
+    parts = parts_of(index, provenance["split"], evaluated.seed)
+    return sum(parts.get(name) in provenance["train_parts"] for name in names)

@@ -1,7 +1,7 @@
-"""How good a classifier is, from posteriors alone: pure functions, shared by training, evaluation and export.
+"""Metrics of a classifier from its posteriors: pure functions, shared by training, evaluation and export.
 
-A clip is judged by all its segments, once by their mean posterior and once by the paper's eq. 2: the label with more
-than half of the segments' votes, else refused. A refusal counts as an error, except in `accuracy_on_covered`.
+A clip gets two answers from all its segments: the label of the greatest mean posterior, and by the paper's eq. 2 the
+label with more than half of the segments' votes, else refused. A refusal is an error, except in `accuracy_on_covered`.
 """
 
 from collections import Counter
@@ -25,9 +25,9 @@ FEWEST_VERDICTS = 20
 def clip_metrics(
     posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], sharpness: float = 1.0
 ) -> dict[str, float | int]:
-    """Posteriors (n_segments, n_labels) of each clip, and its label -> the figures of a report, shares from 0 to 1.
+    """Compute all metrics from posteriors (n_segments, n_labels) and label of each clip; shares are from 0 to 1.
 
-    `sharpness` is the vote's, which makes a verdict's confidence of them.
+    `sharpness` is the vote's: the exponent that turns mean posteriors into a verdict's confidence.
     """
     truth = np.asarray(labels)
     stacked = np.concatenate(list(posteriors))
@@ -52,12 +52,12 @@ def clip_metrics(
 
 
 def mean_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
-    """(n_clips,) the label of the greatest mean posterior."""
+    """Return (n_clips,) the label of the greatest mean posterior."""
     return np.array([int(p.mean(axis=0).argmax()) for p in posteriors], np.int64)
 
 
 def vote_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
-    """(n_clips,) the label with more than half of the segments' votes, -1 where refused."""
+    """Return (n_clips,) the label with more than half of the segments' votes, -1 where refused."""
     winners = []
     for p in posteriors:
         votes = Counter(str(top1) for top1 in p.argmax(axis=1))
@@ -67,26 +67,26 @@ def vote_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
 
 
 def negative_log_likelihood(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """Mean -ln of what each row of (n, n_labels) gives to the true label, in nats."""
+    """Return the mean of -ln p(true label) over the rows of (n, n_labels), in nats."""
     given = posterior[np.arange(len(truth)), truth].astype(np.float64)
     return float(-np.log(np.maximum(given, 1e-12)).mean())
 
 
 def calibration_error(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017)."""
+    """Return the expected calibration error over 15 equal bins of confidence (Guo et al. 2017)."""
     return binned_error(posterior.max(axis=1), posterior.argmax(axis=1) == truth)
 
 
 def verdict_confidence(
     posteriors: Sequence[NDArray[np.float32]], voted: NDArray[np.int64], sharpness: float
 ) -> NDArray[np.float32]:
-    """(n_covered,) what a payload calls `confidence`, of the label that won the vote, if one did."""
+    """Return (n_covered,) the `confidence` of a payload, for each clip whose vote has a winner."""
     won = [(p, int(v)) for p, v in zip(posteriors, voted, strict=True) if v >= 0]
     return np.array([vote.confidence(list(p), v, sharpness) for p, v in won], np.float32)
 
 
 def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> float:
-    """The sharpness whose confidences make what became of the verdicts on these clips the most probable."""
+    """Return the sharpness with the greatest likelihood, given which verdicts on these clips are right."""
     voted = vote_top1(posteriors)
     right = (voted == np.asarray(labels))[voted >= 0]
 
@@ -98,16 +98,16 @@ def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[in
 
 
 def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error of answers of known confidence; 0 where there are none."""
+    """Return the expected calibration error of answers with these confidences; 0 for no answers."""
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = [abs(float(confidence[bins == b].sum() - right[bins == b].sum())) for b in np.unique(bins)]
     return sum(gaps) / max(1, len(right))
 
 
 def error_by_chance(confidence: NDArray[np.float32]) -> float:
-    """The mean calibration error that answers of these confidences would show if each were right as often as it says.
+    """Return the mean calibration error that perfectly calibrated answers with these confidences would show.
 
-    The error of few answers is never 0, however good the confidence is: it is to be read beside this one.
+    The error of few answers is never 0, even with perfect confidences: compare a measured error with this one.
     """
     rng = np.random.default_rng(0)
     drawn = rng.random((SIMULATIONS, len(confidence))) < confidence
@@ -120,7 +120,7 @@ def thresholds(
     accuracies: Sequence[float],
     sharpness: float = 1.0,
 ) -> tuple[Threshold, ...]:
-    """For each accuracy the lowest confidence above which the verdicts on these clips are right that often."""
+    """Return for each accuracy the lowest confidence above which the verdicts on these clips reach it."""
     voted = vote_top1(posteriors)
     covered = voted >= 0
     confidence = verdict_confidence(posteriors, voted, sharpness)
@@ -143,7 +143,7 @@ def thresholds(
 
 
 def confusion(truth: Sequence[int], decided: Sequence[int], n_labels: int) -> NDArray[np.int64]:
-    """(n_labels, n_labels + 1) counts: rows the true label, columns what was decided, the last one refused (-1)."""
+    """Return counts (n_labels, n_labels + 1): rows are true labels, columns predicted ones, the last refused (-1)."""
     table = np.zeros((n_labels, n_labels + 1), np.int64)
     for true, found in zip(truth, decided, strict=True):
         table[true, found if found >= 0 else n_labels] += 1
@@ -151,7 +151,7 @@ def confusion(truth: Sequence[int], decided: Sequence[int], n_labels: int) -> ND
 
 
 def genre_report(truth: Sequence[int], decided: Sequence[int], labels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each genre, and their plain mean as `mean`; a refusal (-1) is a miss."""
+    """Return precision, recall, F1 and support of each genre and, as `mean`, their mean; a refusal (-1) is a miss."""
     from sklearn.metrics import precision_recall_fscore_support
 
     ids = list(range(len(labels)))

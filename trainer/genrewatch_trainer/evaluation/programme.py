@@ -1,11 +1,11 @@
-"""A programme of known content: clips of known genre, talk and silence, one after another, as a listener hears them.
+"""A programme: clips of known genre, talk and silence, spliced into one stream like a broadcast.
 
     piece     |------ rock ------|--- not_music ---|----- jazz -----|- silence -|
     files      a.ogg b.ogg c.ogg   talk.ogg          d.ogg e.ogg
               where two pieces fade into each other, the border is the middle of the fade
 
-A programme is drawn from folders by a seed, or read from a file that names every piece; a drawn one can be written to
-such a file, edited and played again.
+A programme is random, from folders and a seed, or read from a file that names every piece; a random one can be written
+to such a file, edited and played again.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One entry of a programme, all of one kind."""
+    """One entry of a programme, all of one label."""
 
     label: str
     """A genre, `not_music` or `silence`."""
@@ -46,7 +46,7 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Programme:
-    """What is played, in order."""
+    """The pieces of a stream, in order."""
 
     piece: tuple[Piece, ...]
     fade_s: float = 0.0
@@ -58,17 +58,17 @@ class Programme:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
-    """How a programme is drawn from folders."""
+class ProgrammeOptions:
+    """Composition of a random programme."""
 
     pieces: int = 40
-    """How many, of music and not."""
+    """Number of pieces, music or not."""
     clips_per_piece: int = 3
-    """Clips of one genre that follow one another and count as one piece: clips are shorter than songs."""
+    """Clips of one genre in a row that count as one piece, because clips are shorter than songs."""
     not_music_percent: int = 15
-    """Pieces that are speech or noise, where there is a folder of them."""
+    """Share of pieces that are speech or noise, if there is a folder of them."""
     silence_percent: int = 5
-    """Pieces that are `SILENCE_S` of digital silence."""
+    """Share of pieces that are `SILENCE_S` of digital silence."""
     fade_s: float = 0.5
     """See `Programme`."""
 
@@ -81,36 +81,38 @@ SILENCE_S = 20.0
 
 
 def load_programme(path: Path) -> Programme:
-    """Reads a programme from TOML or, by its suffix, JSON; paths in it are relative to its folder."""
+    """Read a programme from TOML or, by its suffix, JSON; paths in it are relative to its folder."""
     data = read_json(path, error=DataError) if path.suffix == ".json" else read_toml(path)
     return decode(Programme, data, where=str(path), error=DataError)
 
 
-def draw_programme(genres: dict[str, list[Path]], not_music: list[Path], how: Draw, rng: Generator) -> Programme:
-    """A programme of the files of each genre and of those that are no music, each used once before any is used again.
+def random_programme(
+    genres: dict[str, list[Path]], not_music: list[Path], options: ProgrammeOptions, rng: Generator
+) -> Programme:
+    """Compose a programme of genre files and files without music; each is used once before any is used again.
 
     Neighbouring pieces differ in label.
     """
     stacks = {genre: _shuffled(paths, rng) for genre, paths in sorted(genres.items())}
     talk = _shuffled(not_music, rng) if not_music else None
     pieces: list[Piece] = []
-    for _ in range(how.pieces):
+    for _ in range(options.pieces):
         last = pieces[-1].label if pieces else SILENCE
         chance = 100 * rng.random()
-        if chance < how.silence_percent and last != SILENCE:
+        if chance < options.silence_percent and last != SILENCE:
             pieces.append(Piece(label=SILENCE, seconds=SILENCE_S))
             continue
-        if talk and chance > 100 - how.not_music_percent and last != NOT_MUSIC:
+        if talk and chance > 100 - options.not_music_percent and last != NOT_MUSIC:
             label, stack = NOT_MUSIC, talk
         else:
             label = str(rng.choice([genre for genre in stacks if genre != last or len(stacks) == 1]))
             stack = stacks[label]
-        pieces.append(Piece(label=label, files=tuple(str(next(stack)) for _ in range(how.clips_per_piece))))
-    return Programme(piece=tuple(pieces), fade_s=how.fade_s)
+        pieces.append(Piece(label=label, files=tuple(str(next(stack)) for _ in range(options.clips_per_piece))))
+    return Programme(piece=tuple(pieces), fade_s=options.fade_s)
 
 
 def genre_files(audio: Path) -> dict[str, list[Path]]:
-    """The sound files of each folder in `audio`, by the folder's name; DataError when there are none."""
+    """Return the sound files of each folder in `audio`, by the folder's name; raises DataError when there are none."""
     if not audio.is_dir():
         raise DataError(str(audio), "is not a folder", "a folder per genre")
     found = {folder.name: sound_files(folder) for folder in sorted(audio.iterdir()) if folder.is_dir()}
@@ -120,13 +122,13 @@ def genre_files(audio: Path) -> dict[str, list[Path]]:
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """The sound files in a folder, at any depth."""
+    """Return the sound files in a folder, at any depth."""
     return sorted(p.resolve() for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """Where a piece lies in the stream."""
+class PieceSpan:
+    """The place of a piece in the stream."""
 
     label: str
     start: int
@@ -136,41 +138,41 @@ class Stretch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broadcast:
-    """A programme as sound, with what is true of it when."""
+class RenderedProgramme:
+    """A programme as sound, with the label of each part."""
 
     samples: Samples
     """(n,) mono float32, 86 kB a second at 22,050 Hz."""
     sample_rate: int
-    stretches: tuple[Stretch, ...]
-    """One a piece, without a gap from the first sample to the last."""
+    piece_spans: tuple[PieceSpan, ...]
+    """One per piece, without a gap from the first sample to the last."""
 
     def blocks(self) -> Iterator[Block]:
-        """The sound as a source would hand it over."""
+        """Yield the sound as a source does."""
         for start in range(0, len(self.samples), BLOCK):
             yield Block(samples=self.samples[start : start + BLOCK], sample_rate=self.sample_rate)
 
 
-def broadcast(programme: Programme, folder: Path, sample_rate: int) -> Broadcast:
-    """Decodes and joins the pieces; relative paths start at `folder`. A SourceError names a file that is unreadable."""
+def render_programme(programme: Programme, folder: Path, sample_rate: int) -> RenderedProgramme:
+    """Decode and join the pieces; relative paths start at `folder`. Raises SourceError for an unreadable file."""
     fade = round(programme.fade_s * sample_rate)
-    sound, stretches = [np.zeros(0, np.float32)], list[Stretch]()
+    sound, piece_spans = [np.zeros(0, np.float32)], list[PieceSpan]()
     for piece in programme.piece:
         samples = _samples(piece, folder, sample_rate)
         if len(samples) <= 2 * fade:
             raise DataError(piece.files[0] if piece.files else SILENCE, "is shorter than its two fades", "more sound")
-        if fade and stretches:
+        if fade and piece_spans:
             rising = np.linspace(0, 1, fade, dtype=np.float32)
             sound[-1][-fade:] = sound[-1][-fade:] * (1 - rising) + samples[:fade] * rising
             samples = samples[fade:]
-        start = stretches[-1].end if stretches else 0
+        start = piece_spans[-1].end if piece_spans else 0
         border = fade // 2  # the piece that follows begins in the middle of the fade
-        length = len(samples) + (border if stretches else 0) - border
-        stretches.append(Stretch(label=piece.label, start=start, end=start + length))
+        length = len(samples) + (border if piece_spans else 0) - border
+        piece_spans.append(PieceSpan(label=piece.label, start=start, end=start + length))
         sound.append(samples)
     joined = np.concatenate(sound)
-    stretches[-1] = Stretch(label=stretches[-1].label, start=stretches[-1].start, end=len(joined))
-    return Broadcast(samples=joined, sample_rate=sample_rate, stretches=tuple(stretches))
+    piece_spans[-1] = PieceSpan(label=piece_spans[-1].label, start=piece_spans[-1].start, end=len(joined))
+    return RenderedProgramme(samples=joined, sample_rate=sample_rate, piece_spans=tuple(piece_spans))
 
 
 def _samples(piece: Piece, folder: Path, sample_rate: int) -> Samples:
@@ -181,6 +183,6 @@ def _samples(piece: Piece, folder: Path, sample_rate: int) -> Samples:
 
 
 def _shuffled(paths: list[Path], rng: Generator) -> Iterator[Path]:
-    """The paths in random order, for ever, in another order each time round."""
+    """Yield the paths in random order without end, in a new order each round."""
     while True:
         yield from (paths[i] for i in rng.permutation(len(paths)))

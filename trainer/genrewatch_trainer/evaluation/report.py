@@ -1,4 +1,4 @@
-"""An evaluation for people: a page of text, the confusion matrices as pictures and as tables."""
+"""An evaluation for people: a page of text, the confusion matrices as images and tables."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from genrewatch_trainer.files import atomic_file, write_csv, write_json
 
 
 def print_report(evaluation: Evaluation) -> None:
-    """Prints the figures and one line a genre."""
+    """Print the metrics and one line per genre."""
     m = evaluation.metrics
     model = f"{evaluation.kind} {evaluation.model}"
     print(f"{model} on {evaluation.split}: {m['n_clips']} clips, {m['n_segments']} segments")
     if evaluation.trained_on is None:
-        print("note: nothing says which clips it was trained on")
+        print("note: the model does not record which clips it was trained on")
     elif evaluation.trained_on:
-        print(f"WARNING: {evaluation.trained_on} of these clips were trained on")
+        print(f"WARNING: the model was trained on {evaluation.trained_on} of these clips")
     print(f"  segment                   {m['segment_accuracy']:.1%}")
     print(f"  segment, calibration      nll {m['segment_nll']:.3f}   ece {m['segment_ece']:.3f}")
     print(f"  clip, mean posterior      {m['clip_accuracy_mean']:.1%}")
     print(f"  clip, majority vote       {m['clip_accuracy_vote']:.1%}   {m['refused']} refused, counted as errors")
     print(f"  clip, vote, where covered {m['accuracy_on_covered']:.1%}   coverage {m['coverage']:.1%}")
-    print(f"  verdict, calibration      ece {m['verdict_ece']:.3f}   {m['verdict_ece_by_chance']:.3f} by chance alone")
+    print(f"  verdict, calibration      ece {m['verdict_ece']:.3f}   {m['verdict_ece_by_chance']:.3f} by chance")
     print(f"  {'genre (by vote)':<18}{'precision':>10}{'recall':>10}{'f1':>10}{'support':>10}")
     for genre, row in evaluation.genres.items():
         figures = "".join(f"{row[key]:>10.3f}" for key in ("precision", "recall", "f1"))
@@ -31,7 +31,7 @@ def print_report(evaluation: Evaluation) -> None:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Writes evaluation.json, and confusion_vote and confusion_mean as .csv and .png, into `folder`."""
+    """Write evaluation.json, and confusion_vote and confusion_mean as .csv and .png, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "evaluation.json", evaluation.as_json())
     columns = [*evaluation.labels, "refused"]
@@ -43,7 +43,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
 
 
 def draw_confusion(path: Path, table: NDArray[np.int64], labels: tuple[str, ...], title: str) -> None:
-    """A confusion table (n_labels, n_labels + 1) as a picture: counts, coloured by their share of the row."""
+    """Draw a confusion table (n_labels, n_labels + 1): counts, coloured by their share of the row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 6), layout="constrained")
@@ -56,7 +56,7 @@ def draw_confusion(path: Path, table: NDArray[np.int64], labels: tuple[str, ...]
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color=ink)
     axes.set_xticks(range(len(labels) + 1), [*labels, "Refused"], rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("decided")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title)
     with atomic_file(path) as beside:

@@ -1,7 +1,7 @@
-"""What a listener notices: how long until a new genre is announced, how often it flickers, what the day's log says.
+"""Figures of a stream: delay until a genre is announced, false changes, errors of the airtime shares.
 
-A verdict holds from the end of its segment to the end of the next one. What is *said* is a genre, `not_music`,
-`silence`, or nothing (refused or warming up); it is right where it is the label of the piece that plays.
+A verdict holds from the end of its segment to the end of the next one. The *output* is a genre, `not_music`, `silence`,
+or none (refused or warming up); it is right if it is the label of the piece that plays.
 """
 
 from collections import Counter
@@ -12,15 +12,15 @@ from itertools import pairwise
 import numpy as np
 
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig
-from genrewatch_trainer.evaluation.programme import Stretch
+from genrewatch_trainer.evaluation.programme import PieceSpan
 
 FALSE_CHANGE_COSTS_S = 10.0
-"""What a false change counts for in `score`: as much as this many seconds of a wrong answer."""
+"""Cost of a false change in `score`, as seconds of wrong output."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """One segment of a programme, before any vote."""
+class SegmentBallot:
+    """One segment of a programme and its ballot."""
 
     start: int
     end: int
@@ -29,102 +29,104 @@ class Heard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
-    """A stretch of the stream in which one piece plays and one thing is said."""
+class OutputSpan:
+    """A part of the stream in which one piece plays and the output is constant."""
 
     piece: int
     """Position of the piece in the programme."""
     true: str
     """Its label."""
-    said: str | None
-    """A genre, `not_music`, `silence`; None = nothing (refused, or warming up)."""
+    output: str | None
+    """A genre, `not_music` or `silence`; None while refused or warming up."""
     start: int
     end: int
 
     @property
     def samples(self) -> int:
-        """How long it is."""
+        """Length in samples."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamFigures:
-    """The figures of one vote on one programme; shares of its time from 0 to 1, None where nothing is to be counted."""
+    """Figures of one vote on one programme; shares of its time from 0 to 1, None where there is nothing to count."""
 
     hours: float
     pieces: int
     announce_median_s: float | None
-    """From the start of a music piece until its genre is announced, over those that are announced at all."""
+    """Time from the start of a music piece until its genre is announced, over those that are announced at all."""
     announce_p95_s: float | None
     """The same, 95th percentile."""
     never_announced: float | None
     """Share of music pieces whose genre is announced at no time while they play."""
     false_changes_per_hour: float
-    """Times that something wrong is newly said, or what is right is withdrawn, per hour."""
+    """Changes to a wrong output or away from a right one, per hour."""
     right: float
-    """Share of time in which what is said is true."""
+    """Share of time with the right output."""
     wrong: float
-    """In which something else is said."""
+    """Share of time with another output."""
     refused: float
-    """In which nothing is said."""
+    """Share of time without output."""
     airtime_error: float | None
-    """Half the sum over labels of |share of the log - true share|, the log being the time when something is said."""
+    """Half the sum over labels of |share of output time - true share|."""
     not_music_recall: float | None
-    """Share of the time of speech and noise that is said to be so."""
+    """Share of the time of speech and noise with output `not_music`."""
     music_as_not_music: float | None
-    """Share of the time of music that is said to be none."""
+    """Share of the time of music with output `not_music`."""
     silence_recall: float | None
     segment_accuracy: float | None
-    """Of segments that lie in one piece, before any vote."""
+    """Share of right ballots among segments that lie in one piece."""
 
     @property
     def score(self) -> float:
-        """One number to choose a vote by: right less wrong, a false change counting as `FALSE_CHANGE_COSTS_S`."""
+        """Share of time right less wrong, less `FALSE_CHANGE_COSTS_S` per false change, to choose a vote by."""
         return self.right - self.wrong - self.false_changes_per_hour * FALSE_CHANGE_COSTS_S / 3600
 
 
-def revote(heard: Sequence[Heard], vote: VoteConfig, labels: Sequence[str]) -> list[Verdict]:
-    """The rolling verdict after each segment, as the pipeline's own vote gives it."""
+def revote(segments: Sequence[SegmentBallot], vote: VoteConfig, labels: Sequence[str]) -> list[Verdict]:
+    """Return the rolling verdict after each segment, as in the pipeline."""
     counting = MajorityVote(vote, labels)
-    return [counting.add(segment.ballot) for segment in heard]
+    return [counting.add(segment.ballot) for segment in segments]
 
 
-def moments(heard: Sequence[Heard], verdicts: Sequence[Verdict], stretches: Sequence[Stretch]) -> list[Moment]:
-    """What is said while each piece plays, from the first sample to the last; neighbours differ."""
-    end = stretches[-1].end
+def output_spans(
+    segments: Sequence[SegmentBallot], verdicts: Sequence[Verdict], piece_spans: Sequence[PieceSpan]
+) -> list[OutputSpan]:
+    """Cut the stream wherever the piece or the output changes."""
+    end = piece_spans[-1].end
     changes: list[tuple[int, str | None]] = [(0, None)]
-    for segment, verdict in zip(heard, verdicts, strict=True):
+    for segment, verdict in zip(segments, verdicts, strict=True):
         label = verdict.genre or (verdict.reason if verdict.reason in (SILENCE, NOT_MUSIC) else None)
         if label != changes[-1][1]:
             changes.append((segment.end, label))
-    out, at = list[Moment](), 0
+    out, at = list[OutputSpan](), 0
     for (start, label), (until, _) in pairwise([*changes, (end, None)]):
         while start < until:
-            stretch = stretches[at]
-            stop = min(until, stretch.end)
-            out.append(Moment(piece=at, true=stretch.label, said=label, start=start, end=stop))
-            start, at = stop, at + (stop == stretch.end)
+            piece_span = piece_spans[at]
+            stop = min(until, piece_span.end)
+            out.append(OutputSpan(piece=at, true=piece_span.label, output=label, start=start, end=stop))
+            start, at = stop, at + (stop == piece_span.end)
     return out
 
 
 def figures(
-    heard: Sequence[Heard], verdicts: Sequence[Verdict], stretches: Sequence[Stretch], sample_rate: int
+    segments: Sequence[SegmentBallot], verdicts: Sequence[Verdict], piece_spans: Sequence[PieceSpan], sample_rate: int
 ) -> StreamFigures:
-    """Compares what was said with what was played."""
-    course, end = moments(heard, verdicts, stretches), stretches[-1].end
+    """Compare the output with the pieces."""
+    course, end = output_spans(segments, verdicts, piece_spans), piece_spans[-1].end
     time = Counter[tuple[str, str | None]]()
-    for moment in course:
-        time[moment.true, moment.said] += moment.samples
-    genres = {s.label for s in stretches} - {SILENCE, NOT_MUSIC}
-    music = [i for i, stretch in enumerate(stretches) if stretch.label in genres]
-    announced = {m.piece: m.start for m in reversed(course) if m.said == m.true}  # the first of each piece stays
-    delays_s = [(announced[i] - stretches[i].start) / sample_rate for i in music if i in announced]
+    for output_span in course:
+        time[output_span.true, output_span.output] += output_span.samples
+    genres = {s.label for s in piece_spans} - {SILENCE, NOT_MUSIC}
+    music = [i for i, piece_span in enumerate(piece_spans) if piece_span.label in genres]
+    announced = {m.piece: m.start for m in reversed(course) if m.output == m.true}  # the first of each piece stays
+    delays_s = [(announced[i] - piece_spans[i].start) / sample_rate for i in music if i in announced]
     hours = end / sample_rate / 3600
     right = sum(n for (true, word), n in time.items() if true == word)
     refused = sum(n for (_, word), n in time.items() if word is None)
     return StreamFigures(
         hours=hours,
-        pieces=len(stretches),
+        pieces=len(piece_spans),
         announce_median_s=float(np.median(delays_s)) if delays_s else None,
         announce_p95_s=float(np.percentile(delays_s, 95)) if delays_s else None,
         never_announced=1 - len(delays_s) / len(music) if music else None,
@@ -136,38 +138,38 @@ def figures(
         not_music_recall=_share(time, {NOT_MUSIC}, NOT_MUSIC),
         music_as_not_music=_share(time, genres, NOT_MUSIC),
         silence_recall=_share(time, {SILENCE}, SILENCE),
-        segment_accuracy=_segment_accuracy(heard, stretches),
+        segment_accuracy=_segment_accuracy(segments, piece_spans),
     )
 
 
-def _false_changes(course: Sequence[Moment]) -> int:
-    """Changes inside a piece to something wrong, or away from what is right."""
+def _false_changes(course: Sequence[OutputSpan]) -> int:
+    """Count changes inside a piece to a wrong output, or away from the right one."""
     inside = [(before, now) for before, now in pairwise(course) if before.piece == now.piece]
-    return sum(now.said not in (None, now.true) or before.said == before.true for before, now in inside)
+    return sum(now.output not in (None, now.true) or before.output == before.true for before, now in inside)
 
 
 def _share(time: Counter[tuple[str, str | None]], labels: set[str], word: str) -> float | None:
-    """Of the time of pieces with these labels, the share in which `word` is said."""
+    """Return the share of `word` in the time of pieces with these labels."""
     total = sum(n for (true, _), n in time.items() if true in labels)
     return sum(n for (true, what), n in time.items() if true in labels and what == word) / total if total else None
 
 
 def _airtime_error(time: Counter[tuple[str, str | None]]) -> float | None:
-    played, logged = Counter[str](), Counter[str]()
+    rendered, logged = Counter[str](), Counter[str]()
     for (true, word), n in time.items():
-        played[true] += n
+        rendered[true] += n
         if word is not None:
             logged[word] += n
     if not logged.total():
         return None
-    return sum(abs(played[k] / played.total() - logged[k] / logged.total()) for k in played | logged) / 2
+    return sum(abs(rendered[k] / rendered.total() - logged[k] / logged.total()) for k in rendered | logged) / 2
 
 
-def _segment_accuracy(heard: Sequence[Heard], stretches: Sequence[Stretch]) -> float | None:
+def _segment_accuracy(segments: Sequence[SegmentBallot], piece_spans: Sequence[PieceSpan]) -> float | None:
     right, at = list[bool](), 0
-    for segment in heard:
-        while at + 1 < len(stretches) and stretches[at].end <= segment.start:
+    for segment in segments:
+        while at + 1 < len(piece_spans) and piece_spans[at].end <= segment.start:
             at += 1
-        if segment.end <= stretches[at].end:
-            right.append(segment.ballot.label == stretches[at].label)
+        if segment.end <= piece_spans[at].end:
+            right.append(segment.ballot.label == piece_spans[at].label)
     return sum(right) / len(right) if right else None

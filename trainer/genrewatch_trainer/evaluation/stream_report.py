@@ -1,18 +1,18 @@
-"""How a bundle did on a programme, for people: the figures, a timeline, and the trade-off of a grid of votes."""
+"""An evaluation on a programme for people: the figures, a timeline, and the trade-off of a grid of votes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.decode import encode
-from genrewatch_trainer.evaluation.programme import Programme, Stretch
+from genrewatch_trainer.evaluation.programme import PieceSpan, Programme
 from genrewatch_trainer.evaluation.stream import StreamEvaluation, Trial, trial_rows
-from genrewatch_trainer.evaluation.stream_figures import StreamFigures, moments
+from genrewatch_trainer.evaluation.stream_figures import StreamFigures, output_spans
 from genrewatch_trainer.files import atomic_file, write_csv, write_json
 
 ROWS_SHOWN = 15
 LINE_S = 600
-"""A line of the timeline is this long, seconds."""
+"""Length of a line of the timeline, seconds."""
 COLUMNS = {
     "segments": "T",
     "segment_hop": "hop",
@@ -33,7 +33,7 @@ COLUMNS = {
 
 
 def print_stream(evaluation: StreamEvaluation) -> None:
-    """Prints the figures, a line each."""
+    """Print the figures, a line each."""
     found, vote = evaluation.figures, evaluation.vote
     print(
         f"{evaluation.bundle}: {found.hours:.2f} h, {found.pieces} pieces, T {vote.segments}, hop {vote.segment_hop}, "
@@ -44,7 +44,7 @@ def print_stream(evaluation: StreamEvaluation) -> None:
 
 
 def print_grid(trials: Sequence[Trial]) -> None:
-    """Prints the best rows of the table."""
+    """Print the best rows of the table."""
     print("  ".join(f"{name:>8}" for name in COLUMNS.values()))
     for row in trial_rows(trials[:ROWS_SHOWN]):
         print("  ".join(f"{_cell(row[key]):>8}" for key in COLUMNS))
@@ -53,17 +53,17 @@ def print_grid(trials: Sequence[Trial]) -> None:
 
 
 def write_stream(
-    evaluation: StreamEvaluation, programme: Programme, stretches: Sequence[Stretch], folder: Path
+    evaluation: StreamEvaluation, programme: Programme, piece_spans: Sequence[PieceSpan], folder: Path
 ) -> None:
-    """Writes stream.json, programme.json (which can be played again) and timeline.png into `folder`."""
+    """Write stream.json, programme.json (which can be played again) and timeline.png into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "stream.json", evaluation.as_json())
     write_json(folder / "programme.json", encode(programme))
-    _draw_timeline(folder / "timeline.png", evaluation, stretches)
+    _draw_timeline(folder / "timeline.png", evaluation, piece_spans)
 
 
 def write_grid(trials: Sequence[Trial], folder: Path) -> None:
-    """Writes grid.csv and grid.png into `folder`."""
+    """Write grid.csv and grid.png into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "grid.csv", trial_rows(trials))
     _draw_grid(folder / "grid.png", trials)
@@ -95,29 +95,29 @@ def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _draw_timeline(path: Path, evaluation: StreamEvaluation, stretches: Sequence[Stretch]) -> None:
-    """Two bands a line, what was played above what was said, in the colour of its label; nothing said is white."""
+def _draw_timeline(path: Path, evaluation: StreamEvaluation, piece_spans: Sequence[PieceSpan]) -> None:
+    """Draw two bands per line, the pieces above the output, in the colour of the label; no output is white."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    course = moments(evaluation.heard, evaluation.verdicts, stretches)
-    rate = stretches[-1].end / (evaluation.figures.hours * 3600)
-    labels = sorted({m.true for m in course} | {m.said for m in course if m.said})
+    course = output_spans(evaluation.segments, evaluation.verdicts, piece_spans)
+    rate = piece_spans[-1].end / (evaluation.figures.hours * 3600)
+    labels = sorted({m.true for m in course} | {m.output for m in course if m.output})
     palette = {label: colormaps["tab20"](i % 20) for i, label in enumerate(labels)}
-    n_lines = int(stretches[-1].end / rate // LINE_S) + 1
+    n_lines = int(piece_spans[-1].end / rate // LINE_S) + 1
     figure = Figure(figsize=(14, 1 + 0.9 * n_lines), layout="constrained")
     every = figure.subplots(n_lines, 1, squeeze=False)[:, 0]
     for line, axes in enumerate(every):
-        for moment in course:
-            start, end = moment.start / rate - line * LINE_S, moment.end / rate - line * LINE_S
+        for output_span in course:
+            start, end = output_span.start / rate - line * LINE_S, output_span.end / rate - line * LINE_S
             if end <= 0 or start >= LINE_S:
                 continue
-            axes.barh(1, end - start, left=start, height=0.9, color=palette[moment.true])
-            if moment.said:
-                axes.barh(0, end - start, left=start, height=0.9, color=palette[moment.said])
+            axes.barh(1, end - start, left=start, height=0.9, color=palette[output_span.true])
+            if output_span.output:
+                axes.barh(0, end - start, left=start, height=0.9, color=palette[output_span.output])
         axes.set_xlim(0, LINE_S)
-        axes.set_yticks([0, 1], ["said", "played"])
+        axes.set_yticks([0, 1], ["output", "played"])
         axes.set_ylabel(f"{line * LINE_S // 60} min")
     every[-1].set_xlabel("seconds")
     handles = [Patch(color=colour, label=label) for label, colour in palette.items()]
@@ -127,7 +127,7 @@ def _draw_timeline(path: Path, evaluation: StreamEvaluation, stretches: Sequence
 
 
 def _draw_grid(path: Path, trials: Sequence[Trial]) -> None:
-    """False changes against seconds to the announcement, coloured by the share of time that is right."""
+    """Plot false changes against the delay of announcements, coloured by the share of time that is right."""
     from matplotlib.figure import Figure
 
     shown = [(s, trial) for trial in trials if (s := trial.figures.announce_median_s) is not None]

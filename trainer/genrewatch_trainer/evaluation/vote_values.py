@@ -1,4 +1,4 @@
-"""Votes as they are written on a command line: `segments=9,exit_segments=4` for one, `segments=5,7,9` for several."""
+"""Votes as on a command line: `segments=9,exit_segments=4` is one vote, `segments=5,7,9` are values of a grid."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ Values = dict[str, tuple[Number, ...]]
 
 
 def parse_vote(text: str, where: str) -> VoteOverrides:
-    """`KEY=VALUE,KEY=VALUE` -> the keys that it changes; raises ConfigError."""
+    """Decode `KEY=VALUE,KEY=VALUE` to the keys that it changes; raises ConfigError."""
     pairs = [word.partition("=") for word in text.split(",")]
     return decode(VoteOverrides, {key: _number(value, f"{where}: {key}") for key, _, value in pairs}, where=where)
 
 
 def parse_values(words: Iterable[str], where: str) -> Values:
-    """`KEY=VALUE,VALUE` words -> the values of each key; raises ConfigError."""
+    """Decode `KEY=VALUE,VALUE` words to the values of each key; raises ConfigError."""
     values: Values = {}
     for word in words:
         key, _, listed = word.partition("=")
@@ -29,7 +29,7 @@ def parse_values(words: Iterable[str], where: str) -> Values:
 
 
 def changed(vote: VoteConfig, values: Mapping[str, Number]) -> VoteConfig:
-    """The vote with other values; ConfigError on an impossible one."""
+    """Return the vote with other values; raises ConfigError for an impossible one."""
     return decode(VoteOverrides, values, where="vote").apply(vote)
 
 

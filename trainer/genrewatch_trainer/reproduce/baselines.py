@@ -1,7 +1,7 @@
-"""Table II: five classical classifiers on MFCC statistics of whole clips, on the very splits of the network.
+"""Table II: five classical classifiers on MFCC statistics of whole clips, on the same splits as the network.
 
-Each is a pipeline, so scaling is learned from the training part alone; what a grid offers is chosen by cross-validation
-inside the training part, with clips of one artist or recording kept together. They never refuse.
+Each is a pipeline, so scaling is fitted on the training part only. Parameters are chosen by cross-validation inside the
+training part, with clips of one artist or recording kept together. These classifiers never refuse.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from genrewatch_trainer.data.store import Clip, Store
 from genrewatch_trainer.files import write_json
 from genrewatch_trainer.progress import progress
 from genrewatch_trainer.reproduce.mfcc import statistics
-from genrewatch_trainer.reproduce.plan import Experiment, split_of
+from genrewatch_trainer.reproduce.plan import PlannedFit, split_of
 
 INNER_FOLDS = 5
 TREES = 300
@@ -33,7 +33,7 @@ METHODS = ("KNN", "decision tree", "random forest", "SVM", "logistic regression"
 
 
 def pipelines(seed: int) -> dict[str, tuple[Pipeline, dict[str, list[Any]]]]:
-    """Method -> its pipeline and what cross-validation may choose from."""
+    """Return the pipeline of each method and the values that cross-validation chooses from."""
     estimators: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         "KNN": (KNeighborsClassifier(weights="distance"), {"n_neighbors": [1, 3, 5, 9, 15]}),
         "decision tree": (DecisionTreeClassifier(random_state=seed), {"min_samples_leaf": [1, 3, 5, 10]}),
@@ -51,15 +51,16 @@ def pipelines(seed: int) -> dict[str, tuple[Pipeline, dict[str, list[Any]]]]:
 
 
 def table_ii(
-    compared: Sequence[Experiment], report: Path, store: Store, *, compute: bool
+    compared: Sequence[PlannedFit], report: Path, store: Store, *, compute: bool
 ) -> dict[str, dict[str, list[float]]]:
-    """Method -> key of the split -> accuracy of each seed, all folds of it together. What was computed once for the
-    same store and split is kept in REPORT/baselines; without `compute` that is all there is.
+    """Return method -> key of the split -> accuracy of each seed over all its folds.
+
+    Results are cached in REPORT/baselines by store and split; without `compute` only cached ones are returned.
     """
     right: dict[tuple[str, int], list[dict[str, list[bool]] | None]] = {}
-    for experiment in progress(compared, total=len(compared), unit="split", name="table II") if compute else compared:
-        found = _right_of(experiment, report, store, compute=compute)
-        right.setdefault((experiment.key, experiment.seed), []).append(found)
+    for planned in progress(compared, total=len(compared), unit="split", name="table II") if compute else compared:
+        found = _right_of(planned, report, store, compute=compute)
+        right.setdefault((planned.key, planned.seed), []).append(found)
     table: dict[str, dict[str, list[float]]] = {}
     for (key, _), folds in right.items():
         there = [fold for fold in folds if fold is not None]
@@ -69,34 +70,34 @@ def table_ii(
     return table
 
 
-def _right_of(experiment: Experiment, report: Path, store: Store, *, compute: bool) -> dict[str, list[bool]] | None:
-    path = report / "baselines" / f"{experiment.name}.json"
-    parts = split_of(store.index, experiment)
-    asked = {"store_sha256": store.index.power_db_sha256, "split": parts, "seed": experiment.seed}
+def _right_of(planned: PlannedFit, report: Path, store: Store, *, compute: bool) -> dict[str, list[bool]] | None:
+    path = report / "baselines" / f"{planned.name}.json"
+    parts = split_of(store.index, planned)
+    asked = {"store_sha256": store.index.power_db_sha256, "split": parts, "seed": planned.seed}
     if path.is_file():
         kept = read_json(path, error=DataError)
         if isinstance(kept, dict) and kept.get("asked") == asked:
             return dict(kept["right"])
     if not compute:
         return None
-    right = judge(store, parts, experiment)
+    right = correct_predictions(store, parts, planned)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"asked": asked, "right": right})
     return right
 
 
-def judge(store: Store, parts: dict[str, str], experiment: Experiment) -> dict[str, list[bool]]:
-    """Learns from the training parts, judges the test part."""
-    train, test = (_chosen(store, parts, which) for which in (experiment.train_parts, (experiment.test_part,)))
+def correct_predictions(store: Store, parts: dict[str, str], planned: PlannedFit) -> dict[str, list[bool]]:
+    """Fit each method on the training parts; return for each test clip whether its prediction is correct."""
+    train, test = (_chosen(store, parts, which) for which in (planned.train_parts, (planned.test_part,)))
     x = {i: statistics(store.clip(i)) for i in [*train, *test]}
     y = store.label_ids
     groups = [_group(store.index.clips[i]) for i in train]
     if len(set(groups)) < INNER_FOLDS:
-        found = f"{len(set(groups))} artists or recordings to train on in {experiment.scheme}"
+        found = f"{len(set(groups))} artists or recordings to train on in {planned.scheme}"
         raise DataError(f"{store.path}: table II", found, f"at least {INNER_FOLDS}, to choose settings by")
     right = {}
-    for name, (pipeline, grid) in pipelines(experiment.seed).items():
-        fitted = _fitted(pipeline, grid, np.stack([x[i] for i in train]), y[train], groups, experiment.seed)
+    for name, (pipeline, grid) in pipelines(planned.seed).items():
+        fitted = _fitted(pipeline, grid, np.stack([x[i] for i in train]), y[train], groups, planned.seed)
         right[name] = (fitted.predict(np.stack([x[i] for i in test])) == y[test]).tolist()
     return right
 

@@ -1,4 +1,4 @@
-"""Which figures the report gets: from a clip of sound, from the store, and from all outcomes of a split together."""
+"""The figures of a report: from a clip of sound, from the store, and from all outcomes of a split together."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,21 +13,21 @@ from genrewatch_trainer.evaluation.report import draw_confusion
 from genrewatch_trainer.reproduce import figures
 from genrewatch_trainer.reproduce.measures import Roc, reliability, risk_coverage, roc_of
 from genrewatch_trainer.reproduce.outcomes import Outcome, together
-from genrewatch_trainer.reproduce.plan import Experiment
-from genrewatch_trainer.reproduce.summary import Rounds, heard_of
+from genrewatch_trainer.reproduce.plan import PlannedFit
+from genrewatch_trainer.reproduce.summary import Rounds, duration_accuracies
 from genrewatch_trainer.training.epoch_log import read_history
 
 SHORT = {"random": "random split", "fault_filtered": "fault-filtered", "artist": "artist-filtered folds"}
 DEMO_ITEM = "swing"
 
 
-def draw_all(store: Store, done: Sequence[Experiment], rounds: Rounds, report: Path, audio: Path | None) -> None:
-    """Draws what the outcomes allow into the folder `report`."""
+def draw_all(store: Store, done: Sequence[PlannedFit], rounds: Rounds, report: Path, audio: Path | None) -> None:
+    """Draw the figures whose outcomes are there into the folder `report`."""
     samples, sample_rate, name = _sound(audio)
     figures.draw_sound(report / "sound.png", samples, sample_rate, name)
     figures.draw_spectrograms(report / "mel_spectrograms.png", _one_a_genre(store), store.index.front_end)
     if curve := next((e for key in ("curves", "random") for e in done if e.key == key), None):
-        title = f"{SHORT.get(curve.key, SHORT['fault_filtered'])}, learned from {', '.join(curve.train_parts)}"
+        title = f"{SHORT.get(curve.key, SHORT['fault_filtered'])}, trained on {', '.join(curve.train_parts)}"
         figures.draw_curves(report / "curves.png", read_history(report / "runs" / curve.name), title)
     for key, title in SHORT.items():
         if key in rounds:
@@ -36,8 +36,8 @@ def draw_all(store: Store, done: Sequence[Experiment], rounds: Rounds, report: P
     if compared:
         _draw_confidence(report, {SHORT[key]: outcome for key, outcome in compared.items()})
         recipes = {e.key: e.recipe for e in done}
-        heard = {SHORT[key]: heard_of(rounds[key], recipes[key]) for key in compared}
-        figures.draw_seconds(report / "seconds_heard.png", heard)
+        by_duration = {SHORT[key]: duration_accuracies(rounds[key], recipes[key]) for key in compared}
+        figures.draw_seconds(report / "seconds_heard.png", by_duration)
 
 
 def _sound(audio: Path | None) -> tuple[Samples, int, str]:
@@ -48,7 +48,7 @@ def _sound(audio: Path | None) -> tuple[Samples, int, str]:
 
 
 def _one_a_genre(store: Store) -> dict[str, PowerDb]:
-    """The first clip of each label, as title -> dB."""
+    """Return the first clip of each label by its name, (n_frames, n_mels) dB."""
     clips = store.index.clips
     first = {label: next(i for i, clip in enumerate(clips) if clip.label == label) for label in store.index.labels}
     return {clips[i].name: store.clip(i) for i in first.values()}

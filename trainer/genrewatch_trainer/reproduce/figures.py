@@ -1,6 +1,4 @@
-"""The PNGs of the report. Colours are Okabe and Ito's, which colour-blind readers tell apart, and never alone: lines
-differ in style or marker too.
-"""
+"""The PNGs of the report, in Okabe and Ito's colours for colour-blind readers; lines also differ in style or marker."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from genrewatch.contract.front_end import FrontEndConfig, PowerDb, Samples, mel_edges
 from genrewatch_trainer.files import atomic_file
-from genrewatch_trainer.reproduce.measures import Heard, Reliability, Roc
+from genrewatch_trainer.reproduce.measures import DurationAccuracy, Reliability, Roc
 from genrewatch_trainer.training.epoch_log import Row
 
 BLUE, ORANGE, GREEN, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#000000"
@@ -27,7 +25,7 @@ FREQUENCY_TICKS = (128, 512, 2048, 8192)
 
 
 def draw_sound(path: Path, samples: Samples, sample_rate: int, name: str) -> None:
-    """Waveform and power spectrum (mean of Hann-tapered stretches, dB re full scale) of one clip."""
+    """Draw waveform and power spectrum (mean of Hann-tapered stretches, dB re full scale) of one clip."""
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     wave, spectrum = figure.subplots(2, 1)
     wave.plot(np.arange(len(samples)) / sample_rate, samples, color=BLUE, linewidth=0.3)
@@ -40,7 +38,7 @@ def draw_sound(path: Path, samples: Samples, sample_rate: int, name: str) -> Non
 
 
 def power_spectrum(samples: Samples, sample_rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Frequencies in Hz and mean power in dB; a sine of full scale has a peak of 0 dB."""
+    """Return frequencies in Hz and mean power in dB; a full-scale sine has a peak of 0 dB."""
     n = min(SPECTRUM_FFT, len(samples))
     taper = np.hanning(n + 1)[:-1]
     starts = range(0, len(samples) - n + 1, max(1, n // 2))
@@ -50,17 +48,17 @@ def power_spectrum(samples: Samples, sample_rate: int) -> tuple[NDArray[np.float
 
 
 def draw_spectrograms(path: Path, clips: Mapping[str, PowerDb], front_end: FrontEndConfig) -> None:
-    """One log-mel a genre: title -> (n_frames, n_mels) dB, drawn below its own loudest cell."""
+    """Draw one log-mel per genre, title -> (n_frames, n_mels) dB, relative to its own loudest cell."""
     columns = min(5, len(clips))
     rows = -(-len(clips) // columns)
     figure = Figure(figsize=(2.6 * columns + 1, 2.3 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    picture: Any = None
+    image: Any = None
     for axes in grid.flat[len(clips) :]:
         axes.set_visible(False)
     for axes, (title, clip) in zip(grid.flat, clips.items(), strict=False):
         seconds = len(clip) * front_end.hop_length / front_end.sample_rate
-        picture = axes.imshow(
+        image = axes.imshow(
             (clip - clip.max()).T,
             origin="lower",
             aspect="auto",
@@ -75,16 +73,16 @@ def draw_spectrograms(path: Path, clips: Mapping[str, PowerDb], front_end: Front
     grid[0, 0].set_yticks(bands, [str(hz) for hz in ticks])
     figure.supxlabel("time (s)", fontsize=10)
     figure.supylabel("frequency (Hz, mel scale)", fontsize=10)
-    figure.colorbar(picture, ax=grid, label="dB below the loudest cell")
+    figure.colorbar(image, ax=grid, label="dB below the loudest cell")
     _save(figure, path, dpi=SPECTROGRAM_DPI)
 
 
 def draw_curves(path: Path, rows: Sequence[Row], title: str) -> None:
-    """Loss and accuracy by epoch: in training, and of the clips kept out where there are any."""
+    """Draw loss and accuracy by epoch, of the training and of the held-out clips if there are any."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     for axes, quantity, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share"), strict=True):
-        lines = {quantity: "training segments", f"val_{quantity}": "segments kept out"}
-        lines |= {f"val_clip_{quantity}": "clips kept out, mean posterior"}
+        lines = {quantity: "training segments", f"val_{quantity}": "segments held out"}
+        lines |= {f"val_clip_{quantity}": "clips held out, mean posterior"}
         for (key, name), (colour, line, _) in zip(lines.items(), STYLES, strict=False):
             if key in rows[0]:
                 axes.plot([r["epoch"] for r in rows], [r[key] for r in rows], line, color=colour, label=name)
@@ -98,7 +96,7 @@ def draw_curves(path: Path, rows: Sequence[Row], title: str) -> None:
 
 
 def draw_roc(path: Path, curves: Mapping[str, Mapping[str, Roc]]) -> None:
-    """A panel a split, a curve a genre, areas in the legend."""
+    """Draw a panel per split with a curve per genre, areas in the legend."""
     figure = Figure(figsize=(5.2 * len(curves), 4.8), layout="constrained")
     colours = (BLUE, ORANGE, GREEN, RED, BLACK)
     for axes, (title, of_genre) in zip(
@@ -118,22 +116,26 @@ def draw_roc(path: Path, curves: Mapping[str, Mapping[str, Roc]]) -> None:
     _save(figure, path)
 
 
-def draw_seconds(path: Path, rows: Mapping[str, Sequence[Heard]]) -> None:
-    """Accuracy by seconds heard: a colour a split, by mean posterior and by vote."""
+def draw_seconds(path: Path, rows: Mapping[str, Sequence[DurationAccuracy]]) -> None:
+    """Draw accuracy by duration, a colour per split, by mean posterior and by vote."""
     figure = Figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()
-    for (title, heard), (colour, _, marker) in zip(rows.items(), STYLES, strict=False):
-        seconds = [row.seconds for row in heard]
-        axes.plot(seconds, [r.by_mean for r in heard], "-" + marker, color=colour, label=f"{title}, mean posterior")
+    for (title, by_duration), (colour, _, marker) in zip(rows.items(), STYLES, strict=False):
+        seconds = [row.seconds for row in by_duration]
+        axes.plot(
+            seconds, [r.by_mean for r in by_duration], "-" + marker, color=colour, label=f"{title}, mean posterior"
+        )
         axes.plot(
             seconds,
-            [r.by_vote for r in heard],
+            [r.by_vote for r in by_duration],
             "--" + marker,
             color=colour,
             markerfacecolor="white",
             label=f"{title}, majority vote",
         )
-    axes.set(xlabel="seconds heard", ylabel="clip accuracy (refusals are errors)", xlim=(0, None), ylim=(0, 1))
+    axes.set(
+        xlabel="seconds of the clip used", ylabel="clip accuracy (refusals are errors)", xlim=(0, None), ylim=(0, 1)
+    )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
     _save(figure, path)
@@ -144,7 +146,7 @@ def draw_risk(
     curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     votes: Mapping[str, tuple[float, float]],
 ) -> None:
-    """Errors among the covered by coverage; a marker shows (coverage, risk) of the majority vote."""
+    """Draw errors among the covered by coverage; a marker shows (coverage, risk) of the majority vote."""
     figure = Figure(figsize=(6.5, 4.4), layout="constrained")
     axes = figure.subplots()
     for (title, (coverage, risk)), (colour, line, marker) in zip(curves.items(), STYLES, strict=False):
@@ -159,7 +161,7 @@ def draw_risk(
 
 
 def draw_reliability(path: Path, of_split: Mapping[str, Reliability]) -> None:
-    """Share of right answers by stated confidence, and how many answers there are of each."""
+    """Draw the share of right answers by confidence, and the number of answers per bin."""
     figure = Figure(figsize=(5.5, 6), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color="0.5", linewidth=0.8, label="perfect")

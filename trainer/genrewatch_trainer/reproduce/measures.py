@@ -1,4 +1,4 @@
-"""What a classifier's confidence is worth, from posteriors alone: pure functions, an array in, a curve out."""
+"""Curves of a classifier from its posteriors: ROC, risk and coverage, reliability, accuracy by duration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ class Roc:
     """One label against the rest."""
 
     false_rate: Curve
-    """Share of the rest that is taken for the label, by falling threshold."""
+    """False positive rate, by falling threshold."""
     true_rate: Curve
-    """Share of the label that is found."""
+    """True positive rate."""
     auc: float
-    """Area below: how often a clip of the label scores higher than one of the rest."""
+    """Area below the curve: the probability that a clip of the label scores higher than one of the rest."""
 
 
 def roc_of(posterior: NDArray[np.float32], truth: NDArray[np.int64], label: int) -> Roc | None:
-    """Of posteriors (n, n_labels); None where the label or the rest does not occur."""
+    """Return the ROC of posteriors (n, n_labels); None if the label or the rest does not occur."""
     from sklearn.metrics import roc_auc_score, roc_curve
 
     positive = truth == label
@@ -36,7 +36,7 @@ def roc_of(posterior: NDArray[np.float32], truth: NDArray[np.int64], label: int)
 
 
 def risk_coverage(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[Curve, Curve]:
-    """Coverage and risk (share of errors among the covered) when the most confident are answered first.
+    """Return coverage and risk (share of errors among the covered) when the most confident are answered first.
 
     Clips of equal confidence are covered together, so their order does not matter (El-Yaniv and Wiener 2010).
     """
@@ -48,7 +48,7 @@ def risk_coverage(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> 
 
 
 def mean_risk(coverage: Curve, risk: Curve) -> float:
-    """Risk averaged over all coverages, each step counting as much as it covers: 0 is perfect."""
+    """Return the risk averaged over all coverages; 0 is perfect."""
     return float((np.diff(coverage, prepend=0) * risk).sum())
 
 
@@ -65,7 +65,7 @@ class Reliability:
 
 
 def reliability(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> Reliability:
-    """Of posteriors (n, n_labels), in the bins of `calibration_error`."""
+    """Return the reliability of posteriors (n, n_labels), in the bins of `calibration_error`."""
     confidence, right = posterior.max(axis=1), posterior.argmax(axis=1) == truth
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     count = np.bincount(bins, minlength=CALIBRATION_BINS)
@@ -78,8 +78,8 @@ def reliability(posterior: NDArray[np.float32], truth: NDArray[np.int64]) -> Rel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """Accuracy when each clip is judged by its first segments alone."""
+class DurationAccuracy:
+    """Accuracy when only the first segments of each clip are used."""
 
     seconds: float
     by_mean: float
@@ -89,20 +89,20 @@ class Heard:
     """Share of clips that the vote does not refuse."""
 
 
-def by_seconds_heard(
+def accuracy_by_duration(
     posteriors: Sequence[NDArray[np.float32]],
     truth: NDArray[np.int64],
     front_end: FrontEndConfig,
     hop_frames: int,
-) -> list[Heard]:
-    """After each segment, up to the number that every clip has."""
+) -> list[DurationAccuracy]:
+    """Return the accuracy after each segment, up to the number that every clip has."""
     rows = []
     for n_segments in range(1, min(map(len, posteriors)) + 1):
         first = [p[:n_segments] for p in posteriors]
         voted = vote_top1(first)
         n_samples = front_end.segment_samples + (n_segments - 1) * hop_frames * front_end.hop_length
         rows.append(
-            Heard(
+            DurationAccuracy(
                 seconds=n_samples / front_end.sample_rate,
                 by_mean=float((mean_top1(first) == truth).mean()),
                 by_vote=float((voted == truth).mean()),

@@ -1,8 +1,8 @@
-"""A fit and what it says of the clips that it never saw. Both stay on disk, so nothing that is done is done again.
+"""Fits and the posteriors of their test clips. Both are kept on disk and used again.
 
-REPORT/stores/...             MFCC pictures and the log-mel of sound files, made on demand
+REPORT/stores/...             MFCC and the log-mel of sound files, made on demand
 REPORT/runs/NAME/             the run directory of a fit
-REPORT/runs/NAME/judged.npz   name, truth, n_segments of each test clip; the posterior of all their segments
+REPORT/runs/NAME/`judged.npz` name, truth, n_segments of each test clip; the posterior of all their segments
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from genrewatch_trainer.evaluation.evaluate import PREDICT_BATCH, PosteriorPerCl
 from genrewatch_trainer.evaluation.metrics import clip_metrics
 from genrewatch_trainer.files import atomic_file, readable
 from genrewatch_trainer.quiet import import_quietly
-from genrewatch_trainer.reproduce.mfcc import write_picture_store
-from genrewatch_trainer.reproduce.plan import Experiment, split_of
+from genrewatch_trainer.reproduce.mfcc import write_mfcc_store
+from genrewatch_trainer.reproduce.plan import PlannedFit, split_of
 from genrewatch_trainer.run import RECORD, Run
 from genrewatch_trainer.training.feed import segments_of
 
-JUDGED = "judged.npz"
+POSTERIORS = "judged.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,17 @@ class Outcome:
 
     @cached_property
     def clip_posterior(self) -> NDArray[np.float32]:
-        """(n_clips, n_labels) the mean over each clip's segments."""
+        """Mean posterior of each clip, (n_clips, n_labels)."""
         return np.stack([p.mean(axis=0) for p in self.posteriors])
 
     @property
     def segments(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(n, n_labels) posteriors of all segments and the truth of each."""
+        """Posteriors of all segments (n, n_labels), and the true label of each."""
         return np.concatenate(self.posteriors), np.repeat(self.truth, [len(p) for p in self.posteriors])
 
 
 def together(outcomes: list[Outcome]) -> Outcome:
-    """All test clips of several fits as one; a clip that several of them judged counts as often."""
+    """Return the test clips of several fits as one outcome; a clip in the test part of several counts as often."""
     return Outcome(
         labels=outcomes[0].labels,
         names=tuple(name for o in outcomes for name in o.names),
@@ -65,49 +65,49 @@ def together(outcomes: list[Outcome]) -> Outcome:
     )
 
 
-def finished(experiment: Experiment, report: Path, store: Store) -> Outcome | None:
-    """What is on disk of this experiment with this store, if it is complete; judges a fit that was not judged yet."""
-    path = report / "runs" / experiment.name
+def finished(planned: PlannedFit, report: Path, store: Store) -> Outcome | None:
+    """Return the outcome of a fit that is complete on disk; computes its posteriors if they are not there yet."""
+    path = report / "runs" / planned.name
     if not (path / RECORD).is_file():
         return None
     run = Run.load(path)
-    same = run.recipe == experiment.recipe and run.split == split_of(store.index, experiment)
+    same = run.recipe == planned.recipe and run.split == split_of(store.index, planned)
     if not (same and run.finished and run.labels == store.index.labels):
         return None
-    if not (path / JUDGED).is_file():
-        _keep(path / JUDGED, _judge(run, experiment.test_part))
-    with readable(path / JUDGED), np.load(path / JUDGED, allow_pickle=False) as held:
+    if not (path / POSTERIORS).is_file():
+        _save(path / POSTERIORS, _evaluate(run, planned.test_part))
+    with readable(path / POSTERIORS), np.load(path / POSTERIORS, allow_pickle=False) as held:
         posteriors = np.split(held["posterior"], np.cumsum(held["n_segments"])[:-1])
         names = tuple(map(str, held["name"]))
         return Outcome(labels=run.labels, names=names, truth=held["truth"], posteriors=posteriors)
 
 
-def carry_out(experiment: Experiment, report: Path, store: Store) -> None:
-    """Fits, or goes on fitting; raises ConfigError where the folder holds another run."""
+def fit_planned(planned: PlannedFit, report: Path, store: Store) -> None:
+    """Train, or continue training; raises ConfigError if the folder holds another run."""
     import_quietly("keras")
-    from genrewatch_trainer.training import experiment as training
+    from genrewatch_trainer.training.experiment import Experiment
     from genrewatch_trainer.training.fit import fit
 
-    parts = split_of(store.index, experiment)
-    if experiment.part == "mfcc":
-        store = _picture_store(store, report / "stores" / experiment.name, experiment, parts)
-    fitted = training.Experiment(
-        store=store.parted(experiment.scheme, parts),
-        recipe=experiment.recipe,
-        scheme=experiment.scheme,
-        train_parts=experiment.train_parts,
-        seed=experiment.seed,
+    parts = split_of(store.index, planned)
+    if planned.part == "mfcc":
+        store = _mfcc_store(store, report / "stores" / planned.name, planned, parts)
+    experiment = Experiment(
+        store=store.parted(planned.scheme, parts),
+        recipe=planned.recipe,
+        scheme=planned.scheme,
+        train_parts=planned.train_parts,
+        seed=planned.seed,
     )
-    fit(fitted, report / "runs" / experiment.name)
+    fit(experiment, report / "runs" / planned.name)
 
 
-def _picture_store(store: Store, path: Path, experiment: Experiment, parts: dict[str, str]) -> Store:
+def _mfcc_store(store: Store, path: Path, planned: PlannedFit, parts: dict[str, str]) -> Store:
     if not path.exists():
-        write_picture_store(store, path, scheme=experiment.scheme, parts=parts, train=experiment.train_parts)
+        write_mfcc_store(store, path, scheme=planned.scheme, parts=parts, train=planned.train_parts)
     return Store.load(path)
 
 
-def _judge(run: Run, part: str) -> Outcome:
+def _evaluate(run: Run, part: str) -> Outcome:
     clips = run.held_out(part)
     segments, counts = segments_of(
         [clip.power_db for clip in clips], FrontEnd(run.front_end), run.recipe.segment_hop_frames
@@ -122,7 +122,7 @@ def _judge(run: Run, part: str) -> Outcome:
     )
 
 
-def _keep(path: Path, outcome: Outcome) -> None:
+def _save(path: Path, outcome: Outcome) -> None:
     with atomic_file(path) as beside:
         np.savez_compressed(
             beside,

@@ -12,7 +12,7 @@ from genrewatch.contract.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from genrewatch_trainer.data.store import Store
     from genrewatch_trainer.reproduce.outcomes import Outcome
-    from genrewatch_trainer.reproduce.plan import Experiment
+    from genrewatch_trainer.reproduce.plan import PlannedFit
 
 TABLE_II, REPORT = "table_ii", "report"
 
@@ -20,19 +20,19 @@ TABLE_II, REPORT = "table_ii", "report"
 def reproduce(
     store_path: Path, report: Path, *, seeds: int, epochs: int, audio: Path | None, only: tuple[str, ...] | None = None
 ) -> None:
-    """Carries out the parts named in `only` (None: all), then writes the report of all that is there.
+    """Fit the parts named in `only` (None: all), then write the report of all that is there.
 
     Raises ConfigError for an unknown part or a folder that holds other runs, DataError for data that do not fit.
     """
     from genrewatch_trainer.data.store import Store
-    from genrewatch_trainer.reproduce.outcomes import carry_out, finished
-    from genrewatch_trainer.reproduce.plan import PARTS, experiments
+    from genrewatch_trainer.reproduce.outcomes import finished, fit_planned
+    from genrewatch_trainer.reproduce.plan import PARTS, planned_fits
 
     wanted = set(only or (*PARTS, TABLE_II))
     if unknown := sorted(wanted - {*PARTS, TABLE_II, REPORT}):
         raise ConfigError("--only", f"found {unknown[0]}", "of " + ", ".join((*PARTS, TABLE_II, REPORT)))
     store = Store.load(store_path)
-    plan = experiments(store.index, seeds=seeds, epochs=epochs, audio=audio is not None)
+    plan = planned_fits(store.index, seeds=seeds, epochs=epochs, audio=audio is not None)
     if missing := sorted(wanted & set(PARTS) - {e.part for e in plan}) if only else []:
         raise ConfigError(
             "--only", f"found {missing[0]}", "--audio" if missing[0] == "audio" else "a split of the store"
@@ -44,7 +44,7 @@ def reproduce(
         found = finished(e, report, source)
         if found is None and e.part in wanted:
             print(f"{e.name}: fit on {e.scheme} {', '.join(e.train_parts)}, seed {e.seed}", flush=True)
-            carry_out(e, report, source)
+            fit_planned(e, report, source)
             found = finished(e, report, source)
         if found is not None:
             outcomes[e.name] = found
@@ -52,7 +52,7 @@ def reproduce(
 
 
 def _audio_store(audio: Path, report: Path, store: "Store") -> "Store":
-    """The sound files through the paper's front end, made once."""
+    """Return the store of the sound files through the paper's front end; it is made once."""
     from genrewatch.contract.front_end import PAPER
     from genrewatch_trainer.data.prepare import prepare
     from genrewatch_trainer.data.store import Store
@@ -70,7 +70,7 @@ def _audio_store(audio: Path, report: Path, store: "Store") -> "Store":
 
 def _write(
     store: "Store",
-    plan: "Sequence[Experiment]",
+    plan: "Sequence[PlannedFit]",
     outcomes: "Mapping[str, Outcome]",
     report: Path,
     audio: Path | None,
@@ -89,8 +89,8 @@ def _write(
     summary = summarise(store, plan, done, rounds, table_ii(compared, report, store, compute=compute_table_ii), report)
     write_json(report / "summary.json", summary)
     draw_all(store, done, rounds, report, audio)
-    said = f"genrewatch-train reproduce {store.path.name} -o {report.name}" + (
+    command = f"genrewatch-train reproduce {store.path.name} -o {report.name}" + (
         f" --audio {audio.name}" if audio else ""
     )
     with atomic_file(report / "report.md") as beside:
-        beside.write_text(page(summary, said, [path.name for path in report.glob("*.png")]), encoding="utf-8")
+        beside.write_text(page(summary, command, [path.name for path in report.glob("*.png")]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every figure of the report as plain values: what summary.json holds and the text is written from."""
+"""Every number of the report as plain values: the content of summary.json."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,15 +8,20 @@ import numpy as np
 
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.evaluation.metrics import confusion, genre_report, vote_top1
-from genrewatch_trainer.reproduce.measures import Heard, by_seconds_heard, mean_risk, risk_coverage, roc_of
+from genrewatch_trainer.reproduce import paper
+from genrewatch_trainer.reproduce.measures import (
+    DurationAccuracy,
+    accuracy_by_duration,
+    mean_risk,
+    risk_coverage,
+    roc_of,
+)
 from genrewatch_trainer.reproduce.outcomes import Outcome, together
-from genrewatch_trainer.reproduce.plan import Experiment, split_of
+from genrewatch_trainer.reproduce.plan import PlannedFit, split_of
 from genrewatch_trainer.run import Run
 from genrewatch_trainer.training.epoch_log import read_history
 from genrewatch_trainer.training.recipes import Recipe
 
-PAPER_CNN_PERCENT, PAPER_OTHERS_PERCENT = 85.3, (61, 69)
-"""The paper's table II: its network, and the range in which its five other classifiers lie."""
 AVERAGED = (
     "n_clips",
     "segment_accuracy",
@@ -29,17 +34,17 @@ AVERAGED = (
 )
 CONFUSIONS_NAMED = 4
 Rounds = dict[str, list[Outcome]]
-"""Key of the experiments -> an outcome for each seed, all folds of it together."""
+"""Key of the fits -> an outcome per seed, all folds of it together."""
 
 
-def complete(plan: Sequence[Experiment], outcomes: Mapping[str, Outcome]) -> list[Experiment]:
-    """The experiments whose seed has an outcome for each of its folds."""
+def complete(plan: Sequence[PlannedFit], outcomes: Mapping[str, Outcome]) -> list[PlannedFit]:
+    """Return the fits whose seed has an outcome for each of its folds."""
     missing = {(e.key, e.seed) for e in plan if e.name not in outcomes}
     return [e for e in plan if (e.key, e.seed) not in missing]
 
 
-def rounds_of(done: Sequence[Experiment], outcomes: Mapping[str, Outcome]) -> Rounds:
-    """Outcomes by experiment name -> one for each key and seed."""
+def rounds_of(done: Sequence[PlannedFit], outcomes: Mapping[str, Outcome]) -> Rounds:
+    """Join the outcomes of the fits to one per key and seed."""
     found: dict[str, dict[int, list[Outcome]]] = {}
     for e in done:
         found.setdefault(e.key, {}).setdefault(e.seed, []).append(outcomes[e.name])
@@ -48,13 +53,13 @@ def rounds_of(done: Sequence[Experiment], outcomes: Mapping[str, Outcome]) -> Ro
 
 def summarise(
     store: Store,
-    plan: Sequence[Experiment],
-    done: Sequence[Experiment],
+    plan: Sequence[PlannedFit],
+    done: Sequence[PlannedFit],
     rounds: Rounds,
     table_ii: Mapping[str, Mapping[str, list[float]]],
     report: Path,
 ) -> dict[str, Any]:
-    """Everything the report says; `table_ii` is method -> key of the split -> accuracy of each seed."""
+    """Return every number of the report; `table_ii` is method -> key of the split -> accuracy of each seed."""
     recipes = {e.key: e.recipe for e in done}
     return {
         "store": {
@@ -64,7 +69,7 @@ def summarise(
             "labels": list(store.index.labels),
             "repeats": repeats_of(store),
         },
-        "paper": {"cnn_percent": PAPER_CNN_PERCENT, "others_percent": list(PAPER_OTHERS_PERCENT)},
+        "paper": _paper(),
         "network": {key: _network(recipes[key]) for key in rounds},
         "artist_in_training": {
             key: _spread([_artist_in_training(store, e) for e in done if e.key == key])
@@ -76,33 +81,38 @@ def summarise(
         "splits": {key: _split(outcomes) for key, outcomes in rounds.items()},
         "table_ii": {method: {key: _spread(v) for key, v in of_key.items()} for method, of_key in table_ii.items()},
         "seconds_heard": {
-            key: [vars(row) for row in heard_of(rounds[key], recipes[key])]
+            key: [vars(row) for row in duration_accuracies(rounds[key], recipes[key])]
             for key in ("random", "fault_filtered")
             if key in rounds
         },
     }
 
 
-def heard_of(outcomes: list[Outcome], recipe: Recipe) -> list[Heard]:
-    """Accuracy by seconds heard over all seeds together."""
+def _paper() -> dict[str, Any]:
+    percent = paper.CLASSIFIERS_PERCENT.values()
+    return {"cnn_percent": paper.CNN_VOTE_PERCENT, "others_percent": [round(min(percent)), round(max(percent))]}
+
+
+def duration_accuracies(outcomes: list[Outcome], recipe: Recipe) -> list[DurationAccuracy]:
+    """Return the accuracy by duration over all seeds together."""
     every = together(outcomes)
-    return by_seconds_heard(every.posteriors, every.truth, recipe.front_end, recipe.segment_hop_frames)
+    return accuracy_by_duration(every.posteriors, every.truth, recipe.front_end, recipe.segment_hop_frames)
 
 
 def repeats_of(store: Store) -> list[list[str]]:
-    """Clips that are the same recording, cell for cell, by group."""
+    """Return groups of clips with the same log-mel."""
     groups: dict[str, list[str]] = {}
     for clip in store.index.clips:
         groups.setdefault(clip.track or clip.name, []).append(clip.name)
     return [names for names in groups.values() if len(names) > 1]
 
 
-def _artist_in_training(store: Store, experiment: Experiment) -> float:
-    """Share of the test clips that have a clip of the same artist in the training part."""
-    parts = split_of(store.index, experiment)
+def _artist_in_training(store: Store, planned: PlannedFit) -> float:
+    """Return the share of test clips whose artist also has a clip in the training part."""
+    parts = split_of(store.index, planned)
     of_part = [(parts.get(clip.name), clip.artist) for clip in store.index.clips]
-    trained = {artist for part, artist in of_part if part in experiment.train_parts and artist}
-    tested = [artist for part, artist in of_part if part == experiment.test_part]
+    trained = {artist for part, artist in of_part if part in planned.train_parts and artist}
+    tested = [artist for part, artist in of_part if part == planned.test_part]
     return sum(artist in trained for artist in tested) / len(tested)
 
 
@@ -153,13 +163,13 @@ def _split(outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and, of two or more, standard deviation (n - 1); and each value."""
+    """Return mean, standard deviation (n - 1, of two or more) and each value."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "sd": deviation, "values": list(values)}
 
 
 def _confusions(table: Any, labels: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The commonest errors that are no refusals: true, decided, share of the true genre's clips."""
+    """Return the most frequent confusions: true, decided, share of the true genre's clips."""
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     share = share[:, : len(labels)] * (1 - np.eye(len(labels)))
     worst = np.argsort(-share, axis=None, kind="stable")[:CONFUSIONS_NAMED]
