@@ -96,7 +96,7 @@ def _paper(summary: Mapping[str, Any]) -> str:
     ]
     if "blues" in genres:
         lines.append(
-            f"- Recall of blues: {paper.BLUES_RECALL_PERCENT} %. Here, by vote: {100 * genres['blues']['recall']:.0f} %."
+            f"- Recall of blues: {paper.BLUES_RECALL_PERCENT} %. Here: {100 * genres['blues']['recall']:.0f} % by vote."
         )
     lines += [
         f"- Most frequent confusions: {'; '.join(paper.CONFUSIONS)}. Those found here are listed under *Genres*.",
