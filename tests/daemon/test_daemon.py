@@ -7,7 +7,7 @@ import numpy as np
 
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
-from genrewatch.daemon import daemon
+from genrewatch.daemon import source_runner
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
@@ -75,7 +75,7 @@ def test_a_sink_that_fails_is_given_up_and_the_others_go_on(caplog):
     kept = Kept()
     assert run(Full(), kept) == 0
     assert kept.online[-1] == (False, "ended")
-    assert [record.message for record in caplog.records] == ["Full is given up: No space left on device"]
+    assert [record.message for record in caplog.records] == ["Full is disabled: no space left on device"]
 
 
 class Stubborn:
@@ -97,7 +97,7 @@ class Stubborn:
 
 
 def test_a_source_that_has_not_ended_yet_stays_off_and_does_not_end_the_daemon(monkeypatch):
-    monkeypatch.setattr(daemon, "CLOSE_S", 0.1)
+    monkeypatch.setattr(source_runner, "CLOSE_S", 0.1)
     source, kept = Stubborn(), Kept()
     pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
     heard = SourceSetup(source=source, pipeline=pipeline, name="slow", reopen=Stubborn)
@@ -110,10 +110,10 @@ def test_a_source_that_has_not_ended_yet_stays_off_and_does_not_end_the_daemon(m
     source.ending.set()
     until(lambda: kept.online == [(False, "switched off")])
     assert thread.is_alive()
-    until(lambda: not running._heard["slow"].thread.is_alive())
+    until(lambda: not running._sources.states["slow"].thread.is_alive())
     running.set_listening("slow", True)
     until(lambda: kept.off[-1] is False)
-    running._heard["slow"].source.ending.set()
+    running._sources.states["slow"].source.ending.set()
     running.stop()
     thread.join(60)
     assert not thread.is_alive()

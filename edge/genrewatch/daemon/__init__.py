@@ -1,1 +1,1 @@
-"""The daemon: its configuration, a thread for each source, and the state of each source."""
+"""The daemon: its configuration, a thread and a state for each source, health and commands."""

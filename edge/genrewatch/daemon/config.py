@@ -1,4 +1,4 @@
-"""What `genrewatch listen` can be told, in a TOML file; command-line options go before it, defaults after it."""
+"""The configuration file of `genrewatch listen`; command-line options override it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from genrewatch.sources.uri import SourceConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ListenConfig:
-    """The whole file."""
+    """The settings of the whole file."""
 
     node: str | None = None
     """Id of this node in topics; default one that is created once and kept in the state directory."""
@@ -44,16 +44,21 @@ class ListenConfig:
 
     @property
     def bundle_path(self) -> Path:
-        """The bundle's directory."""
+        """Directory of the bundle."""
         return expand_home(self.bundle) if self.bundle else SHIPPED_BUNDLE
 
 
 def load_config(path: Path | None) -> ListenConfig:
-    """Reads a TOML file strictly; without one, the defaults. A file with a password must be its owner's alone."""
+    """Read a TOML file strictly; without one, return the defaults.
+
+    Raises ConfigError for an unknown key, a wrong value, and a file with a password that other users can read.
+    """
     if path is None:
         return ListenConfig()
     config = decode(ListenConfig, read_toml(path), where=str(path))
     if config.mqtt.password is not None and (mode := path.stat().st_mode & 0o777) & 0o077:
         expected = f"chmod 600 {path}, {PASSWORD_VARIABLE}, or systemd's LoadCredential={PASSWORD_CREDENTIAL}:FILE"
-        raise ConfigError(f"{path}: mqtt.password", f"others of this machine can read it (mode {mode:o})", expected)
+        raise ConfigError(
+            f"{path}: mqtt.password", f"other users of this machine can read it (mode {mode:o})", expected
+        )
     return config

@@ -1,4 +1,4 @@
-"""What the daemon knows of one source: how much of it has been heard, what became of it, and who listens to it."""
+"""The state of one source while the daemon runs: how much sound was received, and whether it is online."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -13,68 +13,80 @@ from genrewatch.sources.source import Source
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSetup:
-    """A source and what listens to it."""
+    """A source and the pipeline that classifies it."""
 
     source: Source
     pipeline: Pipeline
     name: str
-    """For people."""
+    """Display name."""
     reopen: Callable[[], Source] | None = None
-    """Makes the same source anew after it was closed; None where that cannot be."""
+    """Opens the same source again after it was closed; None where that is impossible."""
 
 
 @dataclass(kw_only=True)
-class Heard:
-    """One source, while the daemon runs."""
+class SourceState:
+    """One source: its pipeline, its thread and its counters."""
 
     source: Source
     pipeline: Pipeline
-    """Of the next stream; the present one ends when it is exchanged."""
+    """Pipeline of the next stream; the current stream ends when it is replaced."""
     reopen: Callable[[], Source] | None
     thread: threading.Thread | None = None
     online: bool = False
-    off: bool = False
-    """Whether somebody has switched it off."""
+    disabled: bool = False
+    """True if a command has switched the source off."""
     segments: int = 0
     heard_s: float = 0.0
+    """Seconds of sound received."""
     lost_s: float = 0.0
     newest: SegmentResult | None = None
-    offline_why: str | None = None
-    """What was last said of it."""
+    offline_reason: str | None = None
+    """The reason that was last reported; None while online."""
     failed: bool = False
+    """True if the source could not be opened."""
     ended: bool = False
     _before_s: tuple[float, float] = (0.0, 0.0)
 
+    @classmethod
+    def of(cls, setup: SourceSetup) -> "SourceState":
+        """Return the state of a source that has not started."""
+        return cls(source=setup.source, pipeline=setup.pipeline, reopen=setup.reopen)
+
     def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """The blocks, as they come, with what is there and what is missing between them added up."""
+        """Yield the blocks, and add up what is received and lost."""
         for block in blocks:
             self.heard_s += len(block.samples) / block.sample_rate
             self.lost_s += block.lost / block.sample_rate
             yield block
 
     def begin_stream(self) -> Pipeline:
-        """Counts from zero again; what listens to the stream that begins."""
+        """Reset `stream_s`; return the pipeline of the stream that begins."""
         self._before_s = self.heard_s, self.lost_s
         return self.pipeline
 
     @property
-    def of_stream_s(self) -> tuple[float, float]:
-        """Seconds that have been heard and are missing since the stream began."""
+    def stream_s(self) -> tuple[float, float]:
+        """Seconds of sound received and lost since the stream began."""
         return self.heard_s - self._before_s[0], self.lost_s - self._before_s[1]
 
+    @property
+    def hop_factor(self) -> int:
+        """1 if every segment is classified, n if only every n-th is."""
+        return self.newest.hop_factor if self.newest else 1
+
     def health(self) -> dict[str, Any]:
-        """Diagnostics of this source."""
+        """Return the diagnostics of this source."""
         counts = self.source.counts
         return {
             "online": self.online,
-            "off": self.off,
-            "why": self.offline_why,
+            "off": self.disabled,
+            "why": self.offline_reason,
             "segments": self.segments,
             "heard_s": round(self.heard_s, 3),
             "lost_s": round(self.lost_s, 3),
             "lost": {cause: round(seconds, 3) for cause, seconds in list(counts.lost_s.items())},
             "restarts": counts.restarts,
             "waiting_s": round(self.source.waiting_s(), 3),
-            "hop_factor": self.newest.hop_factor if self.newest else 1,
+            "hop_factor": self.hop_factor,
             **(level_fields(self.newest) if self.newest and self.online else {}),
         }

@@ -1,0 +1,50 @@
+"""The diagnostics of a node, as the `health` payload has them."""
+
+import resource
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from genrewatch import __version__
+from genrewatch.contract.payload import rounded
+from genrewatch.daemon.sink_group import SinkGroup
+from genrewatch.daemon.source_state import SourceState
+from genrewatch.host.machine import cpu_temperature_c
+
+
+class Health:
+    """Collects diagnostics from the sources, the sinks and the machine."""
+
+    def __init__(self, states: Mapping[str, SourceState], sinks: SinkGroup) -> None:
+        self._states, self._sinks, self._started = states, sinks, time.monotonic()
+        self.refused_bundle: str | None = None
+        """Why the last command that changes the bundle was refused; None if it was carried out."""
+
+    def collect(self) -> dict[str, Any]:
+        """Return the diagnostics; the schema is `health.schema.json`."""
+        used, states = resource.getrusage(resource.RUSAGE_SELF), list(self._states.values())
+        cpu_s = used.ru_utime + used.ru_stime
+        heard_s = sum(state.heard_s for state in states)
+        model = states[0].pipeline.manifest if states else None
+        return {
+            "version": __version__,
+            "model": {"name": model.name, "version": model.version} if model else None,
+            "bundle_refused": self.refused_bundle,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "cpu_s": round(cpu_s, 2),
+            "cpu_temperature_c": cpu_temperature_c(),
+            "real_time_factor": rounded(heard_s / cpu_s if cpu_s else None, 1),
+            "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
+            "segments": sum(state.segments for state in states),
+            "lost_s": round(sum(state.lost_s for state in states), 3),
+            "degraded": [*self._slow_sources(), *self._sinks.problems()],
+            **self._sinks.diagnostics(),
+            "sources": {source_id: state.health() for source_id, state in self._states.items()},
+        }
+
+    def _slow_sources(self) -> list[str]:
+        return [
+            f"{source_id}: this machine is too slow, only every {state.hop_factor}th segment is classified"
+            for source_id, state in self._states.items()
+            if state.hop_factor > 1
+        ]
