@@ -17,6 +17,7 @@ from genrewatch.contract.bundle import Threshold
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch_trainer.evaluation.calibration import fit_temperature
 from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
 from genrewatch_trainer.run import HeldOutClip, Run
 from genrewatch_trainer.training.feed import clip_segments
@@ -87,20 +88,6 @@ def clip_logits(classifier: Classifier, clips: Sequence[HeldOutClip], run: Run) 
         segments = clip_segments(clip.power_db, front_end, run.recipe.segment_hop_frames)
         logits.append(np.stack([classifier.logits(segment) for segment in segments]))
     return logits
-
-
-def fit_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
-    """Fit the temperature with the least negative log-likelihood (Guo et al. 2017), between 0.05 and 20."""
-
-    def loss(log_temperature: float) -> float:
-        posterior = softmax(logits / np.float32(np.exp(log_temperature)))
-        return float(-np.log(np.maximum(posterior[np.arange(len(truth)), truth], 1e-12)).mean())
-
-    low, high = np.log(0.05), np.log(20.0)
-    for _ in range(60):  # the loss has one minimum: each step keeps two thirds of the interval
-        left, right = low + (high - low) / 3, high - (high - low) / 3
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return round(float(np.exp((low + high) / 2)), 4)
 
 
 @dataclass(frozen=True, kw_only=True)

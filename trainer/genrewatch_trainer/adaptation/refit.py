@@ -1,0 +1,189 @@
+"""A bundle with a new head: fitted on labelled clips, measured and calibrated across artists, written as a bundle."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrewatch import __version__
+from genrewatch.contract.bundle import Bundle, Threshold, check_replaceable, write_bundle
+from genrewatch.contract.errors import DataError
+from genrewatch.contract.front_end import FrontEnd
+from genrewatch.contract.vote import NOT_MUSIC
+from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch.inference.golden import check_golden, make_golden
+from genrewatch.inference.head import Head, replace_head
+from genrewatch_trainer.adaptation.balanced_fit import Collection, fit_balanced
+from genrewatch_trainer.adaptation.clip_features import ClipFeatures
+from genrewatch_trainer.evaluation.calibration import fit_temperature
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
+from genrewatch_trainer.progress import progress
+
+ACCURACIES = (0.9, 0.95)
+Logits = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """The clips that a head is fitted on."""
+
+    main: ClipFeatures
+    others: tuple[Collection, ...] = ()
+    labels: tuple[str, ...]
+
+    def without(self, groups: set[str]) -> "Material":
+        """Return the material without the clips of some groups (artists) of any collection."""
+        others = [replace(other, clips=_without(other.clips, groups)) for other in self.others]
+        return replace(
+            self, main=_without(self.main, groups), others=tuple(other for other in others if len(other.clips))
+        )
+
+    def fit(self, strength: float) -> Head:
+        """Fit a head on all of it."""
+        return fit_balanced(self.main, self.others, self.labels, strength)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What heads fitted on other artists say of the clips."""
+
+    temperature: float
+    sharpness: float
+    thresholds: tuple[Threshold, ...]
+    across_artists: dict[str, float | int]
+    """`clip_metrics` of the main collection."""
+    other_collections: dict[str, float]
+    """Share of the clips of each other collection whose label has the greatest mean posterior, by heads fitted without
+    these clips."""
+    collections_apart: dict[str, float]
+    """The same by a head fitted without the other collection, `main -> other`; and of the main collection's clips
+    of shared labels, by a head fitted on the other collection only, `other -> main`."""
+
+    def as_metrics(self) -> dict[str, Any]:
+        """Return the manifest's `metrics`."""
+        return {
+            "part": "across artists",
+            "int8": self.across_artists,
+            "other_collections": self.other_collections,
+            "collections_apart": self.collections_apart,
+        }
+
+
+def measure(material: Material, strength: float, n_folds: int) -> Measured:
+    """Cross-validate across artists and collections, and calibrate on the main collection's held-out answers.
+
+    Raises DataError where there are fewer artists than folds.
+    """
+    main, held_out = material.main, _held_out_logits(material, strength, n_folds)
+    truth = [material.labels.index(label) for label in main.labels]
+    logits = held_out[main.collection]
+    temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
+    posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
+    sharpness = fit_sharpness(posteriors, truth)
+    return Measured(
+        temperature=temperature,
+        sharpness=sharpness,
+        thresholds=thresholds(posteriors, truth, ACCURACIES, sharpness),
+        across_artists=clip_metrics(posteriors, truth, sharpness),
+        other_collections={
+            other.clips.collection: _right(other.clips, held_out[other.clips.collection], material.labels)
+            for other in material.others
+        },
+        collections_apart=_collections_apart(material, strength),
+    )
+
+
+def write_refit(bundle: Bundle, material: Material, output: Path, measured: Measured, strength: float) -> Bundle:
+    """Fit the head on all clips and write the bundle; raises BundleError, or DataError for a label without a clip."""
+    check_replaceable(output)
+    model = replace_head(bundle.model, material.fit(strength))
+    manifest = replace(
+        bundle.manifest,
+        version=__version__,
+        labels=material.labels,
+        temperature=measured.temperature,
+        vote=replace(bundle.manifest.vote, sharpness=measured.sharpness),
+        thresholds=measured.thresholds,
+        output=Classifier(model).output,
+        metrics=measured.as_metrics(),
+        provenance=bundle.manifest.provenance | {"refit": _provenance(bundle, material, strength)},
+    )
+    classifier = Classifier(model, temperature=manifest.temperature)
+    golden = make_golden(bundle.golden.samples, FrontEnd(manifest.front_end), classifier)
+    written = write_bundle(output, manifest, model, golden)
+    check_golden(written, Classifier.of(written))
+    return written
+
+
+def _held_out_logits(material: Material, strength: float, n_folds: int) -> dict[str, Logits]:
+    """Return collection -> logits of its clips, each by a head that was fitted without its artist."""
+    collections = [material.main, *(other.clips for other in material.others)]
+    logits = {clips.collection: [np.empty((0, 0), np.float32)] * len(clips) for clips in collections}
+    with progress(total=n_folds, done=0, unit="fold", name="across artists") as bar:
+        for groups in _folds(material, n_folds):
+            head = material.without(groups).fit(strength)
+            for clips in collections:
+                for i, group in enumerate(clips.groups):
+                    if group in groups:
+                        logits[clips.collection][i] = _logits(head, clips.features[i])
+            bar.update()
+    return logits
+
+
+def _folds(material: Material, n_folds: int) -> Iterator[set[str]]:
+    """Yield the groups of each fold; each label and collection is spread over the folds by the number of its clips."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    collections = [material.main, *(other.clips for other in material.others)]
+    groups = np.array([group for clips in collections for group in clips.groups])
+    strata = np.array([f"{clips.collection} {label}" for clips in collections for label in clips.labels])
+    if len(set(material.main.groups)) < n_folds:
+        raise DataError("--folds", f"{len(set(material.main.groups))} artists", f"at least {n_folds}")
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    for _, held_out in splitter.split(groups, strata, groups):
+        yield set(groups[held_out])
+
+
+def _collections_apart(material: Material, strength: float) -> dict[str, float]:
+    music = [other.clips for other in material.others if set(other.clips.labels) != {NOT_MUSIC}]
+    found = {}
+    for other in music:
+        shared = tuple(label for label in material.labels if label in other.labels)
+        rest = [each for each in material.others if each.clips is not other]
+        head = replace(material, others=tuple(rest)).fit(strength)
+        logits = [_logits(head, clip) for clip in other.features]
+        found[f"{material.main.collection} -> {other.collection}"] = _right(other, logits, material.labels)
+        if len(shared) < 2:
+            continue
+        asked = material.main.select([label in shared for label in material.main.labels])
+        head = fit_balanced(other, (), shared, strength)
+        logits = [_logits(head, clip) for clip in asked.features]
+        found[f"{other.collection} -> {material.main.collection}"] = _right(asked, logits, shared)
+    return found
+
+
+def _without(clips: ClipFeatures, groups: set[str]) -> ClipFeatures:
+    return clips.select([group not in groups for group in clips.groups])
+
+
+def _logits(head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    logits: NDArray[np.float32] = features @ head.weights.T + head.offsets
+    return logits
+
+
+def _right(clips: ClipFeatures, logits: Logits, labels: Sequence[str]) -> float:
+    top = [labels[int(softmax(clip).mean(axis=0).argmax())] for clip in logits]
+    return round(float(np.mean([found == label for found, label in zip(top, clips.labels, strict=True)])), 4)
+
+
+def _provenance(bundle: Bundle, material: Material, strength: float) -> dict[str, Any]:
+    return {
+        "body": f"{bundle.manifest.name} {bundle.manifest.version}",
+        "strength": strength,
+        "clips": {material.main.collection: len(material.main)}
+        | {other.clips.collection: len(other.clips) for other in material.others},
+        "shares": {other.clips.collection: other.share for other in material.others},
+    }
