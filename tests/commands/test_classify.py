@@ -44,7 +44,7 @@ def test_a_folder_gives_a_line_a_sound_file_and_the_broken_one_costs_exit_code_1
     assert "cannot be decoded" in records["e broken.wav"]["error"]
 
 
-def test_several_processes_say_the_same_in_the_same_order(folder, capsys):
+def test_several_processes_print_the_same_in_the_same_order(folder, capsys):
     main(["classify", str(folder), "--json", "--timeline"])
     alone = lines(capsys)
     assert main(["classify", str(folder), "--json", "--timeline", "--jobs", "3"]) == 1

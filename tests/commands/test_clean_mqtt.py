@@ -34,7 +34,7 @@ OF_OTHERS = {
 
 @pytest.fixture
 def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mosquitto]:
-    """A broker that keeps what two boxes have said, on a machine without a login or an id of its own."""
+    """A broker with retained messages of two nodes, on a machine without a login or a node id."""
     for variable in ("GENREWATCH_MQTT_USERNAME", "GENREWATCH_MQTT_PASSWORD"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path / "state"))
@@ -72,7 +72,7 @@ def test_a_broker_without_mqtt_5_forgets_as_well(broker: Mosquitto) -> None:
     assert kept(broker) == OF_OTHERS
 
 
-def test_a_dry_run_tells_and_removes_nothing_even_of_a_node_that_is_online(broker: Mosquitto, capsys) -> None:
+def test_a_dry_run_lists_and_deletes_nothing_even_of_a_node_that_is_online(broker: Mosquitto, capsys) -> None:
     keep(broker, {"genrewatch/box/status": "online"})
     assert clean_mqtt(arguments(broker.url, dry_run=True)) == 0
     assert capsys.readouterr().out.splitlines() == [*sorted(OF_BOX), "5 retained topics of box would be removed"]
@@ -91,7 +91,7 @@ def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, ca
         assert kept(broker) == OF_OTHERS
 
 
-def test_what_is_said_meanwhile_is_neither_waited_for_nor_counted(broker: Mosquitto, capsys) -> None:
+def test_messages_published_meanwhile_are_neither_waited_for_nor_counted(broker: Mosquitto, capsys) -> None:
     quiet = threading.Event()
 
     def talk() -> None:

@@ -38,7 +38,7 @@ def test_devices_prints_the_source_that_opens_each_microphone(capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[1])["source"] == "mic:Line-in"
 
 
-def test_devices_on_a_machine_without_microphone_or_sound_library_says_so(machine, tmp_path, capsys):
+def test_devices_reports_a_machine_without_microphone_or_sound_library(machine, tmp_path, capsys):
     Microphones(tmp_path / "microphones.json")
     assert main(["devices"]) == 1
     assert "no microphone on this machine" in capsys.readouterr().out
@@ -56,7 +56,7 @@ def test_doctor_finds_all_well_with_the_shipped_bundle_and_a_broker(tmp_path, ca
     assert "MQTT 5" in found["broker"]["detail"]
 
 
-def test_doctor_tells_what_is_absent_from_what_is_wrong(machine, tmp_path, capsys):
+def test_doctor_distinguishes_what_is_absent_from_what_is_wrong(machine, tmp_path, capsys):
     machine.setenv("FAKE_PORTAUDIO", "missing")
     machine.setenv("PATH", str(tmp_path))
     assert main(["doctor", "--json", "--mqtt", f"mqtt://127.0.0.1:{free_port()}"]) == 0
@@ -68,7 +68,7 @@ def test_doctor_tells_what_is_absent_from_what_is_wrong(machine, tmp_path, capsy
     assert checks(capsys)["disk"]["result"] == "wrong"
 
 
-def test_doctor_tells_of_the_history_and_of_one_that_cannot_be_read(machine, tmp_path, capsys):
+def test_doctor_reports_the_history_and_one_that_cannot_be_read(machine, tmp_path, capsys):
     machine.setenv("GENREWATCH_STATE", str(tmp_path))
     main(["doctor", "--json"])
     assert checks(capsys)["history"]["detail"] == f"none in {tmp_path} yet"

@@ -84,7 +84,7 @@ def test_a_missing_configuration_file_is_one_line(capsys):
     assert capsys.readouterr().err == "genrewatch: /nowhere/genrewatch.toml: no such file or directory\n"
 
 
-def test_a_file_with_a_password_must_be_its_owners_alone(tmp_path, capsys):
+def test_a_file_with_a_password_must_be_readable_by_its_owner_only(tmp_path, capsys):
     path = tmp_path / "genrewatch.toml"
     path.write_text("[mqtt]\nusername = 'box'\npassword = 'geheim'\n")
     path.chmod(0o644)

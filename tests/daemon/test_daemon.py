@@ -1,4 +1,4 @@
-"""What the daemon knows of its sources, whatever becomes of them."""
+"""The daemon and its sources: counters, failing sinks, switching."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ class Full(Sink):
 
 
 class Kept(Sink):
-    """A sink that remembers."""
+    """A sink that records its callbacks."""
 
     def __init__(self):
         self.online, self.health, self.off = [], [], []
@@ -71,7 +71,7 @@ def test_lost_sound_is_counted_though_no_segment_ever_completes():
     assert (said["online"], said["segments"], said["heard_s"], said["lost_s"]) == (False, 0, 5.0, 20.0)
 
 
-def test_a_sink_that_fails_is_given_up_and_the_others_go_on(caplog):
+def test_a_sink_that_fails_is_removed_and_the_others_go_on(caplog):
     kept = Kept()
     assert run(Full(), kept) == 0
     assert kept.online[-1] == (False, "ended")

@@ -97,7 +97,7 @@ def health_until(watcher, condition):
 
 
 def checked(seen) -> str | None:
-    """The name of the schema that a payload obeys; None for a topic that has none."""
+    """Return the name of the schema of a topic's payloads; None for a topic without one."""
     last = seen.topic.rpartition("/")[2]
     name = {"config": "discovery"}.get(last, last)
     if name not in SCHEMAS:
@@ -106,7 +106,7 @@ def checked(seen) -> str | None:
     return name
 
 
-def test_all_that_a_daemon_says_in_a_life_obeys_the_published_schemas(tmp_path, broker, watcher):
+def test_all_payloads_of_a_daemon_match_the_published_schemas(tmp_path, broker, watcher):
     sources = [player(tmp_path, "a"), '[[source]]\nuri = "cmd:/nowhere/to/be/found"\nid = "b"']
     hook = f"[[hook]]\non = ['genre_changed', 'stalled']\ncommand = {json.dumps(sys.executable + ' -c pass')}"
     said = set()
@@ -219,7 +219,7 @@ def new_model(seen) -> bool:
     return seen.topic.endswith("/state") and json.loads(seen.payload)["version"] == "9.9"
 
 
-def test_a_state_directory_that_cannot_be_written_is_said_and_listening_goes_on(tmp_path, broker, watcher):
+def test_a_state_directory_that_cannot_be_written_is_reported_and_listening_goes_on(tmp_path, broker, watcher):
     (tmp_path / "state").write_text("in the way")
     with listening(tmp_path, broker.url, player(tmp_path, "a")):
         watcher.next("/a/state", LONGEST_S)

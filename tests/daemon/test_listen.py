@@ -48,7 +48,7 @@ def segments(printed: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def timeline(clip) -> list[dict]:
-    """What `classify --timeline --json` says of the clip."""
+    """Output of `classify --timeline --json` for the clip."""
     command = [sys.executable, "-m", "genrewatch", "classify", str(clip), "--timeline", "--json"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     return segments(printed)
@@ -62,7 +62,7 @@ def test_the_timeline_of_the_clip_has_silence_in_it_and_music_around(timeline):
     assert any(line["level_dbfs"] is None for line in timeline)
 
 
-def test_a_file_heard_live_gives_verdict_for_verdict_what_classify_gives(clip, timeline, environment):
+def test_a_file_as_live_source_gives_verdict_for_verdict_what_classify_gives(clip, timeline, environment):
     answer = run("--source", f"file:{clip}?pace=max", "--mqtt", "none", "--json", environment=environment)
     assert answer.returncode == 0
     assert segments(answer.stdout) == timeline
@@ -243,7 +243,7 @@ def test_a_paused_standard_input_is_stalled_and_not_silence(environment):
     assert daemon.returncode == 0
 
 
-def test_lines_that_cannot_be_written_cost_the_lines_and_not_the_verdicts(clip, tmp_path, environment):
+def test_output_that_cannot_be_written_does_not_stop_the_verdicts(clip, tmp_path, environment):
     with Mosquitto(tmp_path / "broker") as broker, Watcher(broker.port) as watcher, open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "genrewatch", "listen", "--source", f"file:{clip}?pace=max"]
         command += ["--mqtt", broker.url, "--node", "box"]

@@ -1,4 +1,4 @@
-"""Hooks at work for tests: short commands, real web servers on free loopback ports, and patience for slow machines."""
+"""Hooks for tests: short commands, real web servers on free loopback ports, and time limits for slow machines."""
 
 import shlex
 import sys
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.host.backoff import Backoff
-from genrewatch.sinks.hooks.sink import HookConfig, HookSink, Patience
+from genrewatch.sinks.hooks.sink import HookConfig, HookSink, QueueLimits
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 LONG_S = 20.0  # far longer than anything takes
 NAMES = {"mic": "Record player", "radio": "Radio X"}
-QUICK = Patience(backoff=Backoff(first_s=0.05, max_s=0.1))
+QUICK = QueueLimits(backoff=Backoff(first_s=0.05, max_s=0.1))
 
 
 def python(program: str) -> str:
@@ -52,7 +52,7 @@ def alive(pid: int) -> bool:
 @contextmanager
 def running_hooks(*hooks: HookConfig, **arguments: Any) -> Iterator[HookSink]:
     """The hooks of node `box`, closed at the end."""
-    sink = HookSink(hooks, node="box", **{"names": NAMES, "clock": lambda: NOON, "patience": QUICK, **arguments})
+    sink = HookSink(hooks, node="box", **{"names": NAMES, "clock": lambda: NOON, "limits": QUICK, **arguments})
     try:
         yield sink
     finally:

@@ -27,7 +27,7 @@ MODEL = replace(
     labels=LABELS,
     output=replace(SHIPPED.output, shape=(1, len(LABELS))),
 )
-"""A model that says rock."""
+"""A model whose verdict is rock."""
 QUICK = Reconnect(unreachable=Backoff(first_s=0.05, max_s=0.2), refused=Backoff(first_s=0.05, max_s=0.2))
 
 ROCK = SegmentResult(

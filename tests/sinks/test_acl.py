@@ -33,7 +33,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 def say(broker: Mosquitto, user: str, *topics: str) -> None:
-    """`user` says his name in each topic; a broker drops in silence what he may not say."""
+    """Let `user` publish to each topic; the broker silently drops what it does not permit."""
     auth = {"username": user, "password": PASSWORD}
     messages = [(topic, user, 1, False) for topic in topics]
     publish.multiple(messages, hostname="127.0.0.1", port=broker.port, auth=auth)
@@ -43,7 +43,7 @@ def watcher(broker: Mosquitto, user: str = "dashboard") -> Watcher:
     return Watcher(broker.port, login=(user, PASSWORD))
 
 
-def test_a_box_that_logs_in_as_itself_is_heard(broker: Mosquitto) -> None:
+def test_a_node_that_logs_in_as_itself_can_publish(broker: Mosquitto) -> None:
     login = {"username": "box", "password": PASSWORD}
     with watcher(broker) as dashboard, running_sink(broker.url, settings=login) as sink:
         assert dashboard.next("genrewatch/box/status").payload == "online"
@@ -55,7 +55,7 @@ def test_a_box_that_logs_in_as_itself_is_heard(broker: Mosquitto) -> None:
         dashboard.next("genrewatch/box/health")
 
 
-def test_a_box_is_heard_in_its_own_topics_and_in_no_other_boxs(broker: Mosquitto) -> None:
+def test_a_node_can_publish_to_its_own_topics_and_to_no_other_nodes(broker: Mosquitto) -> None:
     own = ("genrewatch/box/status", "genrewatch/box/mic/history", "homeassistant/device/box/config")
     foreign = ("genrewatch/bar/status", "genrewatch/bar/mic/listen/set", "homeassistant/device/bar/config")
     nobodys = ("homeassistant/status", "genrewatch/status", "homeassistant/sensor/box/config", "elsewhere/box")

@@ -1,4 +1,4 @@
-"""`auto` finds the broker on this machine, or starts one that any client can use, or says what to do."""
+"""`auto` finds the broker on this machine, starts an embedded one, or reports how to get one."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ def test_a_url_with_a_login_is_refused() -> None:
 def test_auto_takes_the_broker_that_answers(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as mosquitto, open_broker("auto", port=mosquitto.port) as broker:
         assert broker.url == f"mqtt://localhost:{mosquitto.port}"
-        assert "answers on localhost" in broker.sentence
+        assert "answers on localhost" in broker.description
 
 
 def test_a_broker_that_refuses_us_does_not_count_as_answering(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_broker_that_refuses_us_does_not_count_as_answering(tmp_path: Path) ->
         with open_broker("auto", port=mosquitto.port) as broker:
             assert broker.url.startswith("mqtt://127.0.0.1:")
             assert broker.url != f"mqtt://127.0.0.1:{mosquitto.port}"
-            assert "embedded" in broker.sentence
+            assert "embedded" in broker.description
 
 
 def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
@@ -77,7 +77,7 @@ def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_3_1_1_broker_found_on_localhost_is_served_though_it_says_nothing_to_mqtt_5() -> None:
+def test_a_3_1_1_broker_on_localhost_is_used_though_it_does_not_answer_mqtt_5() -> None:
     port = free_port()
     with open_broker("auto", port=port), open_broker("auto", port=port) as found:
         assert found.protocol == "auto"
@@ -108,7 +108,7 @@ with open_broker("auto", port={port}):
     wait_until_closed(port)
 
 
-def test_without_amqtt_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_amqtt_one_error_line_gives_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with (
         pytest.raises(ConfigError, match=r"pip install genrewatch\[demo\].*--mqtt none"),
@@ -123,17 +123,17 @@ def test_the_probe_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -
     assert caplog.records == []
 
 
-def test_trying_a_broker_says_its_version_and_leaves_the_running_daemon_alone(tmp_path: Path) -> None:
+def test_trying_a_broker_returns_its_version_and_does_not_disturb_the_running_daemon(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as mosquitto, Watcher(mosquitto.port) as watcher:
         sink = MqttSink(MqttConfig(url=mosquitto.url, discovery=False), "box", MODEL, reconnect=QUICK)
         sink.start()
         assert watcher.next("box/status").payload == "online"
-        assert try_broker(MqttConfig(url=mosquitto.url)) == f"{mosquitto.url} lets us in, MQTT 5"
+        assert try_broker(MqttConfig(url=mosquitto.url)) == f"{mosquitto.url} accepts the login, MQTT 5"
         assert watcher.settled() == []
         sink.close()
 
 
-def test_trying_a_broker_that_is_absent_or_refuses_us_says_so(tmp_path: Path) -> None:
+def test_trying_a_broker_that_is_absent_or_refuses_the_login_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no broker answers at mqtt://127\.0\.0\.1"):
         try_broker(MqttConfig(url=f"mqtt://127.0.0.1:{free_port()}"))
     with (

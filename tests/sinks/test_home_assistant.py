@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a box, and what its templates make of a state, rendered with its Jinja."""
+"""The discovery payload, and its templates rendered with Jinja."""
 
 import json
 import re
@@ -62,11 +62,11 @@ def shown(key: str, payload: Mapping[str, Any]) -> str:
         replace(DEVICE, labels=("neue Volksmusik é", "Unknown", "none"), sources={"line-in_2": "Line-in, left"}),
     ],
 )
-def test_every_payload_obeys_the_published_schema(box: Device) -> None:
+def test_every_payload_matches_the_published_schema(box: Device) -> None:
     jsonschema.validate(discovery(box, {"tape.genre": "sensor", "tape.listen": "switch"}), schema("discovery"))
 
 
-def test_the_device_and_its_origin_say_who_speaks() -> None:
+def test_the_device_and_its_origin_are_named() -> None:
     payload = discovery(DEVICE)
     assert payload["device"]["identifiers"] == ["genrewatch.gw-1"]
     assert payload["device"]["name"] == "Kitchen box"
@@ -159,7 +159,7 @@ def test_what_is_not_there_is_unknown_and_no_number() -> None:
     assert shown("mic.level", {**ROCK, "level_dbfs": 0.0}) == "0.0"
 
 
-def test_diagnostics_are_shown_as_they_are_said() -> None:
+def test_diagnostics_are_shown_as_they_are_published() -> None:
     health = {
         "cpu_temperature_c": None,
         "real_time_factor": 31.2,
@@ -215,7 +215,7 @@ def test_entity_ids_are_such_as_home_assistant_takes() -> None:
     assert found["Line-In_2.dead_air"]["default_entity_id"] == "binary_sensor.gw_1_line_in_2_dead_air"
 
 
-def test_names_say_which_source_is_meant_when_there_are_several() -> None:
+def test_names_include_the_source_when_there_are_several() -> None:
     assert components(DEVICE)["mic.dead_air"]["name"] == "Dead air"
     assert components(TWO)["radio.dead_air"]["name"] == "Radio Küche dead air"
     assert components(TWO)["cpu_temperature"]["name"] == "CPU temperature"

@@ -1,4 +1,4 @@
-"""Hooks: what is run and called, what is said of it, and that neither can hold up or outlive the daemon."""
+"""Hooks: commands and URLs for events, their reports, and that neither can block or outlive the daemon."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.sinks.hook_rig import LONG_S, alive, python, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
-from genrewatch.sinks.hooks.sink import HookConfig, HookSink, Patience
+from genrewatch.sinks.hooks.sink import HookConfig, HookSink, QueueLimits
 from genrewatch.sources.source import NowPlaying
 from genrewatch_drill.rig.processes import children
 
@@ -159,7 +159,7 @@ def test_a_command_that_does_not_read_and_closes_its_output_is_waited_for(tmp_pa
     assert lines(tmp_path / "told") == ["done"]
 
 
-def test_a_hook_that_fails_is_said_once_and_once_more_when_it_works(
+def test_a_hook_that_fails_is_logged_once_and_once_more_when_it_works(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -185,21 +185,21 @@ def test_a_hook_that_fails_is_said_once_and_once_more_when_it_works(
     assert [message.partition(") ")[2] for message in caplog.messages[1:]] == ["works again"]
 
 
-def test_a_missing_program_is_said_at_the_start_and_when_it_is_needed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_program_is_logged_at_the_start_and_when_it_is_needed(caplog: pytest.LogCaptureFixture) -> None:
     with running_hooks(on_change("/no/such/alarm --token secret")) as sink:
-        assert caplog.messages == ["hook[0] (/no/such/alarm): there is no such program yet"]
+        assert caplog.messages == ["hook[0] (/no/such/alarm): no such program yet"]
         change_genre(sink, 1)
         assert settled(sink, ran=1)["last_error"] == "/no/such/alarm: no such file or directory"
     assert "secret" not in caplog.text
 
 
-def test_a_command_that_is_killed_says_so() -> None:
+def test_a_command_that_is_killed_is_reported_with_its_signal() -> None:
     with running_hooks(on_change(python("import os; os.kill(os.getpid(), 9)"))) as sink:
         change_genre(sink, 1)
         assert settled(sink, ran=1)["last_error"] == "ended by signal 9"
 
 
-def test_a_url_in_a_command_s_last_words_is_told_without_its_secrets(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_url_in_a_command_s_last_line_is_reported_without_its_secrets(caplog: pytest.LogCaptureFixture) -> None:
     words = "refused by https://me:s3cret@ntfy.example:8443/t0pic?auth=t0ken, sorry"
     with running_hooks(on_change(python(f"import sys; sys.exit({words!r})"))) as sink:
         change_genre(sink, 1)
@@ -216,9 +216,9 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path: Path, caplog: p
         open({str(tmp_path / "told")!r}, "a").write(json.load(sys.stdin)["source"] + "\\n")
     """
     names = {f"s{number}": "" for number in range(10)}
-    patience = Patience(events=3)
+    limits = QueueLimits(events=3)
     hook = on_change(python(program), timeout_s=LONG_S)
-    with running_hooks(hook, names=names, patience=patience) as sink:
+    with running_hooks(hook, names=names, limits=limits) as sink:
         sink.on_result("s0", ROCK)
         until((tmp_path / "started").exists)  # it is at work on the first
         for source in list(names)[1:]:
@@ -234,7 +234,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path: Path, caplog: p
 
 def test_an_event_that_has_waited_too_long_is_dropped(tmp_path: Path) -> None:
     command = append_to(tmp_path / "told", "os.environ['GENREWATCH_GENRE']")
-    with running_hooks(on_change(command), patience=Patience(keep_s=0.0)) as sink:
+    with running_hooks(on_change(command), limits=QueueLimits(keep_s=0.0)) as sink:
         change_genre(sink, 2)
         until(lambda: sink.health()["0"]["dropped"] == 2)
     assert lines(tmp_path / "told") == []

@@ -1,4 +1,4 @@
-"""What a real Mosquitto hears from the sink: topics, payloads, flags and properties."""
+"""The sink's messages at a real Mosquitto: topics, payloads, flags and properties."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Clock:
         return self.now
 
 
-def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forget_it(broker: Mosquitto) -> None:
+def test_a_state_has_every_field_of_the_schema_and_an_expiry(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, clock=lambda: NOON) as sink:
         sink.on_result("mic", ROCK)
         seen = watcher.next("genrewatch/box/mic/state")
@@ -74,7 +74,7 @@ def test_a_state_has_every_field_of_the_schema_and_says_when_the_broker_may_forg
     assert 100 < seen.properties["MessageExpiryInterval"] <= 120
 
 
-def test_whoever_subscribes_later_finds_status_availability_and_state(broker: Mosquitto) -> None:
+def test_a_late_subscriber_receives_status_availability_and_state(broker: Mosquitto) -> None:
     with running_sink(broker.url) as sink:
         with Watcher(broker.port) as early:
             early.next("box/status")
@@ -93,7 +93,7 @@ def test_whoever_subscribes_later_finds_status_availability_and_state(broker: Mo
     assert 0 < seen["genrewatch/box/mic/state"].properties["MessageExpiryInterval"] <= 120
 
 
-def test_every_state_that_can_be_said_obeys_the_published_schema(broker: Mosquitto) -> None:
+def test_every_state_matches_the_published_schema(broker: Mosquitto) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
@@ -113,7 +113,7 @@ def test_every_state_that_can_be_said_obeys_the_published_schema(broker: Mosquit
     assert states[-1]["end_s"] == 8.0
 
 
-def test_a_state_is_said_again_only_when_it_changes_or_the_heartbeat_is_due(broker: Mosquitto) -> None:
+def test_a_state_is_published_again_only_when_it_changes_or_a_heartbeat_is_due(broker: Mosquitto) -> None:
     clock = Clock()
     with Watcher(broker.port) as watcher, running_sink(broker.url, monotonic=clock, settings={"votes": False}) as sink:
         watcher.next("box/status")
@@ -144,7 +144,7 @@ def test_since_stays_while_the_genre_stays(broker: Mosquitto) -> None:
     assert states[3]["since"] == states[3]["ts"] > states[0]["since"]
 
 
-def test_what_the_station_plays_is_told_with_the_state_and_forgotten_when_it_stalls(broker: Mosquitto) -> None:
+def test_station_and_title_are_in_the_state_until_the_source_stalls(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"radio": "Radio Küche"}) as sink:
         watcher.next("box/status")
         sink.on_now_playing("radio", NowPlaying(station="Jazz FM"))
@@ -162,7 +162,7 @@ def test_what_the_station_plays_is_told_with_the_state_and_forgotten_when_it_sta
     assert states[0]["since"] == states[1]["since"]
 
 
-def test_dead_air_is_told_at_once_and_is_unknown_while_nothing_arrives(broker: Mosquitto) -> None:
+def test_dead_air_is_published_at_once_and_is_unknown_while_nothing_arrives(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
         sink.on_result("radio", SILENCE)
@@ -173,7 +173,7 @@ def test_dead_air_is_told_at_once_and_is_unknown_while_nothing_arrives(broker: M
     assert states[0]["since"] == states[1]["since"]
 
 
-def test_votes_show_the_best_of_each_segment_and_are_not_kept(broker: Mosquitto) -> None:
+def test_votes_show_the_best_of_each_segment_and_are_not_retained(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings={"top_k": 2}) as sink:
         watcher.next("box/status")
         sink.on_result("mic", ROCK)
@@ -187,7 +187,7 @@ def test_votes_show_the_best_of_each_segment_and_are_not_kept(broker: Mosquitto)
     assert (music.qos, music.properties["UserProperty"]) == (0, [("schema", "genrewatch/votes/1")])
 
 
-def test_health_is_said_once_and_not_kept(broker: Mosquitto) -> None:
+def test_health_is_published_once_and_not_retained(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.next("box/status")
         sink.on_health({"uptime_s": 3.5, "café": None})

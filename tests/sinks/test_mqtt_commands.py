@@ -1,4 +1,4 @@
-"""What a real Mosquitto brings to a node: commands, Home Assistant's birth; what becomes of sources that are gone."""
+"""Commands and Home Assistant's birth through a real Mosquitto; removal of sources that are gone."""
 
 import json
 import socket
@@ -28,26 +28,26 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield mosquitto
 
 
-class Obedient:
-    """Writes down what it is told."""
+class RecordingHandler:
+    """Records the commands."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, object]] = []
+        self.commands: list[tuple[str, object]] = []
 
     def set_listening(self, source_id: str, on: bool) -> None:
-        self.told.append((source_id, on))
+        self.commands.append((source_id, on))
 
     def set_bundle(self, name: str) -> None:
-        self.told.append(("bundle", name))
+        self.commands.append(("bundle", name))
 
     def publish_health(self) -> None: ...
 
     def wait(self, count: int) -> list[tuple[str, object]]:
         deadline = time.monotonic() + 10
-        while len(self.told) < count:
-            assert time.monotonic() < deadline, self.told
+        while len(self.commands) < count:
+            assert time.monotonic() < deadline, self.commands
             time.sleep(0.01)
-        return self.told
+        return self.commands
 
 
 def retained(port: int) -> dict[str, str]:
@@ -55,10 +55,10 @@ def retained(port: int) -> dict[str, str]:
         return {seen.topic: seen.payload for seen in late.settled() if seen.retain}
 
 
-def test_a_switch_is_obeyed_and_everything_else_is_ignored_and_counted(broker: Mosquitto) -> None:
-    obedient = Obedient()
+def test_a_switch_command_is_carried_out_and_everything_else_is_ignored_and_counted(broker: Mosquitto) -> None:
+    handler = RecordingHandler()
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"mic": "Mic", "line": "Line"}) as sink:
-        sink.set_command_handler(obedient)
+        sink.set_command_handler(handler)
         watcher.next("box/status")
         for topic, payload in (
             ("mic/listen/set", "OFF"),
@@ -70,36 +70,36 @@ def test_a_switch_is_obeyed_and_everything_else_is_ignored_and_counted(broker: M
             ("line/listen/set", "ON"),
         ):
             watcher.publish(f"genrewatch/box/{topic}", payload)
-        assert obedient.wait(2) == [("mic", False), ("line", True)]
+        assert handler.wait(2) == [("mic", False), ("line", True)]
         sink.on_health({})
         mqtt = json.loads(watcher.next("box/health").payload)["mqtt"]
     # A hundred kilobytes are more than we let the broker send; bundle/set is not even subscribed to.
     assert (mqtt["commands"], mqtt["ignored"]) == (2, 3)
 
 
-def test_a_command_that_the_broker_has_kept_is_not_obeyed_again(broker: Mosquitto) -> None:
-    obedient = Obedient()
+def test_a_retained_command_is_ignored(broker: Mosquitto) -> None:
+    handler = RecordingHandler()
     with Watcher(broker.port) as watcher:
         watcher.publish("genrewatch/box/mic/listen/set", "OFF", retain=True)
         with running_sink(broker.url, names={"mic": "Mic"}) as sink:
-            sink.set_command_handler(obedient)
+            sink.set_command_handler(handler)
             watcher.next("box/status")
             watcher.publish("genrewatch/box/mic/listen/set", "ON")
-            assert obedient.wait(1) == [("mic", True)]
+            assert handler.wait(1) == [("mic", True)]
 
 
-def test_a_bundle_is_chosen_by_its_name_alone_and_only_where_that_is_allowed(broker: Mosquitto, tmp_path: Path) -> None:
-    obedient = Obedient()
+def test_a_bundle_is_chosen_by_its_name_and_only_where_that_is_allowed(broker: Mosquitto, tmp_path: Path) -> None:
+    handler = RecordingHandler()
     settings = {"bundles": str(tmp_path)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=settings, names={"mic": "M"}) as sink:
-        sink.set_command_handler(obedient)
+        sink.set_command_handler(handler)
         watcher.next("box/status")
         for name in ("../../etc", "/etc", "a b", "", "good-one"):
             watcher.publish("genrewatch/box/bundle/set", name)
-        assert obedient.wait(1) == [("bundle", "good-one")]
+        assert handler.wait(1) == [("bundle", "good-one")]
 
 
-def test_home_assistant_is_told_what_there_is_before_it_is_told_how_it_is(broker: Mosquitto) -> None:
+def test_discovery_is_published_before_states(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}) as sink:
         seen = watcher.next(CONFIG)
         config = json.loads(seen.payload)
@@ -111,7 +111,7 @@ def test_home_assistant_is_told_what_there_is_before_it_is_told_how_it_is(broker
     assert retained(broker.port)[CONFIG] == seen.payload
 
 
-def test_a_home_assistant_that_has_just_started_hears_everything_again_in_order(broker: Mosquitto) -> None:
+def test_home_assistant_s_start_repeats_the_birth_sequence_in_order(broker: Mosquitto) -> None:
     arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "birth_delay_s": (0.05, 0.1)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
         watcher.next("box/status")
@@ -161,7 +161,7 @@ def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_
     assert seen.count(CONFIG) == 1, "once is enough"
 
 
-def test_discovery_that_is_switched_off_is_taken_back(broker: Mosquitto, tmp_path: Path) -> None:
+def test_discovery_that_is_disabled_is_deleted(broker: Mosquitto, tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
     for wanted in (True, False):
         with Watcher(broker.port) as watcher:
@@ -189,7 +189,7 @@ def test_a_model_with_other_labels_is_announced_at_once(broker: Mosquitto) -> No
     assert set(pipeline.manifest.genres) <= set(options)
 
 
-def test_a_source_that_is_switched_off_says_so_and_has_no_verdict(broker: Mosquitto) -> None:
+def test_a_source_that_is_switched_off_has_the_state_off_and_no_verdict(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, names={"mic": "Mic"}) as sink:
         watcher.next("box/status")
         sink.on_result("mic", ROCK)
@@ -202,7 +202,7 @@ def test_a_source_that_is_switched_off_says_so_and_has_no_verdict(broker: Mosqui
     assert (state["genre"], state["reason"], state["confidence"], state["level_dbfs"]) == (None, "off", None, None)
 
 
-def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_hangs_up_at_once(tmp_path: Path) -> None:
+def test_deletions_are_kept_when_the_broker_disconnects_at_once(tmp_path: Path) -> None:
     persistent_state = PersistentState(tmp_path / "memory.json")
     persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -218,15 +218,15 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_hangs_up_at_o
     assert persistent_state.get("sources", [""]) == ["line", "mic"]
 
 
-def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_nothing(
+def test_deletions_are_kept_when_the_broker_acknowledges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Told(Obedient):
+    class WithHealth(RecordingHandler):
         def publish_health(self) -> None:
-            self.told.append(("health", None))
+            self.commands.append(("health", None))
 
     monkeypatch.setattr(mqtt, "CLOSE_S", 0.1)
-    persistent_state, obedient = PersistentState(tmp_path / "memory.json"), Told()
+    persistent_state, handler = PersistentState(tmp_path / "memory.json"), WithHealth()
     persistent_state.put("sources", ["line", "mic"])
     with socket.create_server(("127.0.0.1", 0)) as server:
         arguments = {
@@ -236,11 +236,11 @@ def test_what_must_be_taken_back_is_not_forgotten_by_a_broker_that_acknowledges_
         }
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         with running_sink(url, **arguments, birth_delay_s=(0.01, 0.02)) as sink:
-            sink.set_command_handler(obedient)
+            sink.set_command_handler(handler)
             client, _ = server.accept()
             with client:
                 client.recv(4096)
                 client.sendall(bytes.fromhex("2003000000"))
-                obedient.wait(2)  # at the birth, and a while after it
+                handler.wait(2)  # at the birth, and a while after it
                 sink.close()
     assert persistent_state.get("sources", [""]) == ["line", "mic"]

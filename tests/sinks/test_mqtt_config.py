@@ -1,4 +1,4 @@
-"""The `[mqtt]` table is checked when it is read, and says in one line what is wrong."""
+"""The `[mqtt]` table is checked when it is read; an error is one line."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What the sink makes of a broker that is absent, dies, forgets, refuses or is gone when we are."""
+"""The sink with a broker that is absent, dies, loses its messages, refuses the login or stops."""
 
 import json
 import logging
@@ -63,7 +63,7 @@ def log() -> Iterator[Lines]:
     logger.removeHandler(lines)
 
 
-def test_a_broker_that_comes_later_hears_only_the_newest_state(broker: Mosquitto, log: Lines) -> None:
+def test_a_broker_that_comes_later_receives_only_the_newest_state(broker: Mosquitto, log: Lines) -> None:
     with running_sink(broker.url) as sink:
         log.wait_for("no connection")
         sink.on_availability("mic", True, "opened")
@@ -79,7 +79,7 @@ def test_a_broker_that_comes_later_hears_only_the_newest_state(broker: Mosquitto
     assert [line.split()[0] for line in log.lines] == ["WARNING", "INFO"]
 
 
-def test_a_broker_that_comes_back_empty_hears_everything_again(broker: Mosquitto, log: Lines) -> None:
+def test_a_broker_that_restarts_empty_receives_everything_again(broker: Mosquitto, log: Lines) -> None:
     broker.start()
     with running_sink(broker.url) as sink:
         with Watcher(broker.port) as watcher:
@@ -101,7 +101,7 @@ def test_a_broker_that_comes_back_empty_hears_everything_again(broker: Mosquitto
     assert [line.split()[0] for line in log.lines] == ["INFO", "WARNING", "INFO"]
 
 
-def test_a_state_that_has_expired_meanwhile_is_not_said_as_if_it_were_new(broker: Mosquitto, log: Lines) -> None:
+def test_a_state_that_has_expired_meanwhile_is_not_published(broker: Mosquitto, log: Lines) -> None:
     now = [1000.0]
     with running_sink(broker.url, monotonic=lambda: now[0]) as sink:
         sink.on_result("old", ROCK)
@@ -119,7 +119,7 @@ def test_a_state_that_has_expired_meanwhile_is_not_said_as_if_it_were_new(broker
     assert states["genrewatch/box/young/state"].properties["MessageExpiryInterval"] <= 60
 
 
-def test_a_refused_login_is_said_once_and_recovers_when_the_broker_lets_us_in(tmp_path: Path, log: Lines) -> None:
+def test_a_refused_login_is_logged_once_and_recovers_when_the_broker_accepts_it(tmp_path: Path, log: Lines) -> None:
     passwords = tmp_path / "passwords"
     program = require_program("mosquitto_passwd")
     subprocess.run([program, "-c", "-b", str(passwords), "box", "other"], check=True, capture_output=True)
@@ -141,7 +141,7 @@ def test_a_refused_login_is_said_once_and_recovers_when_the_broker_lets_us_in(tm
 
 
 @pytest.mark.parametrize("will_delay_s", [0, 1])
-def test_a_killed_daemon_is_said_to_be_offline_by_its_will(broker: Mosquitto, will_delay_s: int) -> None:
+def test_the_will_of_a_killed_daemon_is_offline(broker: Mosquitto, will_delay_s: int) -> None:
     broker.start()
     with Watcher(broker.port) as watcher:
         command = [sys.executable, "-c", CHILD, broker.url, str(will_delay_s)]
@@ -165,7 +165,7 @@ def test_a_daemon_that_is_back_within_the_will_delay_was_never_offline(broker: M
     assert broker.log().count("as box (p5, c0, k30)") == 2, "a clean start would end the session, and with it the delay"
 
 
-def test_a_clean_stop_says_offline_for_the_sources_and_then_the_node(broker: Mosquitto) -> None:
+def test_a_clean_stop_publishes_offline_for_the_sources_and_then_the_node(broker: Mosquitto) -> None:
     broker.start()
     with Watcher(broker.port) as watcher:
         with running_sink(broker.url) as sink:

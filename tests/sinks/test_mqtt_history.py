@@ -69,7 +69,7 @@ def test_spells_are_delivered_and_leave_the_outbox_in_either_protocol(tmp_path: 
         assert got[0].properties["UserProperty"] == [("schema", "genrewatch/history/1")]
 
 
-def test_a_broker_that_refuses_the_history_is_told_of_once_and_nothing_is_struck(tmp_path: Path, caplog: Any) -> None:
+def test_a_broker_that_refuses_the_history_is_logged_once_and_no_record_is_deleted(tmp_path: Path, caplog: Any) -> None:
     acl = tmp_path / "acl"
     acl.write_text("topic readwrite genrewatch/box/status\ntopic readwrite genrewatch/box/+/state\ntopic read #\n")
     lines = ["allow_anonymous true", f"acl_file {acl}"]

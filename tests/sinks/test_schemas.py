@@ -1,4 +1,4 @@
-"""The published schemas: what is said obeys them; what is wrong, or would be to Home Assistant, is refused."""
+"""The published schemas: payloads match them, and they refuse what is wrong, also to Home Assistant."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
 
-from genrewatch.sinks.events import EVENT_TYPES, Changes, event_payload
+from genrewatch.sinks.events import EVENT_TYPES, EventDetector, event_payload
 from genrewatch.sinks.mqtt.home_assistant import Device, discovery
 from genrewatch.sinks.mqtt.payload import Payloads
 
@@ -120,7 +120,7 @@ def changed(payload: Mapping[str, Any], path: str, value: object) -> dict[str, A
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_schema_is_sound_and_says_what_it_describes(name: str) -> None:
+def test_each_schema_is_valid_and_has_a_description(name: str) -> None:
     content = schema(name)
     jsonschema.Draft202012Validator.check_schema(content)
     assert content["$id"] == f"genrewatch/{name}/1"
@@ -134,16 +134,16 @@ def test_there_is_no_schema_that_no_test_knows() -> None:
 
 
 @pytest.mark.parametrize("result", [ROCK, SILENCE])
-def test_votes_obey_their_schema_in_every_field(result: Any) -> None:
+def test_votes_match_their_schema_in_every_field(result: Any) -> None:
     votes = json.loads(PAYLOADS.votes("mic", result, LABELS))
     jsonschema.validate(votes, schema("votes"))
     assert set(votes) == set(schema("votes")["required"]) == set(schema("votes")["properties"])
 
 
-def test_every_event_that_there_is_obeys_its_schema_in_every_field() -> None:
-    changes = Changes()
-    events = [*changes.result("mic", ROCK), *changes.result("mic", JAZZ), *changes.stalled("mic")]
-    events += changes.result("mic", SILENCE)
+def test_every_event_matches_its_schema_in_every_field() -> None:
+    detector = EventDetector()
+    events = [*detector.result("mic", ROCK), *detector.result("mic", JAZZ), *detector.stalled("mic")]
+    events += detector.result("mic", SILENCE)
     assert [event.type for event in events] == ["genre_changed", "genre_changed", "stalled", "resumed"]
     for event in events:
         body = json.loads(
@@ -154,14 +154,14 @@ def test_every_event_that_there_is_obeys_its_schema_in_every_field() -> None:
     assert tuple(schema("event")["properties"]["event_type"]["enum"]) == EVENT_TYPES
 
 
-def test_a_spell_and_the_health_obey_their_schemas_and_may_hold_more() -> None:
+def test_a_spell_and_health_match_their_schemas_and_may_have_more_fields() -> None:
     for name, payload in (("history", HISTORY), ("health", HEALTH)):
         assert set(payload) == set(schema(name)["properties"])
         jsonschema.validate(payload, schema(name))
         jsonschema.validate({**payload, "new_field": 1}, schema(name))
 
 
-def test_health_that_the_writer_stamps_obeys_the_schema() -> None:
+def test_a_health_payload_matches_the_schema() -> None:
     body = {key: value for key, value in HEALTH.items() if key not in ("v", "node", "ts")}
     jsonschema.validate(json.loads(PAYLOADS.health(body)), schema("health"))
 

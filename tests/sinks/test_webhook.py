@@ -25,7 +25,7 @@ def on_change(url: str, timeout_s: float = LONG_S) -> HookConfig:
 
 @contextmanager
 def odd_server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """HOST:PORT of a server that does with each connection what it is told."""
+    """HOST:PORT of a server that calls a given function with each connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -147,7 +147,7 @@ def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
         (b"HTTP/1.1 403 \x1b[2J https://me:s3cret@host/x?s3cret\r\n\r\n", "answered 403 [2J https://host"),
     ],
 )
-def test_an_odd_answer_is_a_failure_and_told_in_printable_words(answer: bytes, why: str) -> None:
+def test_an_odd_answer_is_a_failure_and_reported_in_printable_text(answer: bytes, why: str) -> None:
     def serve(client: socket.socket) -> None:
         asked = b""
         while not asked.endswith(b"}"):  # one that hung up on half a request would reset the connection

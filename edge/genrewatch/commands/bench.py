@@ -1,4 +1,4 @@
-"""`genrewatch bench`: what front end, network and whole pipeline cost on this machine, one thread, CPU time."""
+"""`genrewatch bench`: CPU time of front end, network and whole pipeline on this machine, one thread."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.pipeline import Pipeline, classify_stream, open_pipeline
 
 ROUNDS = 7
-SOUND_S, ROUNDS_OF_SOUND = 30, 8  # played over again: much to hear, little to hold
+SOUND_S, ROUNDS_OF_SOUND = 30, 8  # repeated, to measure long without much memory
 BLOCK = 4096
 
 
@@ -32,7 +32,7 @@ class Figures:
     segment_hop_s: float
     """Time between segments, seconds."""
     front_end_ms: float
-    """CPU for the log-mel of a whole segment, computed alone."""
+    """CPU for the log-mel of a whole segment, without frames of the segment before."""
     inference_ms: float
     """CPU for one run of the network."""
     pipeline_cpu_ms_per_s: float
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(pipeline: Pipeline) -> Figures:
-    """Times each stage on the demo programme at the bundle's rate."""
+    """Time each stage on the demo programme at the bundle's rate."""
     config = pipeline.manifest.front_end
     blocks = [Block(samples=samples, sample_rate=programme.SAMPLE_RATE) for samples in _sound()]
     segment = np.concatenate([block.samples for block in blocks])[: config.segment_samples]
@@ -104,7 +104,7 @@ def _drain(blocks: list[Block], pipeline: Pipeline) -> None:
 
 
 def _cpu_s(work: Callable[[], object], *, repeat: int) -> float:
-    """Median CPU seconds of one call."""
+    """Return the median CPU seconds of one call."""
     work()
     rounds = []
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""`genrewatch classify`: files and folders through the very pipeline that listens."""
+"""`genrewatch classify`: files and folders through the pipeline of `listen`."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ from genrewatch.sinks.printer import describe
 
 @dataclass(frozen=True, kw_only=True)
 class Classified:
-    """One file: a verdict over all of its segments (eq. 2) and the rolling one after each; or why there is none."""
+    """A file with the verdict over all of its segments (eq. 2) and the rolling one after each, or the error."""
 
     path: Path
     verdict: Verdict | None
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a line a file, in order; returns 1 when a file could not be read, the others still done."""
+    """Print a line per file, in order; return 1 when a file could not be read, after all others are done."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no worker is left behind
     if args.jobs < 0:
         raise ConfigError("--jobs", f"found {args.jobs}", "0 or more processes")
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_all(found: Iterable[Classified], *, as_json: bool, timeline: bool) -> int:
-    """Prints a line a file as they come; returns 1 when one could not be read."""
+    """Print a line per file; return 1 when one could not be read."""
     failed = False
     for classified in found:
         failed |= classified.error is not None
@@ -62,10 +62,10 @@ def print_all(found: Iterable[Classified], *, as_json: bool, timeline: bool) -> 
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """The named files, and in folders, at any depth, those whose name ends like a sound file's, sorted."""
+    """Return the named files, and of folders, at any depth and sorted, those with the suffix of a sound file."""
     found: list[Path] = []
     for path in paths:
-        if os.path.isdir(path):  # unlike Path's, no error where one may not look
+        if os.path.isdir(path):  # unlike Path.is_dir, no error without permission
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not inside:
                 raise SourceError(str(path), "no sound files in this folder", "*" + " *".join(sorted(SUFFIXES)))
@@ -76,8 +76,8 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def classify_files(paths: Sequence[Path], config: ListenConfig, *, jobs: int) -> Iterator[Classified]:
-    """Classifies files in order, in this process or in `jobs` others."""
-    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)  # a wrong bundle is said at once
+    """Classify files in order, in this process or in `jobs` others."""
+    pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)  # reports a wrong bundle at once
     if jobs == 1 or len(paths) == 1:
         yield from (classify_file(path, pipeline) for path in paths)
         return
@@ -86,7 +86,7 @@ def classify_files(paths: Sequence[Path], config: ListenConfig, *, jobs: int) ->
 
 
 def classify_file(path: Path, pipeline: Pipeline) -> Classified:
-    """Classifies one file; a file that cannot be read is an answer too."""
+    """Classify one file; one that cannot be read is returned with its error."""
     try:
         timeline = tuple(classify_stream(decode_file(path), pipeline))
     except SourceError as exc:

@@ -1,7 +1,7 @@
-"""`genrewatch clean-mqtt`: makes a broker forget a node, which otherwise stays in Home Assistant for ever.
+"""`genrewatch clean-mqtt`: deletes a node's retained messages, which would keep its device in Home Assistant.
 
-A broker forgets a retained topic when somebody says nothing in it, retained. What is retained is found by asking: all
-below `<base>/<node>`, and the node's discovery topic.
+An empty retained message deletes the retained message of its topic. The topics are found by subscribing to all below
+`<base>/<node>` and to the node's discovery topic.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
 
 LOCAL_BROKER = "mqtt://localhost"
 ANSWER_S = 5.0
-"""How long a broker may take for one answer."""
+"""Longest time that a broker may take for one answer."""
 QUIET_S = 0.3
-"""Some brokers send what they have retained beside all else; after so long without any there are no more."""
+"""Some brokers send retained messages late; after this time without any, all have arrived."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,16 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Removes a node's retained topics and prints them; returns 1 when the broker keeps some all the same.
+    """Delete a node's retained messages and print their topics; return 1 when the broker keeps some nevertheless.
 
     Raises ConfigError when there is no broker, when it does not show this login what it keeps, and while the node is
-    online, unless forced: its daemon would say everything again.
+    online, unless forced: its daemon would publish everything again.
     """
     config, node = _settings(args)
     with _open(config, node) as broker:
         kept = broker.kept()
         if kept.get(f"{broker.root}/status") == b"online" and not (args.force or args.dry_run):
-            raise ConfigError(node, "is online and would say everything again", "its daemon stopped, or --force")
+            raise ConfigError(node, "is online and would publish everything again", "its daemon stopped, or --force")
         print(*sorted(kept), sep="\n", end="\n" if kept else "")
         if args.dry_run:
             print(f"{_topics(kept)} of {node} would be removed")
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> tuple[MqttConfig, str]:
-    """The file's settings with the command line's in their place, and which node is meant."""
+    """Return the settings of the file, overridden by the command line, and the node."""
     config = load_config(args.config)
     given = {"url": args.mqtt, "base": args.base, "discovery_prefix": args.discovery_prefix}
     mqtt = replace(config.mqtt, **{key: value for key, value in given.items() if value is not None})
@@ -82,7 +82,7 @@ def _kept_node() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Broker:
-    """A broker, asked about one node."""
+    """A connection to a broker and the topics of one node."""
 
     client: MqttClient
     inbox: "queue.SimpleQueue[Received]"
@@ -91,7 +91,7 @@ class _Broker:
     """Topic of the node's discovery payload."""
 
     def kept(self) -> dict[str, bytes]:
-        """What it has retained, by topic; what is said just now is not among it."""
+        """Return the retained payloads by topic; messages published meanwhile are ignored."""
         end = f"{self.root}/clean/{secrets.token_hex(4)}"
         self.client.subscribe([f"{self.root}/#", self.discovery])
         self.client.publish(Message(topic=end, payload=b"", qos=1))
@@ -105,16 +105,16 @@ class _Broker:
             if received.retain and received.payload:
                 kept[received.topic] = received.payload
             elif received.topic != end:
-                continue  # said just now; such talk never ends
+                continue  # published meanwhile; such messages never end
             ended = ended or received.topic == end
             deadline = time.monotonic() + (QUIET_S if ended else ANSWER_S)
         if not ended:
-            said = f"nothing comes back from {self.root}/#"
-            raise ConfigError("mqtt", said, "a login that may read and write there")
+            found = f"nothing comes back from {self.root}/#"
+            raise ConfigError("mqtt", found, "a login that may read and write there")
         return kept
 
     def forget(self, topics: Iterable[str]) -> None:
-        """Says nothing in each, retained; first in the discovery topic, even where its payload is too long to see."""
+        """Delete retained messages; that of discovery always, as its payload may be too long to receive."""
         for topic in [self.discovery, *(topic for topic in topics if topic != self.discovery)]:
             info = self.client.publish(Message(topic=topic, payload=b"", qos=1, retain=True))
             if info is not None:

@@ -1,4 +1,4 @@
-"""`genrewatch devices`: the microphones of this machine and how to name each."""
+"""`genrewatch devices`: the microphones of this machine, and the --source that opens each."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a line for each input device; returns 1 when there is none or the sound system does not answer."""
+    """Print a line for each input device; return 1 when there is none or the sound system does not answer."""
     try:
         found = microphones(with_rates=True)
     except SourceError as exc:

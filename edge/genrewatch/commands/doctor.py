@@ -1,4 +1,4 @@
-"""`genrewatch doctor`: does everything that listening needs work on this machine? A line a check."""
+"""`genrewatch doctor`: checks everything that listening needs on this machine, a line each."""
 
 import argparse
 import json
@@ -31,11 +31,11 @@ DEFAULT_BROKER = "mqtt://localhost"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What one check found."""
+    """Result of one check."""
 
     name: str
     result: Literal["ok", "absent", "wrong"]
-    """`absent` is a thing that one can do without."""
+    """`absent`: missing, but not needed."""
     detail: str
 
 
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs all checks; returns 1 when something is wrong (what is merely absent is not)."""
+    """Run all checks; return 1 when something is wrong, which what is absent is not."""
     checks = [
         _try("machine", "wrong", _machine),
         _try("runtime", "wrong", runtime_version),
@@ -84,7 +84,7 @@ def _golden(config: ListenConfig) -> str:
 
 
 def _thresholds(manifest: Manifest) -> str:
-    """How sure a verdict must be, in words; nothing where nobody measured it."""
+    """Return the accuracy above each measured confidence threshold, as text."""
     return "".join(
         f"; right {limit.accuracy:.0%} of the time from confidence {limit.confidence:.2f} on"
         for limit in manifest.thresholds
@@ -106,12 +106,12 @@ def _broker(url: str) -> str:
 
 
 def _history() -> str:
-    """Whether the logs of this box can be read; whether they are whole is for `genrewatch history verify`."""
+    """Check that the histories can be read; `genrewatch history verify` checks that they are complete."""
     directory = state_directory()
-    told = []
+    found = []
     for path in sorted(directory.glob("history-*.db")):
         if ".damaged-" in path.name:
-            told.append(f"{path.name} was set aside")
+            found.append(f"{path.name} was set aside")
             continue
         try:
             db = open_for_reading(path)
@@ -121,8 +121,8 @@ def _history() -> str:
             stored, waiting = (
                 db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("spells", "outbox")
             )
-        told.append(f"{path.stem.removeprefix('history-')}: {stored} spells kept, {waiting} to be delivered")
-    return ", ".join(told) or f"none in {directory} yet"
+        found.append(f"{path.stem.removeprefix('history-')}: {stored} spells kept, {waiting} to be delivered")
+    return ", ".join(found) or f"none in {directory} yet"
 
 
 def _disk() -> str:

@@ -1,4 +1,4 @@
-"""`genrewatch listen`: the daemon, with defaults that always do something real."""
+"""`genrewatch listen`: the daemon, with defaults that work without a configuration."""
 
 import argparse
 import logging
@@ -52,22 +52,24 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
     config = effective_config(args)
     pipeline = _open_pipeline(config, args.config)
-    inputs = _open_inputs(config, pipeline, args.config)
+    setups = _open_inputs(config, pipeline, args.config)
     manifest, directory = pipeline.manifest, state_directory()
-    with ExitStack() as opened:
-        node = opened.enter_context(held_node_id(directory, config.node))
+    with ExitStack() as stack:
+        node = stack.enter_context(held_node_id(directory, config.node))
         persistent_state = PersistentState(directory / f"memory-{node}.json")
-        opened.callback(persistent_state.close)
-        mqtt = _open_mqtt(config, opened, node, inputs, persistent_state)
-        sinks = _open_sinks(config, args, node, inputs, mqtt)
-        _say(f"bundle {manifest.name} {manifest.version}, sources: {', '.join(heard.source.id for heard in inputs)}")
+        stack.callback(persistent_state.close)
+        mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
+        sinks = _open_sinks(config, args, node, setups, mqtt)
+        _print_status(
+            f"bundle {manifest.name} {manifest.version}, sources: {', '.join(setup.source.id for setup in setups)}"
+        )
         daemon = Daemon(
-            inputs,
+            setups,
             sinks,
             health_s=config.health_s,
             heartbeat_s=config.mqtt.heartbeat_s,
             persistent_state=persistent_state,
-            open_bundle=partial(_open_another, config, inputs),
+            open_bundle=partial(_open_another, config, setups),
         )
         if mqtt:
             mqtt.set_command_handler(daemon)
@@ -77,90 +79,90 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open_mqtt(
-    config: ListenConfig, opened: ExitStack, node: str, inputs: Sequence[SourceSetup], persistent_state: PersistentState
+    config: ListenConfig, stack: ExitStack, node: str, setups: Sequence[SourceSetup], persistent_state: PersistentState
 ) -> MqttSink | None:
-    """The sink for the broker that the configuration names, which is found or made first; not yet started."""
+    """Return the sink for the configured broker, not yet started; the broker is found or started first."""
     if config.mqtt.url == "none":
         return None
     settings = config.mqtt.with_environment(os.environ)
-    broker = opened.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
-    _say(f"{broker.sentence}; watch: {broker.watch(config.mqtt.base, node)}")
+    broker = stack.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
+    _print_status(f"{broker.description}; watch: {broker.watch(config.mqtt.base, node)}")
     return MqttSink(
         broker.apply(settings),
         node,
-        inputs[0].pipeline.manifest,
-        names=_names(inputs),
+        setups[0].pipeline.manifest,
+        names=_names(setups),
         persistent_state=persistent_state,
         health_s=config.health_s,
     )
 
 
 def _open_sinks(
-    config: ListenConfig, args: argparse.Namespace, node: str, inputs: Sequence[SourceSetup], mqtt: MqttSink | None
+    config: ListenConfig, args: argparse.Namespace, node: str, setups: Sequence[SourceSetup], mqtt: MqttSink | None
 ) -> list[Sink]:
-    """All sinks, in the order in which they are told and closed: the history delivers its last while MQTT stands."""
+    """Return all sinks in the order in which they are notified."""
     sinks: list[Sink] = [JsonPrinter() if args.json else ChangePrinter()]
     if config.history.enabled:
         path = database_path(state_directory(), node)
         transport = mqtt.history if mqtt and config.mqtt.history else None
-        history = HistorySink(path, node, config.history, names=_names(inputs), transport=transport)
+        history = HistorySink(path, node, config.history, names=_names(setups), transport=transport)
         if mqtt:
             mqtt.history.on_change = history.wake
         history.start()
-        _say(f"history in {path}; look at it: genrewatch history --node {node}")
+        _print_status(f"history in {path}; to print it: genrewatch history --node {node}")
         sinks.append(history)
     if config.hook:
         try:
-            sinks.append(HookSink(config.hook, node=node, names=_names(inputs)))
+            sinks.append(HookSink(config.hook, node=node, names=_names(setups)))
         except ConfigError as exc:
             where = f"{args.config}: {exc.where}" if args.config else exc.where
             raise ConfigError(where, exc.found, exc.expected) from None
     return [*sinks, mqtt] if mqtt else sinks
 
 
-def _names(inputs: Sequence[SourceSetup]) -> dict[str, str]:
-    return {heard.source.id: heard.name for heard in inputs}
+def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:
+    return {setup.source.id: setup.name for setup in setups}
 
 
-def _open_another(config: ListenConfig, inputs: Sequence[SourceSetup], name: str) -> dict[str, Pipeline]:
-    """How each source is listened to with a bundle of the configured directory; GenrewatchError if it cannot be."""
+def _open_another(config: ListenConfig, setups: Sequence[SourceSetup], name: str) -> dict[str, Pipeline]:
+    """Return each source's pipeline with a bundle of the configured directory; raises GenrewatchError."""
     require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
-    another = open_pipeline(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
+    pipeline_of_bundle = open_pipeline(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
     pipelines = {}
-    for heard, wanted in zip(inputs, config.source, strict=True):
-        pipelines[heard.source.id] = replace(another, vote=wanted.vote.apply(another.vote))
+    for setup, wanted in zip(setups, config.source, strict=True):
+        pipelines[setup.source.id] = replace(pipeline_of_bundle, vote=wanted.vote.apply(pipeline_of_bundle.vote))
     return pipelines
 
 
 def _open_pipeline(config: ListenConfig, file: Path | None) -> Pipeline:
     try:
         return open_pipeline(config.bundle_path, config.vote.apply, config.level)
-    except ConfigError as exc:  # only the bundle shows whether the file's [vote] is possible
+    except ConfigError as exc:  # whether [vote] of the file is possible depends on the bundle
         raise ConfigError(f"{file}: {exc.where}" if file else exc.where, exc.found, exc.expected) from None
 
 
 def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) -> list[SourceSetup]:
-    """Each source with the vote that it is to hold; those of a file, or of several, may be absent at first."""
+    """Return each source with its pipeline; those of a file, or of several, may be absent at first."""
     sources = open_sources(config.source, retry_start=file is not None or len(config.source) > 1)
-    inputs = []
+    setups = []
     for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
         try:
             adjusted = replace(pipeline, vote=wanted.vote.apply(pipeline.vote))
-            name, again = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
-            inputs.append(SourceSetup(source=source, pipeline=adjusted, name=name, reopen=again))
+            name, reopen = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
+            setups.append(SourceSetup(source=source, pipeline=adjusted, name=name, reopen=reopen))
         except ConfigError as exc:
             where = f"source[{number}].{exc.where}"
             raise ConfigError(f"{file}: {where}" if file else where, exc.found, exc.expected) from None
-    return inputs
+    return setups
 
 
 def _reopen(config: SourceConfig) -> Source:
-    """The same source again; what it needs may be absent for a while."""
+    """Open a source again; its device may be absent at first."""
     return open_sources([config], retry_start=True)[0]
 
 
 def effective_config(args: argparse.Namespace) -> ListenConfig:
-    """The file's settings with the command line's in their place."""
+    """Return the settings of the file, overridden by the command line."""
     config = load_config(args.config)
     if args.source:
         config = replace(config, source=tuple(SourceConfig(uri=uri) for uri in args.source))
@@ -176,5 +178,5 @@ def effective_config(args: argparse.Namespace) -> ListenConfig:
     return config
 
 
-def _say(text: str) -> None:
+def _print_status(text: str) -> None:
     print(f"genrewatch: {text}", file=sys.stderr, flush=True)

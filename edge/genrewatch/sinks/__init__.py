@@ -1,1 +1,1 @@
-"""Where verdicts go."""
+"""The sinks, which publish, keep or print verdicts."""

@@ -1,7 +1,7 @@
-"""What of a stream of verdicts is worth an event: the genre changed, silence became dead air, sound ceased to arrive.
+"""Events in a stream of verdicts: the genre changed, silence became dead air, sound stopped arriving.
 
-MQTT's `event` topic and the hooks say the same things at the same moments, so both ask here. An event is told once and
-never again; whoever wants to know how things are reads the state.
+MQTT's `event` topic and the hooks use the same detector, so they report the same events. Each event is reported once;
+the state shows subscribers that come later what holds.
 """
 
 import threading
@@ -36,58 +36,58 @@ class Event:
     level_dbfs: float | None
     """Of the newest hop; None for digital silence and where no sound arrives."""
     station: str | None
-    """What a station said last of itself."""
+    """Name that the station last sent."""
     title: str | None
-    """What it said that it plays."""
+    """Title that the station last sent."""
 
 
 @dataclass(kw_only=True)
-class _Known:
-    """What the last event of each kind has left of one source."""
+class _LastEvents:
+    """The facts known of one source from its last events."""
 
     genre: str | None = None
     dead_air: bool = False
     stalled: bool = False
-    unsure: bool = False
-    """A stream has begun and neither sound nor dead air has been heard in it."""
+    undecided: bool = False
+    """True from the start of a stream until its first sound or dead air."""
     playing: NowPlaying = NowPlaying()
 
     def dead_air_after(self, result: SegmentResult) -> bool:
-        """Whether it is dead air now; the silence at the start of a stream goes on as it was before."""
+        """Return whether it is dead air now; silence at the start of a stream leaves it as it was before."""
         if result.dead_air or result.ballot.label != SILENCE:
-            self.unsure = False
-        return self.dead_air if self.unsure else result.dead_air
+            self.undecided = False
+        return self.dead_air if self.undecided else result.dead_air
 
 
-class Changes:
-    """Turns results into events; any thread may call any method, and nothing is said twice.
+class EventDetector:
+    """Turns results into events; any thread may call any method, and nothing is reported twice.
 
-    An outage is not silence, and neither ends the other: dead air that is still there when sound data arrive again is
-    the old one, and only sound ends it. A genre that comes back after a refusal, silence or an outage has not changed.
+    An outage is not silence, and neither ends the other: dead air before and after an outage is the same dead air, and
+    only sound ends it. A genre that returns after a refusal, silence or an outage has not changed.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._last: dict[str, _LastEvents] = {}
         self._lock = threading.Lock()
 
     def stream(self, source_id: str) -> None:
-        """A stream begins: what counts silence begins anew, so that its first silence does not end dead air."""
+        """Note that a stream begins: its silence is counted from zero and must not end a dead air."""
         with self._lock:
-            self._of(source_id).unsure = True
+            self._of(source_id).undecided = True
 
     def result(self, source_id: str, result: SegmentResult) -> list[Event]:
-        """What a segment changed, in the order `resumed`, dead air or its end, `genre_changed`."""
+        """Return the events of a segment, in the order `resumed`, dead air or its end, `genre_changed`."""
         with self._lock:
-            known, genre = self._of(source_id), result.verdict.genre
-            types: list[EventType] = ["resumed"] if known.stalled else []
-            known.stalled = False
-            dead_air = known.dead_air_after(result)
-            if dead_air != known.dead_air:
-                known.dead_air = dead_air
+            last, genre = self._of(source_id), result.verdict.genre
+            types: list[EventType] = ["resumed"] if last.stalled else []
+            last.stalled = False
+            dead_air = last.dead_air_after(result)
+            if dead_air != last.dead_air:
+                last.dead_air = dead_air
                 types.append("dead_air" if dead_air else "sound_returned")
-            before = known.genre
+            before = last.genre
             if genre is not None and genre != before:
-                known.genre = genre
+                last.genre = genre
                 types.append("genre_changed")
             return [
                 Event(
@@ -98,28 +98,28 @@ class Changes:
                     reason=result.verdict.reason,
                     confidence=result.verdict.confidence,
                     level_dbfs=result.level.dbfs,
-                    station=known.playing.station,
-                    title=known.playing.title,
+                    station=last.playing.station,
+                    title=last.playing.title,
                 )
                 for type_ in types
             ]
 
     def stalled(self, source_id: str) -> list[Event]:
-        """A source that should give sound gives none: one event an outage, however often it is called.
+        """Return the event of a source without sound: one an outage, however often this is called.
 
-        The event says what the station was playing; what it plays afterwards it must say itself.
+        The event has the station and title of before; later events have them only once the station sends them again.
         """
         with self._lock:
-            known = self._of(source_id)
-            if known.stalled:
+            last = self._of(source_id)
+            if last.stalled:
                 return []
-            known.stalled, playing, known.playing = True, known.playing, NowPlaying()
+            last.stalled, playing, last.playing = True, last.playing, NowPlaying()
             return [
                 Event(
                     type="stalled",
                     source=source_id,
                     genre=None,
-                    previous_genre=known.genre,
+                    previous_genre=last.genre,
                     reason="stalled",
                     confidence=None,
                     level_dbfs=None,
@@ -129,17 +129,17 @@ class Changes:
             ]
 
     def playing(self, source_id: str, playing: NowPlaying) -> None:
-        """A station has said what it is or what it plays: later events carry it."""
+        """Set the station and title of later events."""
         with self._lock:
             self._of(source_id).playing = playing
 
-    def off(self, source_id: str) -> None:
-        """A source has been switched off, which is no event; when it is on again, everything is new."""
+    def reset(self, source_id: str) -> None:
+        """Forget a source that was switched off, which is no event."""
         with self._lock:
-            self._known.pop(source_id, None)
+            self._last.pop(source_id, None)
 
-    def _of(self, source_id: str) -> _Known:
-        return self._known.setdefault(source_id, _Known())
+    def _of(self, source_id: str) -> _LastEvents:
+        return self._last.setdefault(source_id, _LastEvents())
 
 
 def event_payload(event: Event, *, node: str, name: str, ts: str, model: str | None, version: str | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Verdicts on standard output: a readable line for each change, or a JSON line for each segment."""
+"""The sinks that print on stdout: a readable line for each change, or a JSON line for each segment."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from genrewatch.sources.source import NowPlaying
 
 
 class ChangePrinter(Sink):
-    """`12:03:05  mic   rock        78 % of 9  confidence 0.64  majority`, when genre or reason change."""
+    """Prints `12:03:05  mic   rock        78 % of 9  confidence 0.64  majority` when genre or reason change."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
         self._out, self._clock = out or sys.stdout, clock
@@ -31,7 +31,7 @@ class ChangePrinter(Sink):
 
     def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
-        if self._last.get(source_id) != (None, "offline"):  # which says it, and why
+        if self._last.get(source_id) != (None, "offline"):  # that line gave the reason
             self._change(source_id, (None, "stalled"), "(stalled)       no sound arrives, which is not silence")
 
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
@@ -54,11 +54,11 @@ class ChangePrinter(Sink):
 
     def _line(self, text: str) -> None:
         with self._lock:
-            print(text + "\n", end="", file=self._out, flush=True)  # in one piece, beside others
+            print(text + "\n", end="", file=self._out, flush=True)  # one write, so that lines do not mix
 
 
 class JsonPrinter(Sink):
-    """A JSON line for each segment, in the fields that `classify --timeline --json` prints."""
+    """Prints a JSON line for each segment, with the fields of `classify --timeline --json`."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
         self._out, self._clock = out or sys.stdout, clock
@@ -87,7 +87,7 @@ class JsonPrinter(Sink):
 
 
 def describe(verdict: Verdict) -> str:
-    """A verdict in aligned words: `rock  78 % of 9  confidence 0.64  majority`."""
+    """Return a verdict in aligned columns: `rock  78 % of 9  confidence 0.64  majority`."""
     name = verdict.genre or f"({verdict.reason.replace('_', ' ')})"
     share = f"{100 * verdict.share:3.0f} % of {verdict.segments}"
     confidence = "confidence -   " if verdict.confidence is None else f"confidence {verdict.confidence:.2f}"

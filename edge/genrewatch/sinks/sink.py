@@ -1,4 +1,4 @@
-"""What every place that verdicts go to has in common."""
+"""The interface of all sinks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,45 +8,45 @@ from genrewatch.sources.source import NowPlaying
 
 
 class Sink:
-    """Takes what the daemon says, from a thread per source; this one lets it all pass.
+    """Receives the callbacks of the daemon, from a thread per source; this base class ignores them all.
 
-    Of a source it hears, in this order: a stream begins; online, results and offline in turn; how much there was.
+    The order of a source's callbacks: its stream begins; online, results and offline in turn; its duration.
     """
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
-        """A source's stream begins, at position 0, and this is what listens to it."""
+        """Handle the start of a stream at position 0, classified by `pipeline`."""
 
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
-        """A source has come or gone; `why` is for people, empty when they have been told elsewhere."""
+        """Handle a source that is online or offline; `why` is for people, empty if it was logged."""
 
     def on_stalled(self, source_id: str) -> None:
-        """A source that should give sound gives none, which is not silence; said again as long as it lasts."""
+        """Handle a source that should give sound and gives none; called again as long as that lasts."""
 
-    def on_disabled(self, source_id: str, off: bool) -> None:
-        """Somebody has switched a source off, or on again; said of each source at the start, too."""
+    def on_disabled(self, source_id: str, disabled: bool) -> None:
+        """Handle a command that switched a source off or on; called for each source at the start, too."""
 
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
-        """A station has said what it is or what it plays."""
+        """Handle a station's name or title."""
 
     def on_result(self, source_id: str, result: SegmentResult) -> None:
-        """A segment has been classified."""
+        """Handle a classified segment."""
 
     def on_duration(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
-        """How much sound of this stream has arrived and is missing, seconds: when it falters and when it has ended."""
+        """Handle the seconds of sound received and lost in this stream; called when it stalls and when it has ended."""
 
     def on_health(self, health: Mapping[str, Any]) -> None:
-        """The node's diagnostics."""
+        """Handle the diagnostics of the node."""
 
     def diagnostics(self) -> dict[str, Any]:
-        """What of this sink belongs into the node's diagnostics, by names of its own."""
+        """Return this sink's part of the diagnostics, under keys that no other sink uses."""
         return {}
 
     def problems(self) -> list[str]:
-        """What does not work as it should at present, a line each, for people."""
+        """Return what does not work at present, a line each."""
         return []
 
     def flush(self) -> None:
-        """No source will say anything more: gets done what other sinks must still stand for."""
+        """Write and deliver what is held back, while the other sinks are still open; no callback follows."""
 
     def close(self) -> None:
-        """Says what is to be said at the end and lets go; all sinks do at the same time."""
+        """Release everything, after all sinks are flushed; all sinks are closed at the same time."""

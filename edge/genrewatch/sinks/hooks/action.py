@@ -1,4 +1,4 @@
-"""What a hook does with an event, and how that went: the one thing that its command and its webhook have in common."""
+"""The interface of a hook's command and webhook: run for an event, with an outcome."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,18 +10,18 @@ STOPPED = "not done when genrewatch ended"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How it went; `why` is None when it went well."""
+    """Result of an attempt; `why` is None after success, else the reason of the failure."""
 
     why: str | None = None
-    again: bool = False
-    """Whether the event reached nobody, so that trying again can tell nobody twice."""
+    retry: bool = False
+    """True if the event was certainly not delivered, so that a retry cannot deliver it twice."""
 
 
 class Action(Protocol):
     """A command or a webhook."""
 
     def run(self, event: Event, body: bytes) -> Outcome:
-        """Does it, within its time limit; `body` is the event's payload."""
+        """Run within the time limit; `body` is the event's payload."""
 
     def stop(self) -> None:
-        """Makes `run` return soon, now and ever after; from any thread."""
+        """Make this and every later `run` return soon; from any thread."""

@@ -27,7 +27,7 @@ class Command:
     def run(self, event: Event, body: bytes) -> Outcome:
         """See `Action`."""
         if self._stopping.is_set():
-            return Outcome(why=STOPPED, again=True)
+            return Outcome(why=STOPPED, retry=True)
         try:
             child = ChildProcess(self._words, stdin=body, environment=_variables(event), drain_stdout=True)
         except OSError as exc:

@@ -1,6 +1,6 @@
-"""A `[[hook]]` table: what shall happen when something happens to a source.
+"""A `[[hook]]` table: a command to run or a URL to call on events.
 
-Checked when it is decoded: an alarm with a spelling mistake would be found out on the night that it is needed.
+It is checked when it is decoded: otherwise a mistake would show only when the event happens.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ URL_FORM = "http://HOST[:PORT]/PATH or https://..., printable ASCII"
 
 @dataclass(frozen=True, kw_only=True)
 class HookConfig:
-    """One hook: events, and the command or the URL that gets them."""
+    """One hook: events, and the command or the URL that receives them."""
 
     on: tuple[EventType, ...]
     """Events that trigger it: genre_changed, dead_air, sound_returned, stalled, resumed."""
@@ -45,7 +45,7 @@ class HookConfig:
 
     @property
     def target(self) -> str:
-        """The program or the server, for people: arguments, paths and queries may hold secrets."""
+        """Program or server, without arguments, path and query, which may hold secrets."""
         if self.command is not None:
             return split_command(self.command, "command")[0]
         parts = split_url(self.url or "")
@@ -53,7 +53,7 @@ class HookConfig:
 
 
 def split_url(url: str) -> SplitResult:
-    """An http(s) URL taken apart; ConfigError, in which only its scheme and host are repeated."""
+    """Split an http(s) URL; raises ConfigError that repeats only its scheme and host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

@@ -1,4 +1,4 @@
-"""A hook's webhook: the event posted to an http(s) URL, within a time limit that a dripping server cannot stretch.
+"""A hook's webhook: the event posted to an http(s) URL, within a time limit for the whole exchange.
 
 `urllib` limits each read and not the whole, follows redirects anywhere and puts the URL into its errors, so only the
 request is the standard library's; of the answer we want one line. No redirect is followed.
@@ -25,7 +25,7 @@ LONGEST_ANSWER = 4096  # bytes that are read in search of the status line
 
 
 class Webhook:
-    """See `Action`; looking up a name takes as long as the resolver takes."""
+    """See `Action`; the time limit does not cover the lookup of the host name."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = split_url(url)
@@ -49,7 +49,7 @@ class Webhook:
         try:
             connection = self._connect(deadline)
         except OSError as exc:  # a name that nobody knows and a certificate that nobody trusts are
-            return Outcome(why=self._why(exc), again=True)
+            return Outcome(why=self._why(exc), retry=True)
         try:
             connection.request("POST", self._path, body, self._headers)
             return Outcome(why=_refusal(self._answer(connection.sock, deadline)))
@@ -59,11 +59,11 @@ class Webhook:
             connection.close()
 
     def stop(self) -> None:
-        """See `Action`; one that is still connecting goes on to the end of its time."""
+        """See `Action`; an attempt that is still connecting lasts until its time limit."""
         self._stopping.set()
 
     def _connect(self, deadline: float) -> HTTPConnection:
-        """A connection to the first address that answers; each gets its share of the time that is left."""
+        """Connect to the first address that answers; each gets an equal share of the time left."""
         wrong: OSError = ConnectionError("no address")
         addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -91,7 +91,7 @@ class Webhook:
         return connection
 
     def _answer(self, sock: socket.socket, deadline: float) -> bytes:
-        """The beginning of the answer, with its first line whole if there is one."""
+        """Return the start of the answer, at least its first line if there is one."""
         head = b""
         while b"\n" not in head and len(head) < LONGEST_ANSWER:
             if self._stopping.is_set():
@@ -115,12 +115,12 @@ class Webhook:
 
 
 def _left_s(deadline: float) -> float:
-    """Seconds until then; never 0, which to a socket means not to wait at all."""
+    """Return the seconds until `deadline`, above 0, which would make a socket non-blocking."""
     return max(0.01, deadline - time.monotonic())
 
 
 def _refusal(head: bytes) -> str | None:
-    """`answered 500 Internal Server Error`; None when the status is one of success."""
+    """Return `answered 500 Internal Server Error`, or None for a status of success."""
     status = re.match(rb"HTTP/1\.[01] (\d{3})([^\r\n]*)", head)
     if status is None:
         return "no HTTP answer"

@@ -1,7 +1,7 @@
-"""A hook at work: events wait in a bounded queue, and a thread of its own gives them to the command or the webhook.
+"""The worker of a hook: a bounded queue of events, and a thread that passes them to the command or the webhook.
 
-A server that cannot be reached is tried again, because the outage that ends a stream often takes the way to the server
-with it. What has been handed over is never handed over twice, however that went.
+A server that cannot be reached is tried again, because the outage that stops a stream often cuts off the server too. An
+event that may have been delivered is never sent twice.
 """
 
 import logging
@@ -25,54 +25,54 @@ log = logging.getLogger("genrewatch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How much a hook holds, and for how long."""
+class QueueLimits:
+    """Limits of a hook's queue."""
 
     events: int = 100
-    """Events that may wait; of more the oldest are dropped."""
+    """Longest queue; beyond it the oldest events are dropped."""
     keep_s: float = 900.0
-    """An event that has waited so long is dropped: an alarm of yesterday alarms for nothing."""
+    """Age at which a queued event is dropped, seconds."""
     backoff: Backoff = Backoff()
     """Pauses before a server that could not be reached is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Waiting:
+class _Queued:
     event: Event
     body: bytes
     made: float
-    """When, on the monotonic clock."""
+    """Time of the event, monotonic clock."""
 
 
 class HookWorker:
-    """Takes events for one hook, and never keeps whoever brings them."""
+    """Runs one hook in a thread; callers never wait for it."""
 
-    def __init__(self, number: int, config: HookConfig, patience: Patience) -> None:
-        self.number, self._config, self._patience = number, config, patience
+    def __init__(self, number: int, config: HookConfig, limits: QueueLimits) -> None:
+        self.number, self._config, self._limits = number, config, limits
         self._name = f"hook[{number}] ({config.target})"
         self._action = _action(config)
-        self._queue = deque[_Waiting]()
+        self._queue = deque[_Queued]()
         self._changed = threading.Condition()
-        self._finishing = self._failing = self._full = False
+        self._draining = self._failing = self._full = False
         self._ran = self._failed = self._dropped = 0
         self._last_error: str | None = None
         if config.command is not None and shutil.which(config.target) is None:
-            log.warning("%s: there is no such program yet", self._name)
+            log.warning("%s: no such program yet", self._name)
         self._thread = threading.Thread(target=self._run, name=f"hook[{number}]", daemon=True)
         self._thread.start()
 
     def offer(self, event: Event, body: bytes) -> None:
-        """Takes an event, with its payload, if the hook is for it."""
+        """Queue an event with its payload, if the hook is for it."""
         config = self._config
         if event.type not in config.on or (config.sources and event.source not in config.sources):
             return
         with self._changed:
-            self._queue.append(_Waiting(event=event, body=body, made=time.monotonic()))
+            self._queue.append(_Queued(event=event, body=body, made=time.monotonic()))
             self._shorten()
             self._changed.notify()
 
     def health(self) -> dict[str, Any]:
-        """Attempts that ran, those of them that failed, events that nobody got, and why the last failure."""
+        """Return the numbers of attempts, failures and dropped events, and the last error."""
         with self._changed:
             return {
                 "ran": self._ran,
@@ -81,84 +81,86 @@ class HookWorker:
                 "last_error": self._last_error,
             }
 
-    def trouble(self) -> str | None:
-        """What is wrong with it at present; None when it last worked, or has not run yet."""
+    def problem(self) -> str | None:
+        """Return the error of the last attempt; None if that succeeded or there was none."""
         with self._changed:
             return f"{self._name}: {self._last_error}" if self._failing else None
 
-    def finish(self) -> None:
-        """Ends once those that wait have had their turn."""
+    def drain(self) -> None:
+        """Make the thread end once the queue is empty."""
         with self._changed:
-            self._finishing = True
+            self._draining = True
             self._changed.notify()
 
     def stop(self) -> None:
-        """Drops what waits and ends what runs; after `finish`."""
+        """Drop the queue and stop the running attempt; call after `drain`."""
         with self._changed:
             left = len(self._queue)
             self._queue.clear()
             self._dropped += left
         if left:
-            log.warning("%s: ended with %d events that it has not been told", self._name, left)
+            log.warning("%s: stopped, %d queued events are dropped", self._name, left)
         self._action.stop()
 
-    def join(self, longest_s: float) -> None:
-        """Waits for its end."""
-        self._thread.join(longest_s)
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of the thread."""
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         failures, rng = 0, random.Random()
-        while waiting := self._next():
-            outcome = self._action.run(waiting.event, waiting.body)
+        while queued := self._next():
+            outcome = self._action.run(queued.event, queued.body)
             self._note(outcome)
-            if outcome.again:
+            if outcome.retry:
                 failures += 1
-                self._put_back(waiting, self._patience.backoff.delay_s(failures, rng))
+                self._put_back(queued, self._limits.backoff.delay_s(failures, rng))
             else:
                 failures = 0
 
-    def _next(self) -> _Waiting | None:
-        """The oldest event that is still worth it, as soon as there is one; None at the end."""
+    def _next(self) -> _Queued | None:
+        """Return the oldest event that is not too old, as soon as there is one; None at the end."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: bool(self._queue) or self._finishing)
-                while self._queue and time.monotonic() - self._queue[0].made >= self._patience.keep_s:
+                self._changed.wait_for(lambda: bool(self._queue) or self._draining)
+                while self._queue and time.monotonic() - self._queue[0].made >= self._limits.keep_s:
                     self._queue.popleft()
                     self._dropped += 1
                 if self._queue:
                     return self._queue.popleft()
                 self._full = False
-                if self._finishing:
+                if self._draining:
                     return None
 
-    def _put_back(self, waiting: _Waiting, pause_s: float) -> None:
-        """Keeps an event that reached nobody, and waits a little; at the end there is no second try."""
+    def _put_back(self, queued: _Queued, pause_s: float) -> None:
+        """Queue an undelivered event again and wait for `pause_s`; while draining, drop it."""
         with self._changed:
-            if self._finishing:
+            if self._draining:
                 self._dropped += 1
                 return
-            self._queue.appendleft(waiting)
+            self._queue.appendleft(queued)
             self._shorten()
-            self._changed.wait_for(lambda: self._finishing, pause_s)
+            self._changed.wait_for(lambda: self._draining, pause_s)
 
     def _shorten(self) -> None:
-        """Drops the oldest of too many, and says so once until all have had their turn."""
-        while len(self._queue) > self._patience.events:
+        """Drop the oldest of too many; logged once until the queue was empty."""
+        while len(self._queue) > self._limits.events:
             self._queue.popleft()
             self._dropped += 1
             if not self._full:
-                log.warning("%s: more than %d events wait, the oldest are dropped", self._name, self._patience.events)
+                log.warning(
+                    "%s: more than %d events are queued, the oldest are dropped", self._name, self._limits.events
+                )
             self._full = True
 
     def _note(self, outcome: Outcome) -> None:
-        """Counts an attempt, and logs a change from working to failing or back."""
+        """Count an attempt, and log a change from working to failing or back."""
         with self._changed:
             was_failing, self._failing = self._failing, outcome.why is not None
             self._ran += 1
             self._failed += self._failing
             self._last_error = outcome.why or self._last_error
         if outcome.why and not was_failing:
-            log.warning("%s fails (%s); not said again until it works", self._name, outcome.why)
+            log.warning("%s fails (%s); not logged again until it works", self._name, outcome.why)
         elif was_failing and not outcome.why:
             log.info("%s works again", self._name)
 

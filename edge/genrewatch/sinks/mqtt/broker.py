@@ -1,8 +1,8 @@
-"""Finds a broker to publish to. `auto` takes the one on this machine, or else starts a small one of our own.
+"""The broker to publish to: `auto` takes the one on this machine, or else starts an embedded one.
 
 The embedded broker is amqtt (MQTT 3.1.1, extra `demo`) in a child process, so that the daemon stays small. It listens
-on the loopback interface only, keeps nothing on disk, and ends when our end of its standard input closes, that is
-also when we are killed.
+on the loopback interface only, keeps nothing on disk, and exits when its standard input closes, so also when the
+daemon is killed.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ class OpenBroker:
 
     url: str
     """`mqtt://` or `mqtts://`."""
-    sentence: str
-    """What it is, for people."""
+    description: str
+    """Description for people."""
     protocol: Protocol
-    """The version it is known to speak, or `auto`."""
+    """MQTT version that it supports, or `auto` if unknown."""
 
     def apply(self, config: MqttConfig) -> MqttConfig:
-        """`config` with this broker's address, and its version where that is known."""
+        """Return `config` with this broker's address, and its version if known."""
         return replace(config, url=self.url, protocol=config.protocol if self.protocol == "auto" else self.protocol)
 
     def watch(self, base: str, node: str) -> str:
-        """The command that shows what a node publishes."""
+        """Return the command that shows what a node publishes."""
         host, port, _ = parse_url(self.url)
         return f"mosquitto_sub -h {host} -p {port} -t '{base}/{node}/#' -v"
 
@@ -52,24 +52,24 @@ class OpenBroker:
 def open_broker(
     url: str, *, username: str | None = None, password: str | None = None, port: int = PORT
 ) -> Iterator[OpenBroker]:
-    """Turns `auto` into a broker on localhost, for as long as the context lasts; any other url passes through.
+    """Find or start a broker on localhost for `auto`, while the context lasts; any other url is used as it is.
 
-    Raises ConfigError for a url that is none, and when `auto` finds no broker and cannot start one.
+    Raises ConfigError for a string that is not a url, and when `auto` finds no broker and cannot start one.
     """
     if url != "auto":
         endpoint = parse_url(url)
-        yield OpenBroker(url=url, sentence=f"the broker at {endpoint}", protocol="auto")
+        yield OpenBroker(url=url, description=f"the broker at {endpoint}", protocol="auto")
     elif answers("localhost", port, username, password):
         url = f"mqtt://localhost:{port}"
-        yield OpenBroker(url=url, sentence=f"the broker that answers on localhost:{port}", protocol="auto")
+        yield OpenBroker(url=url, description=f"the broker that answers on localhost:{port}", protocol="auto")
     else:
         with embedded_broker(port) as actual:
-            sentence = f"an embedded demo broker on 127.0.0.1:{actual} (MQTT 3.1.1, forgets all when we stop)"
-            yield OpenBroker(url=f"mqtt://127.0.0.1:{actual}", sentence=sentence, protocol="3.1.1")
+            description = f"an embedded demo broker on 127.0.0.1:{actual} (MQTT 3.1.1, keeps nothing on disk)"
+            yield OpenBroker(url=f"mqtt://127.0.0.1:{actual}", description=description, protocol="3.1.1")
 
 
 def answers(host: str, port: int, username: str | None = None, password: str | None = None) -> bool:
-    """Whether a broker completes a CONNECT with this login."""
+    """Return True if a broker accepts a CONNECT with this login."""
     config = MqttConfig(url=f"mqtt://{host}:{port}", username=username, password=password, protocol="3.1.1")
     try:
         try_broker(config)
@@ -79,20 +79,20 @@ def answers(host: str, port: int, username: str | None = None, password: str | N
 
 
 def try_broker(config: MqttConfig) -> str:
-    """Connects, hangs up and says in which version that was; raises ConfigError with the broker's word if it fails.
+    """Connect, disconnect, and return address and MQTT version; raises ConfigError with the broker's reason on failure.
 
-    It does so under a name of its own, since a broker throws out whoever has the same name.
+    The client id is random, since a broker disconnects a client whose id is used again.
     """
     client, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config))
     client.close()
     if outcome is not Outcome.CONNECTED:
         raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
-    return f"{config.endpoint} lets us in, MQTT {client.protocol}"
+    return f"{config.endpoint} accepts the login, MQTT {client.protocol}"
 
 
 @contextmanager
 def embedded_broker(port: int = PORT) -> Iterator[int]:
-    """Runs amqtt on 127.0.0.1 in a child process, on `port` if that is free; yields the port."""
+    """Run amqtt on 127.0.0.1 in a child process, on `port` if that is free; yields the port."""
     if importlib.util.find_spec("amqtt") is None:
         raise ConfigError(
             "mqtt.url",
@@ -106,7 +106,7 @@ def embedded_broker(port: int = PORT) -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=child_environment(),
-        start_new_session=True,  # Ctrl-C is for us: the broker must outlive our farewell
+        start_new_session=True,  # Ctrl-C stops the daemon, whose last messages still need the broker
     ) as child:
         try:
             _wait_ready(child, actual)
@@ -119,10 +119,10 @@ def _wait_ready(child: subprocess.Popen[bytes], port: int) -> None:
     assert child.stdout is not None
     watchdog = threading.Timer(START_S, child.kill)
     watchdog.start()
-    word = child.stdout.readline().decode(errors="replace").strip()
+    answer = child.stdout.readline().decode(errors="replace").strip()
     watchdog.cancel()
-    if word != "ready":
-        raise ConfigError("mqtt.url", f"auto, but the embedded broker did not start on port {port} ({word})")
+    if answer != "ready":
+        raise ConfigError("mqtt.url", f"auto, but the embedded broker did not start on port {port} ({answer})")
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -135,7 +135,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port(wanted: int) -> int:
-    """`wanted` if it can be bound on 127.0.0.1, else any that can."""
+    """Return `wanted` if it can be bound on 127.0.0.1, else any free port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -149,14 +149,14 @@ def _free_port(wanted: int) -> int:
 
 
 async def _serve(port: int) -> None:
-    """The child: runs the broker until standard input ends."""
+    """Run the broker in the child process until standard input ends."""
     from amqtt.broker import Broker
 
     anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
     pipelines = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
     try:
         await Broker({"listeners": pipelines, "plugins": anonymous}).start()
-    except Exception as exc:  # whatever it is, the parent says it in one line
+    except Exception as exc:  # the parent reports any error in one line
         print(" ".join(str(exc).split()), flush=True)
         return
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""The `[mqtt]` table: where the broker is, who we are to it, and how often we speak.
+"""The `[mqtt]` table: the broker, the login, and what is published how often.
 
 Checked when it is decoded, so that a wrong key or value is one line at the start and never a surprise at night.
 """
@@ -23,21 +23,21 @@ USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL = "mqtt_username", "mqtt_password"
 
 
 class Endpoint(NamedTuple):
-    """A broker's address."""
+    """Address of a broker."""
 
     host: str
     port: int
     tls: bool
 
     def __str__(self) -> str:
-        """The address as a URL, port included; there is nothing secret in it."""
+        """Return the address as a URL with port, without a login."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MqttConfig:
-    """How to reach the broker and what to publish."""
+    """The broker, and what is published."""
 
     url: str = "auto"
     """`mqtt://HOST[:PORT]` (1883), `mqtts://HOST[:PORT]` (8883), `none`, or `auto`: localhost or an embedded broker."""
@@ -106,21 +106,21 @@ class MqttConfig:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The address to connect to; raises ConfigError while the url is none."""
+        """Address to connect to; raises ConfigError while `url` is not an address."""
         return parse_url(self.url)
 
     def with_environment(self, environ: Mapping[str, str]) -> "MqttConfig":
-        """This configuration with the login that `environ`, or else systemd's credentials, hold, if they do."""
-        kept = _credentials(environ.get("CREDENTIALS_DIRECTORY"))
-        username = environ.get(USERNAME_VARIABLE, kept.get(USERNAME_CREDENTIAL, self.username))
-        password = environ.get(PASSWORD_VARIABLE, kept.get(PASSWORD_CREDENTIAL, self.password))
+        """Return this configuration with the login of `environ` or, failing that, of systemd's credentials."""
+        stored = _credentials(environ.get("CREDENTIALS_DIRECTORY"))
+        username = environ.get(USERNAME_VARIABLE, stored.get(USERNAME_CREDENTIAL, self.username))
+        password = environ.get(PASSWORD_VARIABLE, stored.get(PASSWORD_CREDENTIAL, self.password))
         if username is None and password is not None:
             raise ConfigError(PASSWORD_VARIABLE, "no username", f"{USERNAME_VARIABLE} or mqtt.username beside it")
         return replace(self, username=username, password=password)
 
 
 def _credentials(directory: str | None) -> dict[str, str]:
-    """What systemd hands to the service alone (`LoadCredential=mqtt_password:/etc/...`), by name."""
+    """Return systemd's credentials for the service (`LoadCredential=mqtt_password:/etc/...`), by name."""
     found: dict[str, str] = {}
     for name in (USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL) if directory else ():
         path = Path(directory or "") / name
@@ -134,7 +134,7 @@ def _credentials(directory: str | None) -> dict[str, str]:
 
 
 def parse_url(url: str) -> Endpoint:
-    """Splits `mqtt://HOST[:PORT]`; raises a ConfigError in which no password is repeated."""
+    """Split `mqtt://HOST[:PORT]`; raises ConfigError that repeats no password."""
     if "@" in url:
         shown = "...@" + url.rpartition("@")[2]
         where = f"{USERNAME_VARIABLE} and {PASSWORD_VARIABLE} or in the configuration file"
@@ -154,13 +154,13 @@ def parse_url(url: str) -> Endpoint:
 
 
 def check_id(value: str, key: str) -> str:
-    """A node, source or base id, returned if it may stand in a topic; raises ConfigError naming `key`."""
+    """Return the id of a node, source or base if it may be part of a topic; else raises ConfigError naming `key`."""
     require(is_id(value), key, repr(value), ID_CHARACTERS)
     return value
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
-    """What mqtts needs, or None for mqtt; raises ConfigError for a file that is absent or is no PEM."""
+    """Return the TLS context for mqtts, None for mqtt; raises ConfigError for a file that is absent or not PEM."""
     if not config.endpoint.tls:
         return None
     key, path = "mqtt.ca_file", config.ca_file

@@ -24,7 +24,7 @@ from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.events import Changes, Event
+from genrewatch.sinks.events import Event, EventDetector
 from genrewatch.sinks.mqtt.birth import DELAY_S, BirthSequence
 from genrewatch.sinks.mqtt.client import Received
 from genrewatch.sinks.mqtt.commands import CommandHandler, CommandReceiver
@@ -69,7 +69,7 @@ class MqttSink(Sink):
         self._config = config
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
-        self._changes, self._commands = Changes(), CommandReceiver(topics, names)
+        self._detector, self._commands = EventDetector(), CommandReceiver(topics, names)
         self._connection = connection = Connection(
             config,
             client_id=node,
@@ -122,7 +122,7 @@ class MqttSink(Sink):
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`; a model with other labels changes the discovery."""
         with self._states.lock:
-            self._changes.stream(source_id)
+            self._detector.stream(source_id)
             same_labels = pipeline.manifest.labels == self._states.model.labels
             self._states.set_model(source_id, pipeline.manifest)
             if not same_labels:
@@ -132,19 +132,19 @@ class MqttSink(Sink):
         """See `Sink`; `why` is not published. Raises ConfigError for an id that cannot be part of a topic."""
         self._states.set_online(source_id, online)
 
-    def on_disabled(self, source_id: str, off: bool) -> None:
+    def on_disabled(self, source_id: str, disabled: bool) -> None:
         """See `Sink`."""
         with self._states.lock:
-            self._states.set_disabled(source_id, off)
-            if off:
-                self._changes.off(source_id)
+            self._states.set_disabled(source_id, disabled)
+            if disabled:
+                self._detector.reset(source_id)
                 self._states.publish_no_sound(source_id, "off")
 
     def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`; publishes the state if it is new or a heartbeat is due, events and votes."""
         with self._states.lock:
             self._states.update(source_id, sound_fields(result))
-            self._publish_events(self._changes.result(source_id, result))
+            self._publish_events(self._detector.result(source_id, result))
             if self._config.votes:
                 payload = self._payloads.votes(source_id, result, self._states[source_id].model.labels)
                 self._connection.publish(self._topics.votes(source_id, payload))
@@ -152,14 +152,14 @@ class MqttSink(Sink):
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         with self._states.lock:
-            self._changes.playing(source_id, playing)
+            self._detector.playing(source_id, playing)
             self._states.set_playing(source_id, playing)
 
     def on_stalled(self, source_id: str) -> None:
         """See `Sink`; publishes like `on_result`."""
         with self._states.lock:
             self._states.publish_no_sound(source_id, "stalled")
-            self._publish_events(self._changes.stalled(source_id))
+            self._publish_events(self._detector.stalled(source_id))
 
     def on_health(self, health: Mapping[str, Any]) -> None:
         """Publish the diagnostics of the node and of this connection; `health` must be serializable as JSON."""

@@ -21,7 +21,7 @@ Key = tuple[Any, ...]
 
 @dataclass(kw_only=True)
 class SourceState:
-    """What was last published of a source."""
+    """The messages last published for a source."""
 
     model: Manifest
     online: bool | None = None
