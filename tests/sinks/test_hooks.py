@@ -228,7 +228,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(tmp_path: Path, caplog: p
         settled(sink, ran=4)
     assert lines(tmp_path / "told") == ["s0", "s7", "s8", "s9"]
     assert [message.partition("): ")[2] for message in caplog.messages] == [
-        "more than 3 events wait, the oldest are dropped"
+        "more than 3 events are queued, the oldest are dropped"
     ]
 
 
@@ -251,7 +251,7 @@ def test_a_hook_that_hangs_holds_up_neither_the_others_nor_listening(tmp_path: P
 
 
 def test_at_the_end_what_waits_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genrewatch.sinks.hooks.sink.FINISH_S", LONG_S)
+    monkeypatch.setattr("genrewatch.sinks.hooks.sink.DRAIN_S", LONG_S)
     with running_hooks(on_change("true")) as sink:
         change_genre(sink, 20)
     assert sink.health()["0"] == {"ran": 20, "failed": 0, "dropped": 0, "last_error": None}
@@ -268,9 +268,9 @@ def test_at_the_end_what_hangs_is_ended_and_what_waits_for_it_is_counted(
         sink.close()
         assert time.monotonic() - began < LONG_S
         until(lambda: not alive(int(pid)))
-        until(lambda: sink.health()["0"]["last_error"] == "not done when genrewatch ended")
+        until(lambda: sink.health()["0"]["last_error"] == "not done when genrewatch stopped")
         assert sink.health()["0"]["dropped"] == 2
-    assert any("ended with 2 events" in message for message in caplog.messages)
+    assert any("stopped, 2 queued events are dropped" in message for message in caplog.messages)
 
 
 def test_nothing_is_left_after_many_events() -> None:

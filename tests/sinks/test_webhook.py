@@ -135,7 +135,7 @@ def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
         began = time.monotonic()
         sink.close()
         assert time.monotonic() - began < LONG_S
-        assert sink.health()["0"]["last_error"] == "not done when genrewatch ended"
+        assert sink.health()["0"]["last_error"] == "not done when genrewatch stopped"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What all published JSON has in common: the version of its schemas and how numbers are rounded."""
+"""Parts that all published JSON shares: the version of its schemas and how numbers are rounded."""
 
 import math
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from genrewatch.sinks.events import Event
 
-STOPPED = "not done when genrewatch ended"
+STOPPED = "not done when genrewatch stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
