@@ -36,10 +36,10 @@ def test_what_cannot_work_gives_one_line_and_exit_code_2(
     write_store(tmp_path / "STORE")
     monkeypatch.chdir(tmp_path)
     assert main(command.split()) == 2
-    said = capsys.readouterr()
-    assert MESSAGES[command] in said.err
-    assert said.err.count("\n") == 1
-    assert said.err.startswith("genrewatch-train: ")
+    captured = capsys.readouterr()
+    assert MESSAGES[command] in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("genrewatch-train: ")
     assert not (tmp_path / "r").exists()
 
 

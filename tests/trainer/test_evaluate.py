@@ -31,7 +31,7 @@ def clip(*top1: tuple[int, float]) -> np.ndarray:
 
 
 RIGHT = clip((0, 0.8), (0, 0.8), (1, 0.8))
-TIED = clip((1, 0.9), (1, 0.9), (2, 0.5), (2, 0.5))  # the mean says 1, the vote refuses
+TIED = clip((1, 0.9), (1, 0.9), (2, 0.5), (2, 0.5))  # 1 by mean posterior, refused by vote
 WRONG = clip((0, 0.6), (0, 0.6), (0, 0.6))
 POSTERIORS, LABELS = [RIGHT, TIED, WRONG], [0, 1, 2]
 
