@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"bundle           {figures.bundle}: segments of {figures.segment_s:.2f} s every {figures.segment_hop_s:.2f} s"
     )
-    print(f"front end        {figures.front_end_ms:8.3f} ms CPU a segment, alone")
+    print(f"front end        {figures.front_end_ms:8.3f} ms CPU per whole segment")
     print(f"inference        {figures.inference_ms:8.3f} ms CPU a segment")
     print(f"whole pipeline   {figures.pipeline_cpu_ms_per_s:8.3f} ms CPU per second of audio")
     print(f"real-time factor {figures.real_time_factor:8.0f} seconds of audio per second of one core")

@@ -109,7 +109,7 @@ class _Broker:
             ended = ended or received.topic == end
             deadline = time.monotonic() + (QUIET_S if ended else ANSWER_S)
         if not ended:
-            found = f"nothing comes back from {self.root}/#"
+            found = f"no answer from {self.root}/#"
             raise ConfigError("mqtt", found, "a login that may read and write there")
         return kept
 

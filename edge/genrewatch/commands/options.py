@@ -10,6 +10,6 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 
 
 def add_history_location(parser: argparse.ArgumentParser, default: object = None) -> None:
-    """Add `--node` and `--state`, which say where a history is."""
+    """Add `--node` and `--state`, which locate a history."""
     parser.add_argument("--node", metavar="ID", default=default, help="node, where the directory holds several")
     parser.add_argument("--state", type=Path, metavar="DIR", default=default, help="directory of the history")

@@ -101,7 +101,7 @@ class MqttConfig:
         if self.url not in NO_ADDRESS and not parse_url(self.url).tls:
             for key, path in files.items():
                 require(path is None, key, f"{path} with an mqtt:// url", "an mqtts:// url, or no such key")
-        require(not (self.key_file and not self.cert_file), "key_file", "no cert_file", "both or cert_file alone")
+        require(not (self.key_file and not self.cert_file), "key_file", "no cert_file", "both or only cert_file")
         require(not (self.password is not None and self.username is None), "password", "no username", "both")
 
     @property
