@@ -27,6 +27,13 @@ BREACHES = {
     "a server imports the rig": ("edge/genrewatch_drill/servers/ports.py", "import genrewatch_drill.rig.results"),
     "a module of the drill is in no layer": ("edge/genrewatch_drill/stray.py", '"""A module at the root."""'),
     "the device imports the lab": ("edge/genrewatch/commands/classify.py", "import genrewatch_trainer.run"),
+    "the data of the lab import a command": (
+        "trainer/genrewatch_trainer/data/store.py",
+        "import genrewatch_trainer.commands.fit",
+    ),
+    "the lab imports a sink": ("trainer/genrewatch_trainer/evaluation/metrics.py", "import genrewatch.sinks.printer"),
+    "a conversion imports the bundle": ("export/genrewatch_export/convert.py", "import genrewatch_export.bundle"),
+    "a module of the lab is in no layer": ("trainer/genrewatch_trainer/stray.py", '"""A module at the root."""'),
     "the trainer imports the exporter": ("trainer/genrewatch_trainer/run.py", "import genrewatch_export.bundle"),
     "a module is in no layer": ("edge/genrewatch/stray.py", '"""A module at the root."""'),
 }

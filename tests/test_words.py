@@ -33,14 +33,22 @@ RETIRED = {
     "heard": "received",
     "hear": "receive",
     "hears": "receives",
-    "nobody": "no one by name: say who",
     "whoever": "name the reader or the caller",
     "anew": "again",
     "picture": "image, figure",
     "pictures": "images, figures",
 }
-ALLOWED = {"heard_s", "heard_seconds", "begun_anew", "seconds_heard", "judged.npz"}
-"""Payload fields, database columns and names on disk that users depend on."""
+ALLOWED = {
+    "heard_s",
+    "heard_h",
+    "heard_seconds",
+    "seconds_heard",
+    "Segments heard",
+    "begun_anew",
+    "farewell_s",
+    "judged.npz",
+}
+"""Fields, columns, entity names and files that users depend on."""
 OPENINGS = ("What", "Whether", "Of", "That", "Who", "How", "Where", "When", "Which")
 THIRD_PERSON = re.compile(r"^(Returns|Gives|Makes|Says|Takes|Writes|Reads|Holds|Keeps|Waits|Ends|Sends|Raises)\b")
 

@@ -69,7 +69,7 @@ def classify_blocks(blocks: Iterable[Block], pipeline: Pipeline) -> Classificati
 
 
 def listen(source: str, pipeline: Pipeline) -> Iterator[SegmentResult]:
-    """Yield the result of each segment of a source as it is heard; `source` is a URI as `--source` takes it.
+    """Yield the result of each segment of a source, a URI as `--source` takes it, when its last sample is there.
 
     Closing the iterator closes the source. Raises SourceError for a source that cannot be opened.
     """

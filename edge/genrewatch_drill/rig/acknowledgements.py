@@ -1,4 +1,4 @@
-"""Which records of the history the broker has acknowledged, as seen by a proxy between nodes and broker."""
+"""The records of the history that the broker has acknowledged, as seen by a proxy between nodes and broker."""
 
 import threading
 from collections import defaultdict

@@ -48,7 +48,7 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What heads fitted on other artists say of the clips."""
+    """Figures of the clips by heads that were fitted on other artists."""
 
     temperature: float
     sharpness: float
