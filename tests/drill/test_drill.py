@@ -35,6 +35,7 @@ def genrewatch(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
 
+@pytest.mark.slow
 def test_the_short_drill_passes_every_row(tmp_path):
     table = tmp_path / "table.md"
     answer = genrewatch("drill", "--short", "--json", "--markdown", str(table))
@@ -45,6 +46,7 @@ def test_the_short_drill_passes_every_row(tmp_path):
     assert len(table.read_text().splitlines()) == len(results) + 2
 
 
+@pytest.mark.slow
 def test_without_a_broker_the_drill_reads_the_lines_of_the_daemon(tmp_path, monkeypatch):
     from genrewatch_drill.faults.runner import drill
 
@@ -61,6 +63,7 @@ def test_an_unknown_row_is_one_line():
     assert answer.stderr.startswith("genrewatch: --only: no row 'earthquake', expected killed, stopped")
 
 
+@pytest.mark.slow
 def test_a_short_soak_plays_its_faults_and_leaves_no_resources_behind(tmp_path):
     result = soak(tmp_path, 0.3)
     assert result.problems == []
@@ -182,6 +185,7 @@ def test_numbers_of_sources_are_parsed_strictly():
             parse_counts(wrong)
 
 
+@pytest.mark.slow
 def test_a_bench_of_sources_gives_a_row_for_each_number():
     answer = genrewatch("bench", "--sources", "2", "--seconds", "4", "--json")
     load = json.loads(answer.stdout)

@@ -258,6 +258,7 @@ def test_a_report_is_printed_as_text_json_and_markdown():
     assert Report(name="kills", title="killed", skipped="no broker").verdict == "skipped"
 
 
+@pytest.mark.slow
 def test_three_kills_lose_nothing(tmp_path):
     report = kill_drill(tmp_path, 3, seed=1)
     assert report.problems == []
@@ -266,18 +267,21 @@ def test_three_kills_lose_nothing(tmp_path):
     assert report.numbers["database whole after a kill"] == "4 of 4"
 
 
+@pytest.mark.slow
 def test_a_fleet_of_six_loses_nothing(tmp_path):
     report = fleet_drill(tmp_path, 6, minutes=0.2)
     assert report.problems == []
     assert report.numbers["records stored"] == report.numbers["received"] > 0
 
 
+@pytest.mark.slow
 def test_an_outage_loses_nothing(tmp_path):
     report = outage_drill(tmp_path, 1, outage_s=2.0)
     assert report.problems == []
     assert report.numbers["records stored"] == report.numbers["received"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["damaged", "clock"])
 def test_a_fault_of_disk_or_clock_loses_nothing(tmp_path, monkeypatch, name):
     monkeypatch.setattr(disk, "GOOD_S", 2.0)

@@ -46,6 +46,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 process.wait()
 
 
+@pytest.mark.slow
 def test_a_store_made_on_a_cluster_is_the_store_made_locally(
     scheduler: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_store_made_on_a_cluster_is_the_store_made_locally(
         assert (tmp_path / "local" / file).read_bytes() == (tmp_path / "spread" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_classify_on_a_cluster_prints_what_the_device_prints(
     scheduler: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_targets_are_learned_then_labels(distilled: tuple[Store, Run]) -> None:
     assert run.record.also[0].n_clips == 4
 
 
+@pytest.mark.slow
 def test_a_distilled_run_that_is_killed_ends_as_one_that_was_not(
     distilled: tuple[Store, Run], talk: Store, targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +258,7 @@ changes = { epochs = 1, "augmentation.mixup_alpha" = 0.2 }
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_what_is_missing_and_writes_the_table(
     shared_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

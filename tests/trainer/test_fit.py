@@ -140,6 +140,7 @@ def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fit_killed_at_any_time_resumes_to_the_same_number_of_epochs(shared_store: Store, tmp_path: Path) -> None:
     run, epochs = tmp_path / "run", 10
     process = start_fit(shared_store.path, run, epochs)

@@ -36,6 +36,7 @@ with hardware(precision="float32", every_device=True):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_batch_is_spread_over_two_devices_though_it_is_odd(backend: str, shared_store: Store, tmp_path: Path) -> None:
     if find_spec(backend) is None:

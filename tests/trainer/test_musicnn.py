@@ -110,6 +110,7 @@ def test_a_tone_is_loudest_in_its_band() -> None:
     assert 20 < log_mel(samples).mean(axis=0).argmax() < 40
 
 
+@pytest.mark.slow
 def test_as_a_program_it_writes_the_vectors_of_crops(weights: dict[str, Any], tmp_path: Path) -> None:
     import tensorflow as tf
 

@@ -191,6 +191,7 @@ def test_baselines_scale_by_the_training_part_and_learn_what_is_trivial(
     assert isinstance(pipelines(0)["logistic regression"][0].steps[-1][1], LogisticRegression)
 
 
+@pytest.mark.slow
 def test_sound_files_go_through_the_paper_s_own_front_end(tmp_path: Path) -> None:
     import tensorflow as tf
 

@@ -88,13 +88,18 @@ def verdict_confidence(
 def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int]) -> float:
     """Return the sharpness with the greatest likelihood, given which verdicts on these clips are right."""
     voted = vote_top1(posteriors)
-    right = (voted == np.asarray(labels))[voted >= 0]
+    covered = voted >= 0
+    if covered.sum() < FEWEST_VERDICTS:
+        return 1.0
+    right, winner = (voted == np.asarray(labels))[covered], (np.arange(covered.sum()), voted[covered])
+    means = np.array([p.mean(axis=0, dtype=np.float64) for p in posteriors])[covered]
 
     def loss(sharpness: float) -> float:
-        sure = np.clip(verdict_confidence(posteriors, voted, sharpness), 1e-6, 1 - 1e-6)
-        return float(-np.log(np.where(right, sure, 1 - sure)).sum())
+        sharpened = means**sharpness  # as in genrewatch.contract.vote.confidence
+        confidence = np.clip(sharpened[winner] / sharpened.sum(axis=1), 1e-6, 1 - 1e-6)
+        return float(-np.log(np.where(right, confidence, 1 - confidence)).sum())
 
-    return min(SHARPNESSES, key=loss) if len(right) >= FEWEST_VERDICTS else 1.0
+    return min(SHARPNESSES, key=loss)
 
 
 def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
