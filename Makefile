@@ -69,7 +69,7 @@ $(VENV)/.demo: pyproject.toml deploy/system_packages.sh
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml deploy/system_packages.sh
-	@sh deploy/system_packages.sh libportaudio2 ffmpeg mosquitto mosquitto-clients icecast2
+	@sh deploy/system_packages.sh libportaudio2 ffmpeg mosquitto mosquitto-clients icecast2 chromium prometheus
 	@sh deploy/virtual_environment.sh "$(PYTHON)" "$(VENV)" demo,train,dev
 	@touch $@ $(VENV)/.demo
 

@@ -9,6 +9,7 @@ for package in "$@"; do
         libportaudio2) ldconfig -p 2>/dev/null | grep -q 'libportaudio\.so\.2' || missing="$missing $package" ;;
         mosquitto-clients) command -v mosquitto_sub >/dev/null || missing="$missing $package" ;;
         mosquitto) command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing="$missing $package" ;;
+        prometheus) command -v promtool >/dev/null || missing="$missing $package" ;;
         python3-venv) python3 -c 'import ensurepip' 2>/dev/null || missing="$missing $package" ;;
         *) command -v "$package" >/dev/null || missing="$missing $package" ;;
     esac

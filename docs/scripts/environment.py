@@ -15,7 +15,9 @@ INTERNAL = {"GENREWATCH_SYSTEM_ROOT"}
 MEANINGS = {
     "GENREWATCH_MQTT_USERNAME": "User name for the broker. Replaces `mqtt.username`.",
     "GENREWATCH_MQTT_PASSWORD": "Password for the broker. Replaces `mqtt.password`. No child process or hook gets it.",
-    "CREDENTIALS_DIRECTORY": "Set by systemd: the directory of its credentials, `mqtt_username` and `mqtt_password`.",
+    "GENREWATCH_WEB_PASSWORD": "Password of the page. Replaces `web.password`. No child process or hook gets it.",
+    "CREDENTIALS_DIRECTORY": "Set by systemd: the directory of its credentials, `mqtt_username`, `mqtt_password`, "
+    "`web_password`.",
     "GENREWATCH_STATE": "State directory: the node's id, its persistent state and the history.",
     "STATE_DIRECTORY": "Set by systemd (`StateDirectory=`): the state directory when `GENREWATCH_STATE` is not set.",
     "XDG_STATE_HOME": "The state directory is `genrewatch` below it when neither is set. Default `~/.local/state`.",

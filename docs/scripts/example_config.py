@@ -32,6 +32,8 @@ EXAMPLES: dict[str, object] = {
     "mqtt.cert_file": "/etc/genrewatch/client.pem",
     "mqtt.key_file": "/etc/genrewatch/client.key",
     "mqtt.bundles": "/opt/bundles",
+    "web.password": "secret",
+    "web.hosts": ["music.example.org"],
     "hook.on": ["dead_air", "stalled"],
     "hook.command": "/usr/local/bin/alarm 'studio 1'",
     "hook.url": "http://localhost:1880/genre",

@@ -19,9 +19,9 @@ import pytest
 from tests.history.rig import NOON, spell
 
 from genrewatch.cli import main
-from genrewatch.commands.selection import parse_time
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
+from genrewatch.history.time_text import parse_time
 from genrewatch.host.times import Timestamp, now, rfc3339_to_ms
 
 LONGEST_S = 60.0

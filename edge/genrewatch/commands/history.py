@@ -4,7 +4,6 @@ It reads the database beside a running daemon; with `--follow` it goes on with e
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -16,18 +15,13 @@ from genrewatch.commands.selection import add_selection, selected
 from genrewatch.history.follow import follow
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reader import Record, Selection
+from genrewatch.history.spell_csv import SpellCsv
 from genrewatch.host.times import duration_text, local_text, local_time, now, rfc3339_to_ms
 
 LATEST = 10
 """Spells that `--follow` prints first, without `--since`."""
 OPEN_MS = 60_000
 """An open spell saved this long ago or less is shown as going on now."""
-COLUMNS = [
-    *("seq", "node", "source", "name", "genre", "reason", "dead_air", "confidence", "share", "votes", "segments"),
-    *("start", "end", "start_s", "end_s", "heard_s", "lost_s", "continues", "interrupted"),
-    *("run", "mono_start_s", "mono_end_s", "clock_step_s", "model", "version", "v", "open", "prev", "hash"),
-]
-
 Printer = Callable[[list[Record]], None]
 
 
@@ -88,20 +82,13 @@ def _print_json(records: list[Record]) -> None:
 
 
 def _csv_printer() -> Printer:
-    out = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    out.writeheader()
+    out = SpellCsv(sys.stdout)
 
     def print_rows(records: list[Record]) -> None:
-        for record in records:
-            out.writerow({key: _cell(record.get(key)) for key in COLUMNS})
+        out.write(records)
         sys.stdout.flush()
 
     return print_rows
-
-
-def _cell(value: object) -> object:
-    """Return the value as in JSON, but None as an empty cell and text without quotes."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _line_printer() -> Printer:

@@ -27,7 +27,10 @@ from genrewatch.sinks.mqtt.broker import open_broker
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter
 from genrewatch.sinks.sink import Sink
-from genrewatch.sources.kinds import name_for_people, open_sources
+from genrewatch.sinks.web.config import web_address
+from genrewatch.sinks.web.live_sources import SourceLabel
+from genrewatch.sinks.web.sink import WebSink
+from genrewatch.sources.kinds import kind_of, name_for_people, open_sources
 from genrewatch.sources.source import Source
 from genrewatch.sources.uri import SourceConfig
 
@@ -43,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_bundle(parser)
     parser.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT], mqtts://..., auto or none (default auto)")
+    parser.add_argument("--web", metavar="ADDRESS", help="[HOST:]PORT of the page, or none (default 127.0.0.1:8710)")
     parser.add_argument("--node", metavar="ID", help="id of this node in topics (default one kept on disk)")
     parser.add_argument("--json", action="store_true", help="print a JSON line for each segment")
 
@@ -60,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(persistent_state.close)
         mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
         sinks = _open_sinks(config, args, node, setups, mqtt)
+        web = _open_web(config, node, setups, persistent_state)
+        if web:
+            sinks.insert(1, web)
         _print_status(
             f"bundle {manifest.name} {manifest.version}, sources: {', '.join(setup.source.id for setup in setups)}"
         )
@@ -74,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         if mqtt:
             mqtt.set_command_handler(daemon)
             mqtt.start()
+        if web:
+            web.set_control(daemon)
         daemon.stop_on_signals()
         return daemon.run()
 
@@ -118,6 +127,26 @@ def _open_sinks(
             where = f"{args.config}: {exc.where}" if args.config else exc.where
             raise ConfigError(where, exc.found, exc.expected) from None
     return [*sinks, mqtt] if mqtt else sinks
+
+
+def _open_web(
+    config: ListenConfig, node: str, setups: Sequence[SourceSetup], persistent_state: PersistentState
+) -> WebSink | None:
+    """Return the sink of the page; None where it is disabled or cannot be served."""
+    web = config.web.with_environment(os.environ)
+    if not web.enabled:
+        return None
+    labels = {
+        setup.source.id: SourceLabel(name=setup.name, kind=kind_of(wanted))
+        for setup, wanted in zip(setups, config.source, strict=True)
+    }
+    history = database_path(state_directory(), node) if config.history.enabled else None
+    manifest = setups[0].pipeline.manifest
+    sink = WebSink(web, config.mqtt, node, manifest, labels, persistent_state=persistent_state, history=history)
+    if not sink.start():
+        return None
+    _print_status(f"page at {sink.url}")
+    return sink
 
 
 def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:
@@ -172,6 +201,8 @@ def effective_config(args: argparse.Namespace) -> ListenConfig:
         config = replace(config, bundle=args.bundle)
     if args.mqtt:
         config = replace(config, mqtt=replace(config.mqtt, url=args.mqtt))
+    if args.web:
+        config = replace(config, web=web_address(args.web, config.web))
     if args.node is not None:
         require(is_id(args.node), "--node", repr(args.node), ID_CHARACTERS)
         config = replace(config, node=args.node)

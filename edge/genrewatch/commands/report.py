@@ -4,26 +4,20 @@ The table shows shares and durations for people; CSV and JSON give exact seconds
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from genrewatch.commands.options import add_history_location
 from genrewatch.commands.selection import add_selection, selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.locate import find_database, open_history
-from genrewatch.history.reader import HistoryReader, Record, Selection
-from genrewatch.history.reports.report import NO_GENRE, Report, Row, build_report
+from genrewatch.history.reports.report import Report, Row
+from genrewatch.history.reports.report_fields import milliseconds, read_report, report_fields, write_report_csv
 from genrewatch.host.times import duration_text, local_time
-
-DAY_MS = 86_400_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,35 +37,18 @@ def run(parsed: argparse.Namespace) -> int:
     path = find_database(parsed.state, parsed.node)
     with open_history(path) as reader:
         node = reader.meta().get("node", "")
-        report = build_report(
-            _records(reader, selection), parsed.by, since_ms=selection.since_ms, until_ms=selection.until_ms
-        )
+        report = read_report(reader, parsed.by, selection)
     if not report.rows:
         raise ConfigError(str(path), "no spells in this range", "another --since, --until or --source")
     if parsed.png:
         _draw(report, node, parsed.png)
     elif parsed.json:
-        print(json.dumps({"node": node, "by": parsed.by, **_all_fields(report)}))
+        print(json.dumps({"node": node, "by": parsed.by, **report_fields(report)}))
     elif parsed.csv:
-        _print_csv(report)
+        write_report_csv(report, sys.stdout)
     else:
         print("\n".join(table(report)))
     return 0
-
-
-def _records(reader: HistoryReader, selection: Selection) -> Iterator[Record]:
-    """Yield ended and open spells of the range, and a day around it.
-
-    The stored times of a spell in which the clock was set can be outside the range though the spell is in it.
-    """
-    since_ms, until_ms = selection.since_ms, selection.until_ms
-    wider = replace(
-        selection,
-        since_ms=None if since_ms is None else since_ms - DAY_MS,
-        until_ms=None if until_ms is None else until_ms + DAY_MS,
-    )
-    yield from chain.from_iterable(reader.pages(wider))
-    yield from reader.open_spells(wider)
 
 
 def _draw(report: Report, node: str, path: Path) -> None:
@@ -117,45 +94,10 @@ def _names(report: Report) -> list[str]:
 
 
 def _share(row: Row, key: str) -> str:
-    ms = _ms(row, key)
+    ms = milliseconds(row, key)
     return f"{100 * ms / row.listened_ms:.1f}" if ms else "-"
-
-
-def _ms(row: Row, key: str) -> int:
-    return row.others[key] if key in NO_GENRE else row.genres[key]
 
 
 def _local(row: Row) -> datetime:
     assert row.start_ms is not None
     return local_time(row.start_ms)
-
-
-def _all_fields(report: Report) -> dict[str, Any]:
-    rows = [_fields(row, report) for row in report.rows]
-    return {
-        "rows": rows,
-        "total": {key: value for key, value in _fields(report.total, report).items() if key != "name"},
-    }
-
-
-def _fields(row: Row, report: Report) -> dict[str, Any]:
-    """Return exact seconds; times are local, with their offset from UTC."""
-    others = {f"{other}_s": row.others[other] / 1000 for other in NO_GENRE}
-    genres = {genre: row.genres[genre] / 1000 for genre in report.genres}
-    return {**_place(row), "listened_s": row.listened_ms / 1000, "genres_s": genres, **others}
-
-
-def _place(row: Row) -> dict[str, str]:
-    if row.start_ms is None or row.end_ms is None:
-        return {"name": row.name}
-    return {"start": local_time(row.start_ms).isoformat(), "end": local_time(row.end_ms).isoformat()}
-
-
-def _print_csv(report: Report) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    place = ["source"] if report.by == "source" else ["start", "end"]
-    out.writerow([*place, "listened_s", *(f"{key}_s" for key in (*report.genres, *NO_GENRE))])
-    for row in (*report.rows, report.total):
-        where = ["total", ""][: len(place)] if row is report.total else list(_place(row).values())
-        amounts = [row.listened_ms, *(_ms(row, key) for key in (*report.genres, *NO_GENRE))]
-        out.writerow([*where, *(f"{ms / 1000:.3f}" for ms in amounts)])

@@ -4,16 +4,11 @@ A time is `2026-11-24 18:00`, RFC 3339, or a time ago such as `3d`.
 """
 
 import argparse
-import re
-from datetime import datetime, timedelta
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.reader import Selection
-from genrewatch.host.times import local_text, local_time, now
-
-EXPECTED = "a time: 2026-11-24, '2026-11-24 18:00', 2026-11-24T18:00:00+01:00, or a time ago: 30min, 2h, 3d"
-UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)(?:\s+ago)?")
+from genrewatch.history.time_text import parse_time
+from genrewatch.host.times import local_text, now
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +28,3 @@ def selected(parsed: argparse.Namespace) -> Selection:
     if since_ms is not None and until_ms is not None and until_ms <= since_ms:
         raise ConfigError("--until", f"found {local_text(until_ms)}", f"a time after {local_text(since_ms)}")
     return Selection(since_ms=since_ms, until_ms=until_ms, sources=tuple(parsed.source or ()))
-
-
-def parse_time(text: str, option: str, now_ms: int) -> int:
-    """Parse a time into milliseconds since 1970; ConfigError if `text` is not a time.
-
-    A time without an offset is local; a date means its midnight.
-    """
-    text = text.strip()
-    try:
-        if ago := _AGO.fullmatch(text):
-            length = timedelta(**{UNITS[ago[2]]: float(ago[1])})
-            at_ms = now_ms - length // timedelta(milliseconds=1)
-        else:
-            at_ms = round(datetime.fromisoformat(text).timestamp() * 1000)  # without an offset: local
-        local_time(at_ms)  # a year beyond 9999 raises here
-    except (ValueError, OverflowError, OSError):
-        raise ConfigError(option, f"found {text!r}", EXPECTED) from None
-    return at_ms

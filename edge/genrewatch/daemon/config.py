@@ -12,6 +12,9 @@ from genrewatch.history.config import HistoryConfig
 from genrewatch.host.paths import SHIPPED_BUNDLE, expand_home
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.mqtt.config import PASSWORD_CREDENTIAL, PASSWORD_VARIABLE, MqttConfig
+from genrewatch.sinks.web.config import PASSWORD_CREDENTIAL as WEB_CREDENTIAL
+from genrewatch.sinks.web.config import PASSWORD_VARIABLE as WEB_VARIABLE
+from genrewatch.sinks.web.config import WebConfig
 from genrewatch.sources.uri import SourceConfig
 
 
@@ -33,6 +36,8 @@ class ListenConfig:
     """The broker, and what is published."""
     history: HistoryConfig = HistoryConfig()
     """The history on disk, in the state directory."""
+    web: WebConfig = WebConfig()
+    """The page, the API and the metrics."""
     hook: tuple[HookConfig, ...] = ()
     """Commands to run or URLs to call on events, one table each: either `command` or `url`."""
     health_s: float = 30.0
@@ -56,9 +61,11 @@ def load_config(path: Path | None) -> ListenConfig:
     if path is None:
         return ListenConfig()
     config = decode(ListenConfig, read_toml(path), where=str(path))
-    if config.mqtt.password is not None and (mode := path.stat().st_mode & 0o777) & 0o077:
-        expected = f"chmod 600 {path}, {PASSWORD_VARIABLE}, or systemd's LoadCredential={PASSWORD_CREDENTIAL}:FILE"
-        raise ConfigError(
-            f"{path}: mqtt.password", f"other users of this machine can read it (mode {mode:o})", expected
-        )
+    for key, password, variable, credential in (
+        ("mqtt.password", config.mqtt.password, PASSWORD_VARIABLE, PASSWORD_CREDENTIAL),
+        ("web.password", config.web.password, WEB_VARIABLE, WEB_CREDENTIAL),
+    ):
+        if password is not None and (mode := path.stat().st_mode & 0o777) & 0o077:
+            expected = f"chmod 600 {path}, {variable}, or systemd's LoadCredential={credential}:FILE"
+            raise ConfigError(f"{path}: {key}", f"other users of this machine can read it (mode {mode:o})", expected)
     return config

@@ -95,6 +95,10 @@ class Daemon:
         """See `CommandHandler`."""
         self._commands.put(lambda: self._set_bundle(name))
 
+    def publish_test_event(self, source_id: str) -> None:
+        """Send an event `test` of a source to broker, hooks and viewers."""
+        self._commands.put(lambda: self._sinks.notify(lambda sink: sink.on_test_event(source_id)))
+
     def publish_health(self) -> None:
         """See `CommandHandler`."""
         self._commands.put(self._notify_health)

@@ -14,7 +14,7 @@ from genrewatch.contract.vote import SILENCE
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sources.source import NowPlaying
 
-EventType = Literal["genre_changed", "dead_air", "sound_returned", "stalled", "resumed"]
+EventType = Literal["genre_changed", "dead_air", "sound_returned", "stalled", "resumed", "test"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 
@@ -140,6 +140,12 @@ class EventDetector:
 
     def _of(self, source_id: str) -> _LastEvents:
         return self._last.setdefault(source_id, _LastEvents())
+
+
+def sample_event(source_id: str) -> Event:
+    """Return an event `test`, by which a user checks that broker and hooks receive events."""
+    nothing = dict.fromkeys(("genre", "previous_genre", "confidence", "level_dbfs", "station", "title"))
+    return Event(type="test", source=source_id, reason="warming_up", **nothing)
 
 
 def event_payload(event: Event, *, node: str, name: str, ts: str, model: str | None, version: str | None) -> bytes:

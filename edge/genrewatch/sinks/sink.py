@@ -28,6 +28,9 @@ class Sink:
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """Handle a station's name or title."""
 
+    def on_test_event(self, source_id: str) -> None:
+        """Handle a user's request for an event of type `test`."""
+
     def on_result(self, source_id: str, result: SegmentResult) -> None:
         """Handle a classified segment."""
 

@@ -56,6 +56,11 @@ def name_for_people(config: SourceConfig, source_id: str) -> str:
     return config.name or parse(config.uri).options.get("name") or source_id
 
 
+def kind_of(config: SourceConfig) -> str:
+    """Return the kind of a source: `auto` as what it stands for."""
+    return resolve_auto(parse(config.uri)).kind
+
+
 def parse(text: str) -> Uri:
     """Parse a URI; SourceError on an unknown kind or option."""
     forms = ", ".join(kind.form for kind in KINDS.values())

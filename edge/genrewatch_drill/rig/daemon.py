@@ -61,6 +61,7 @@ class DaemonConfig:
         lines = [f"node = {json.dumps(NODE)}", *([f"health_s = {health_s:g}"] if health_s else [])]
         lines += ["", "[mqtt]", f"url = {json.dumps(url)}", *(["heartbeat_s = 1"] if self.every_second else [])]
         lines += _pairs(self.mqtt)
+        lines += ["", "[web]", "enabled = false"]
         if self.history:
             lines += ["", "[history]", *_pairs(self.history)]
         if self.vote:

@@ -18,7 +18,8 @@ class HookConfig:
     """One hook: events, and the command or the URL that receives them."""
 
     on: tuple[EventType, ...]
-    """Events that trigger it: genre_changed, dead_air, sound_returned, stalled, resumed."""
+    """Events that trigger it: genre_changed, dead_air, sound_returned, stalled, resumed, test; test triggers every
+    hook."""
     command: str | None = field(default=None, repr=False)
     """Program and arguments, quoted as in a shell but run without one; it gets the event on standard input."""
     url: str | None = field(default=None, repr=False)

@@ -15,7 +15,7 @@ from typing import Any
 from genrewatch.contract.errors import ConfigError
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.events import Event, EventDetector, event_payload
+from genrewatch.sinks.events import Event, EventDetector, event_payload, sample_event
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.worker import HookWorker, QueueLimits
 from genrewatch.sinks.sink import Sink
@@ -68,6 +68,11 @@ class HookSink(Sink):
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         self._detector.playing(source_id, playing)
+
+    def on_test_event(self, source_id: str) -> None:
+        """See `Sink`; a hook for this source gets it whatever its `on`."""
+        with self._lock:
+            self._dispatch([sample_event(source_id)])
 
     def on_disabled(self, source_id: str, disabled: bool) -> None:
         """See `Sink`."""

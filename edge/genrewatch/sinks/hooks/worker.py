@@ -64,7 +64,7 @@ class HookWorker:
     def offer(self, event: Event, body: bytes) -> None:
         """Queue an event with its payload, if the hook is for it."""
         config = self._config
-        if event.type not in config.on or (config.sources and event.source not in config.sources):
+        if event.type not in (*config.on, "test") or (config.sources and event.source not in config.sources):
             return
         with self._changed:
             self._queue.append(_Queued(event=event, body=body, made=time.monotonic()))

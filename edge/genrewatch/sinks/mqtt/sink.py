@@ -24,7 +24,7 @@ from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.events import Event, EventDetector
+from genrewatch.sinks.events import Event, EventDetector, sample_event
 from genrewatch.sinks.mqtt.birth import DELAY_S, BirthSequence
 from genrewatch.sinks.mqtt.client import Received
 from genrewatch.sinks.mqtt.commands import CommandHandler, CommandReceiver
@@ -161,12 +161,20 @@ class MqttSink(Sink):
             self._states.publish_no_sound(source_id, "stalled")
             self._publish_events(self._detector.stalled(source_id))
 
-    def on_health(self, health: Mapping[str, Any]) -> None:
-        """Publish the diagnostics of the node and of this connection; `health` must be serializable as JSON."""
+    def on_test_event(self, source_id: str) -> None:
+        """See `Sink`."""
+        with self._states.lock:
+            self._publish_events([sample_event(source_id)])
+
+    def diagnostics(self) -> dict[str, Any]:
+        """See `Sink`."""
         connection, commands = self._connection, self._commands
         mqtt = {"protocol": connection.protocol, "connections": connection.connections, "dropped": connection.dropped}
-        mqtt |= {"commands": commands.accepted, "ignored": commands.ignored}
-        connection.publish(self._topics.health(self._payloads.health({**health, "mqtt": mqtt})))
+        return {"mqtt": mqtt | {"commands": commands.accepted, "ignored": commands.ignored}}
+
+    def on_health(self, health: Mapping[str, Any]) -> None:
+        """Publish the diagnostics of the node and of this connection; `health` must be serializable as JSON."""
+        self._connection.publish(self._topics.health(self._payloads.health({**health, **self.diagnostics()})))
 
     def close(self) -> None:
         """Publish `offline` for every source and the node, wait until the broker has it, and disconnect; under 5 s."""

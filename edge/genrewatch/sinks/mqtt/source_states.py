@@ -4,19 +4,29 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.sinks.mqtt.client import Message
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id
-from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch.sinks.mqtt.payload import Payloads, no_sound_fields
 from genrewatch.sinks.mqtt.topics import Topics
 from genrewatch.sources.source import NowPlaying
 
 Key = tuple[Any, ...]
 """The fields of a state whose change is published at once."""
+
+
+class Publisher(Protocol):
+    """The part of a `Connection` that states are published through."""
+
+    @property
+    def protocol(self) -> str | None:
+        """`5` or `3.1.1` while connected, else None."""
+
+    def publish(self, message: Message) -> object:
+        """Publish a message, or drop it."""
 
 
 @dataclass(kw_only=True)
@@ -47,7 +57,7 @@ class SourceStates:
         config: MqttConfig,
         topics: Topics,
         payloads: Payloads,
-        connection: Connection,
+        connection: Publisher,
         *,
         model: Manifest,
         persistent_state: PersistentState,
