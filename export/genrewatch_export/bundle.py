@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch import __version__, programme
+from genrewatch.audio.pre_filter import CURRENT
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.bundle import FORMAT, GOLDEN, MODEL, Bundle, Manifest, check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
@@ -92,6 +93,7 @@ def _manifest(
         front_end=run.front_end,
         vote=replace(_vote(run, options), sharpness=calibrated.sharpness),
         temperature=calibrated.temperature,
+        pre_filter=CURRENT,
         input=classifier.input,
         output=classifier.output,
         files={MODEL: "", GOLDEN: ""},

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from genrewatch import programme
-from genrewatch.audio.decoding import read_samples
+from genrewatch.audio.decoding import read_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.bundle import Bundle, load_bundle
 from genrewatch.contract.errors import BundleError, GenrewatchError
@@ -96,7 +96,7 @@ def _try_sounds(bundle: Bundle, audio: Sequence[Path]) -> list[Samples] | Check:
     """Cut segments from the named files and from the beginning of the demo programme."""
     config = bundle.manifest.front_end
     try:
-        stretches = [read_samples(path, config.sample_rate) for path in audio]
+        stretches = [read_filtered(path, config.sample_rate) for path in audio]
     except GenrewatchError as exc:
         return Check(name="audio", result="wrong", detail=str(exc))
     demo = np.concatenate(list(islice(programme.programme_blocks(block=programme.SAMPLE_RATE), DEMO_S)))

@@ -119,9 +119,18 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert "no such directory, expected a bundle" in refusal(tmp_path / "nothing")
 
 
+def test_a_bundle_made_before_there_was_a_pre_filter_runs_without_one(bundle: Path) -> None:
+    record = json.loads((bundle / "bundle.json").read_text())
+    del record["pre_filter"]
+    (bundle / "bundle.json").write_text(json.dumps(record))
+    assert load_bundle(bundle).manifest.pre_filter == "none"
+    (bundle / "bundle.json").write_text(json.dumps(record | {"pre_filter": "highpass-9"}))
+    assert "pre_filter" in refusal(bundle)
+
+
 def test_every_key_of_the_manifest_without_a_default_is_required(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text())
-    for key in set(record) - {"metrics", "provenance", "thresholds"}:
+    for key in set(record) - {"metrics", "provenance", "thresholds", "pre_filter"}:
         (bundle / "bundle.json").write_text(json.dumps({k: v for k, v in record.items() if k != key}))
         assert refusal(bundle) == f"bundle.json: {key}: missing key"
 

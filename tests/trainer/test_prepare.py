@@ -3,9 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrewatch.audio.decoding import read_samples
+from genrewatch.audio import decoding
+from genrewatch.audio.pre_filter import CURRENT, pre_filtered
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import COMPACT, FrontEnd
+from genrewatch.inference.pipeline import resampled
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.data import oracle
 from genrewatch_trainer.data.prepare import prepare
@@ -39,7 +41,8 @@ def test_what_the_trainer_stores_is_what_the_device_computes_bit_for_bit(corpus:
     store = Store.load(tmp_path / "s")
     for i, clip in enumerate(store.index.clips):
         path = next(corpus.glob(f"*/{clip.name}.*"))
-        device = FrontEnd(COMPACT).power_db(read_samples(path, COMPACT.sample_rate))
+        pieces = pre_filtered(resampled(decoding.decode_file(path), COMPACT.sample_rate), COMPACT.sample_rate, CURRENT)
+        device = FrontEnd(COMPACT).power_db(np.concatenate([sound.samples for sound, _ in pieces]))
         np.testing.assert_array_equal(store.clip(i), device)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genrewatch.audio.pcm import Block, pcm_blocks
+from genrewatch.audio.pre_filter import filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.contract.front_end import Samples
@@ -51,6 +52,11 @@ def read_samples(path: Path, sample_rate: int) -> Samples:
     if resampler:
         pieces.append(resampler.push(np.empty(0, np.float32), last=True))
     return np.concatenate(pieces)
+
+
+def read_filtered(path: Path, sample_rate: int) -> Samples:
+    """Decode a whole file to (n,) samples as the front end takes them: resampled, then through the pre-filter."""
+    return filtered(read_samples(path, sample_rate), sample_rate)
 
 
 def ffmpeg_path() -> str:

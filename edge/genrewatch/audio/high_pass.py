@@ -3,8 +3,8 @@
 A Butterworth high-pass of order 6. Device and trainer use this same code. It computes blocks of a fixed number of
 samples, counted from the start of the stream, so its output does not depend on how its input is cut.
 
-    first `n_hold` samples   backward filter ====\\___      the filter that runs backwards has no transient at the start,
-                             forward filter   ___/====...  the forward one none after it: the output goes over between
+    first `n_hold` samples   backward filter ====\\___      it has no transient at the start, the forward filter none
+                             forward filter   ___/====...  after it; the output goes over from one to the other
 """
 
 from dataclasses import dataclass

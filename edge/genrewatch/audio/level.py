@@ -37,7 +37,8 @@ class Level:
     """The level of a stretch of sound."""
 
     dbfs: float | None
-    """RMS level without DC, dB re full scale (a full-scale sine is -3.01); None when all samples are equal."""
+    """RMS level of the music, without offset and what the pre-filter takes off, dB re full scale (a full-scale sine is
+    -3.01); None when all samples are equal."""
     peak_dbfs: float | None
     """The largest sample, dB re full scale; None for digital silence."""
     clipped: float
@@ -46,17 +47,18 @@ class Level:
     """Mean of the samples, full scale being 1."""
 
 
-def measure(samples: Samples) -> Level:
-    """Return the level of (n,) samples."""
+def measure(samples: Samples, raw: Samples | None = None) -> Level:
+    """Return the level of (n,) samples; peak, clipping and offset are those of `raw`, (n,) before the pre-filter."""
+    raw = samples if raw is None else raw
     if not len(samples):
         return Level(dbfs=None, peak_dbfs=None, clipped=0.0, dc=0.0)
-    loudness = np.abs(samples)
+    loudness = np.abs(raw)
     peak = float(loudness.max())
     return Level(
-        dbfs=level_dbfs(samples),
+        dbfs=level_dbfs(samples) if np.ptp(raw) != 0 else None,  # the filter's decay is no sound
         peak_dbfs=20 * math.log10(peak) if peak > 0 else None,
-        clipped=np.count_nonzero(loudness >= CLIPPED) / len(samples),
-        dc=float(samples.mean(dtype=np.float64)),
+        clipped=np.count_nonzero(loudness >= CLIPPED) / len(raw),
+        dc=float(raw.mean(dtype=np.float64)),
     )
 
 

@@ -47,15 +47,20 @@ class SegmentBuffer:
 
     def _restart(self) -> None:
         self._pieces: list[Samples] = []
+        self._raw: list[Samples] = []  # the same samples before the pre-filter
         self._start = self._needed = self._position  # of the next segment, and of its first frame that is not there yet
         self._hops_since_last = 1
         self._frames: PowerDb | None = None  # that the next segment shares with the previous one
 
-    def push(self, samples: Samples) -> Iterator[Segment]:
-        """Take the samples that follow the last ones; yield each segment that they complete."""
+    def push(self, samples: Samples, raw: Samples | None = None) -> Iterator[Segment]:
+        """Take the samples that follow the last ones; yield each segment that they complete.
+
+        `raw` are the same samples before the pre-filter, for the levels.
+        """
         self._position += len(samples)
         unneeded = max(0, len(samples) - max(0, self._position - self._needed))
         self._pieces.append(samples[unneeded:])
+        self._raw.append((samples if raw is None else raw)[unneeded:])
         while self._start + self._segment_samples <= self._position:
             yield self._next()
 
@@ -65,28 +70,37 @@ class SegmentBuffer:
         self._restart()
 
     def _next(self) -> Segment:
-        held = np.concatenate(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
+        held, raw = _joined(self._pieces), _joined(self._raw)
         end = self._start + self._segment_samples
-        fresh = held[: len(held) - (self._position - end)]  # first sample of the first new frame, to the end
+        n_fresh = len(held) - (self._position - end)
+        fresh = held[:n_fresh]  # first sample of the first new frame, to the end
         frames = self._front_end.power_db(fresh)
         new_hops = self.hops_per_segment
         if self._frames is not None:
             new_hops = min(new_hops, self._hops_since_last)
             frames = np.concatenate([self._frames, frames])
-        segment = Segment(start=self._start, end=end, power_db=frames, levels=self._levels(fresh, new_hops))
-        self._advance(frames, held)
+        segment = Segment(
+            start=self._start, end=end, power_db=frames, levels=self._levels(fresh, raw[:n_fresh], new_hops)
+        )
+        self._advance(frames, held, raw)
         return segment
 
-    def _advance(self, frames: PowerDb, held: Samples) -> None:
+    def _advance(self, frames: PowerDb, held: Samples, raw: Samples) -> None:
         """Keep what the next segment shares with this one and release the rest."""
         self._hops_since_last = self.hop_factor
         shared = max(0, len(frames) - self._hop_frames * self.hop_factor)
         self._frames = frames[len(frames) - shared :]
         self._start += self._segment_hop * self.hop_factor
         self._needed = self._start + shared * self._hop_length
-        self._pieces = [held[max(0, len(held) - max(0, self._position - self._needed)) :]]
+        kept = max(0, len(held) - max(0, self._position - self._needed))
+        self._pieces, self._raw = [held[kept:]], [raw[kept:]]
 
-    def _levels(self, samples: Samples, hops: int) -> tuple[Level, ...]:
+    def _levels(self, samples: Samples, raw: Samples, hops: int) -> tuple[Level, ...]:
         hop, n = min(self._segment_hop, len(samples)), len(samples)
         hops = max(1, min(hops, n // hop))
-        return tuple(measure(samples[n - (k + 1) * hop : n - k * hop]) for k in reversed(range(hops)))
+        stretches = [slice(n - (k + 1) * hop, n - k * hop) for k in reversed(range(hops))]
+        return tuple(measure(samples[stretch], raw[stretch]) for stretch in stretches)
+
+
+def _joined(pieces: list[Samples]) -> Samples:
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]

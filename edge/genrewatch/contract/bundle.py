@@ -28,6 +28,8 @@ from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
 MANIFEST, MODEL, GOLDEN = "bundle.json", "model.tflite", "golden.npz"
+PreFilter = Literal["none", "highpass-1"]
+"""What is done to the samples before the front end; `highpass-1` takes off what lies below 24 Hz."""
 RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # the states of Home Assistant, and our own
 
 
@@ -96,6 +98,8 @@ class Manifest:
     """The logits tensor."""
     files: dict[str, str]
     """sha256 (hexadecimal) of each file beside the manifest."""
+    pre_filter: PreFilter = "none"
+    """Version of the filter before the front end; bundles made before there was one have `none`."""
     thresholds: tuple[Threshold, ...] = ()
     """Suggested limits for `confidence`, for automations."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenVectors:
-    """One segment with its expected log-mel and posterior."""
+    """One segment, as it is after the pre-filter, with its expected log-mel and posterior."""
 
     samples: NDArray[np.int16]
     """(segment_samples,)"""

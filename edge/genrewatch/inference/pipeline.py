@@ -1,6 +1,6 @@
 """The pipeline from blocks to verdicts, the same for files, live sources and tests.
 
-blocks -> Resampler -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> MajorityVote -> SegmentResult
+blocks -> Resampler -> HighPass -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> MajorityVote -> SegmentResult
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 
 from genrewatch.audio.level import Level, LevelConfig, LevelGate
 from genrewatch.audio.pcm import Block
+from genrewatch.audio.pre_filter import Sound, pre_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.audio.segments import Segment, SegmentBuffer
 from genrewatch.contract.bundle import Manifest, load_bundle
@@ -91,10 +92,11 @@ def classify_stream(
 ) -> Iterator[SegmentResult]:
     """Yield a result for each segment of one source's blocks, as soon as its last sample has arrived."""
     stream = _Stream(pipeline, hop_control or EveryHop())
-    for samples, missing in resampled(blocks, pipeline.manifest.front_end.sample_rate):
+    sample_rate = pipeline.manifest.front_end.sample_rate
+    for sound, missing in pre_filtered(resampled(blocks, sample_rate), sample_rate, pipeline.manifest.pre_filter):
         if missing:
             stream.gap(missing)
-        yield from stream.push(samples)
+        yield from stream.push(sound)
 
 
 class _Stream:
@@ -118,9 +120,9 @@ class _Stream:
         if missing > self._pipeline.manifest.front_end.segment_samples:
             self._vote.clear()
 
-    def push(self, samples: Samples) -> Iterator[SegmentResult]:
-        """Yield a result for each segment that these (n,) samples complete."""
-        for segment in self._buffer.push(samples):
+    def push(self, sound: Sound) -> Iterator[SegmentResult]:
+        """Yield a result for each segment that this sound completes."""
+        for segment in self._buffer.push(sound.samples, sound.raw):
             for hop_level in segment.levels:
                 self._gate.add(hop_level.dbfs)
             self._buffer.hop_factor = self._hop_control.hop_factor(self._hop_s)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.random import Generator
 
 from genrewatch import programme
-from genrewatch.audio.decoding import SUFFIXES, read_samples
+from genrewatch.audio.decoding import SUFFIXES, read_filtered
+from genrewatch.audio.pre_filter import filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
@@ -59,9 +60,9 @@ def not_music_store(folders: Sequence[Path], path: Path, front_end: FrontEndConf
 
 
 def _all_sounds(recordings: Sequence[Path], front_end: FrontEndConfig, seed: int) -> Iterator[Sound]:
-    least = 2 * front_end.segment_samples
+    least, n_made = 2 * front_end.segment_samples, MADE_SEGMENTS * front_end.segment_samples
     for path in recordings:
-        samples = read_samples(path, front_end.sample_rate)
+        samples = read_filtered(path, front_end.sample_rate)
         if not len(samples):
             raise DataError(str(path), "holds no sound")
         digest = int(hashlib.sha256(path.read_bytes()).hexdigest(), 16)
@@ -71,7 +72,7 @@ def _all_sounds(recordings: Sequence[Path], front_end: FrontEndConfig, seed: int
     for kind, make in MAKERS.items():
         for number in range(MADE_OF_EACH):
             rng = np.random.default_rng((seed, number, *kind.encode()))
-            samples = at_level(make(MADE_SEGMENTS * front_end.segment_samples, front_end.sample_rate, rng))
+            samples = at_level(filtered(make(n_made, front_end.sample_rate, rng), front_end.sample_rate))
             yield Sound(name=f"made/{kind}.{number:02d}", part="train", samples=samples)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from joblib import delayed
 
-from genrewatch.audio.decoding import ffmpeg_path, read_samples
+from genrewatch.audio.decoding import ffmpeg_path, read_filtered
 from genrewatch.contract.errors import DataError, GenrewatchError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, PowerDb
 from genrewatch_trainer.cluster import parallel
@@ -83,7 +83,7 @@ def _agreement_with_librosa(paths: Iterable[Path], front_end: FrontEndConfig) ->
         if item.power_db is None:
             error = error or item.error
             continue
-        found = difference_db(read_samples(path, front_end.sample_rate), front_end)
+        found = difference_db(read_filtered(path, front_end.sample_rate), front_end)
         if not found <= AGREEMENT_DB:
             raise DataError(str(path), f"log-mel is {found:.2g} dB off librosa's", f"at most {AGREEMENT_DB} dB")
         return found
@@ -104,7 +104,7 @@ def clip_names(audio: Path) -> dict[Path, str]:
 def decode_file(path: Path, front_end: FrontEndConfig) -> DecodedFile:
     """Decode one file and compute its log-mel; the result has an `error` where it is unreadable or too short."""
     try:
-        samples = read_samples(path, front_end.sample_rate)
+        samples = read_filtered(path, front_end.sample_rate)
     except GenrewatchError as exc:
         return DecodedFile(path=path, error=str(exc))
     power_db = FrontEnd(front_end).power_db(samples)

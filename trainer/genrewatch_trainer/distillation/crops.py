@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from genrewatch.audio.decoding import read_samples
+from genrewatch.audio.decoding import read_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.front_end import Samples
 
@@ -79,5 +79,5 @@ def _stretch(songs: Sequence[Path], n_samples: int, rate: int, how: CropChanges,
 @lru_cache(maxsize=SONGS_IN_MEMORY)
 def _song(path: Path, rate: int) -> NDArray[np.int16]:
     """Decode a song to 16 bit, so hours of music fit in a gigabyte."""
-    samples = read_samples(path, rate)
+    samples = read_filtered(path, rate)
     return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
