@@ -81,7 +81,7 @@ def test_lost_sound_dead_air_clock_steps_and_old_open_spells_are_noted(store, ca
     silent.key = replace(silent.key, reason="silence", dead_air=True)
     stalled = replace(spell(None), received_ms=0, lost_ms=10_000)
     stalled.key = replace(stalled.key, reason="stalled")
-    long_ago = Timestamp(utc_ms=rfc3339_to_ms("2020-01-01T12:00:10Z"), mono_s=10.0)
+    long_ago = Timestamp(utc_ms=rfc3339_to_ms("2025-02-01T12:00:10Z"), mono_s=10.0)
     store.append([odd, silent, stalled], [replace(spell("pop"), start=long_ago, end=long_ago)])
     lines = printed(capsys)
     assert lines[0].endswith("[lost 3.2 s, continues, clock set by +3600 s]")

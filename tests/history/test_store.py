@@ -139,9 +139,7 @@ def test_an_old_copy_of_the_file_does_not_assign_numbers_again(tmp_path):
     assert second[2] == first[3], "the chain goes on"
 
 
-@pytest.mark.parametrize(
-    "damage", ["garbage", "truncated", "foreign", "newer", "flipped", "no outbox", "open", "utf-8"]
-)
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "flipped", "no outbox", "open", "utf-8"])
 def test_a_damaged_or_foreign_file_is_distinguished_from_an_unavailable_one(tmp_path, damage):
     path = database_path(tmp_path, "box")
     store = open_history(tmp_path)
@@ -160,7 +158,6 @@ def test_a_damaged_or_foreign_file_is_distinguished_from_an_unavailable_one(tmp_
             db.execute(
                 {
                     "foreign": "UPDATE meta SET value = 'other' WHERE key = 'node'",
-                    "newer": "PRAGMA user_version = 9",
                     "no outbox": "DROP TABLE outbox",
                     "open": "INSERT INTO open VALUES ('mic', '{\"v\":1,', 0, 0)",
                     "utf-8": "UPDATE spells SET record = CAST(x'7bff7d' AS TEXT) WHERE seq = 1",

@@ -16,6 +16,7 @@ from genrewatch.history import writer
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import Damaged, Unavailable, database_path, open_for_reading
 from genrewatch.history.store import HistoryStore
+from genrewatch.host.times import now
 from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.history import HistorySink
 
@@ -33,8 +34,8 @@ def path(tmp_path):
     return database_path(tmp_path / "state", "box")
 
 
-def started(path, pipeline, *, config=QUICK, transport=None):
-    sink = HistorySink(path, "box", config, names={"mic": "Mic"}, transport=transport)
+def started(path, pipeline, *, config=QUICK, transport=None, clock=now):
+    sink = HistorySink(path, "box", config, names={"mic": "Mic"}, transport=transport, clock=clock)
     sink.start()
     sink.on_stream("mic", pipeline)
     sink.on_availability("mic", True, "")
@@ -226,10 +227,9 @@ def test_a_wall_clock_set_years_ahead_deletes_no_history(path, pipeline, monkeyp
     sink = started(path, pipeline)
     play(sink, ROCK, JAZZ, ROCK)
     sink.flush()
-    ahead = writer.now
-    monkeypatch.setattr(writer, "now", lambda: replace(ahead(), utc_ms=ahead().utc_ms + 5 * 365 * 86_400_000))
+    five_years_ms = 5 * 365 * 86_400_000
     monkeypatch.setattr(writer, "PRUNE_S", 0.05)
-    again = started(path, pipeline)
+    again = started(path, pipeline, clock=lambda: replace(now(), utc_ms=now().utc_ms + five_years_ms))
     play(again, ROCK, JAZZ)
     until(lambda: facts(again)["stored"] == 4)
     time.sleep(0.5)

@@ -4,24 +4,29 @@ It reads the database beside a running daemon; with `--follow` it goes on with e
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from genrewatch.commands import verify
 from genrewatch.commands.options import add_history_location
+from genrewatch.commands.output import print_lines
 from genrewatch.commands.selection import add_selection, selected
 from genrewatch.history.follow import follow
 from genrewatch.history.locate import find_database, open_history
-from genrewatch.history.reader import Record, Selection
+from genrewatch.history.reader import Selection
+from genrewatch.history.record import Record
 from genrewatch.history.spell_csv import SpellCsv
-from genrewatch.host.times import duration_text, local_text, local_time, now, rfc3339_to_ms
+from genrewatch.host.times import EARLIEST_MS, duration_text, local_text, local_time, now, rfc3339_to_ms
+from genrewatch.host.untrusted_text import json_text, printable
 
 LATEST = 10
 """Spells that `--follow` prints first, without `--since`."""
 OPEN_MS = 60_000
 """An open spell saved this long ago or less is shown as going on now."""
+MAX_WIDTH = 40
+"""Longest source id for which the columns after it are aligned."""
+
 Printer = Callable[[list[Record]], None]
 
 
@@ -56,7 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
         printer(open_spells)
         if not printed and not open_spells:
             sources = reader.sources() if parsed.source else []
-            hint = f"; it has spells of {', '.join(sources)}" if sources else ""
+            hint = f"; it has spells of {', '.join(map(printable, sources))}" if sources else ""
             print(f"genrewatch: no such spells in {path}{hint}", file=sys.stderr)
     return 0
 
@@ -65,7 +70,7 @@ def _follow(path: Path, selection: Selection, printer: Printer) -> int:
     """Print each spell as it ends, until Ctrl-C."""
 
     def on_problem(reason: str) -> None:
-        print(f"genrewatch: {path} cannot be read ({reason}): waiting for it", file=sys.stderr, flush=True)
+        print(f"genrewatch: {path} cannot be read ({printable(reason)}): waiting for it", file=sys.stderr, flush=True)
 
     with open_history(path) as reader:
         after = 0 if selection.since_ms is not None else reader.seq_before_latest(LATEST, selection)
@@ -78,7 +83,7 @@ def _follow(path: Path, selection: Selection, printer: Printer) -> int:
 
 
 def _print_json(records: list[Record]) -> None:
-    _print(json.dumps(record) for record in records)
+    print_lines(json_text(record) for record in records)
 
 
 def _csv_printer() -> Printer:
@@ -94,17 +99,12 @@ def _csv_printer() -> Printer:
 def _line_printer() -> Printer:
     width = 8
 
-    def print_lines(records: list[Record]) -> None:
+    def print_spells(records: list[Record]) -> None:
         nonlocal width
-        width = max([width, *(len(record["source"]) for record in records)])
-        _print(describe(record, width) for record in records)
+        width = max([width, *(min(MAX_WIDTH, len(record["source"])) for record in records)])
+        print_lines(describe(record, width) for record in records)
 
-    return print_lines
-
-
-def _print(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
+    return print_spells
 
 
 def describe(record: Record, width: int) -> str:
@@ -127,6 +127,8 @@ def _notes(record: Record) -> list[str]:
     notes += [flag for flag in ("dead_air", "continues", "interrupted") if record[flag]]
     if record["clock_step_s"]:
         notes.append(f"clock set by {record['clock_step_s']:+.6g} s")
+    if rfc3339_to_ms(record["end"]) < EARLIEST_MS:
+        notes.append("the clock was not set")
     if record.get("open"):
         saved_ms = rfc3339_to_ms(record["end"])
         old = now().utc_ms - saved_ms > OPEN_MS

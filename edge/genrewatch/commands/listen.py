@@ -20,7 +20,8 @@ from genrewatch.history.database import database_path
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
-from genrewatch.inference.pipeline import Pipeline, open_pipeline
+from genrewatch.inference.bundle_check import open_checked_pipeline
+from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
@@ -156,7 +157,9 @@ def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:
 def _open_another(config: ListenConfig, setups: Sequence[SourceSetup], name: str) -> dict[str, Pipeline]:
     """Return each source's pipeline with a bundle of the configured directory; raises GenrewatchError."""
     require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
-    pipeline_of_bundle = open_pipeline(expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level)
+    pipeline_of_bundle = open_checked_pipeline(
+        expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level
+    )
     pipelines = {}
     for setup, wanted in zip(setups, config.source, strict=True):
         pipelines[setup.source.id] = replace(pipeline_of_bundle, vote=wanted.vote.apply(pipeline_of_bundle.vote))
@@ -165,7 +168,7 @@ def _open_another(config: ListenConfig, setups: Sequence[SourceSetup], name: str
 
 def _open_pipeline(config: ListenConfig, file: Path | None) -> Pipeline:
     try:
-        return open_pipeline(config.bundle_path, config.vote.apply, config.level)
+        return open_checked_pipeline(config.bundle_path, config.vote.apply, config.level)
     except ConfigError as exc:  # whether [vote] of the file is possible depends on the bundle
         raise ConfigError(f"{file}: {exc.where}" if file else exc.where, exc.found, exc.expected) from None
 

@@ -4,17 +4,21 @@ It shows that what a node published follows from the answers of its network, wit
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from genrewatch.commands.options import add_history_location
+from genrewatch.commands.output import print_lines
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.recording import recorded_streams
 from genrewatch.history.replay import Disagreement, Outcome, replay
 from genrewatch.host.times import local_text, rfc3339_to_ms
+from genrewatch.host.untrusted_text import json_text
+
+MAX_WIDTH = 40
+"""Longest source id for which the columns after it are aligned."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +40,14 @@ def run(parsed: argparse.Namespace) -> int:
             if source not in sources:
                 raise ConfigError("--source", f"no posteriors of {source}", f"one of {', '.join(sources)}")
         outcomes = replay(reader.db, tuple(parsed.source or ()))
-    width = max(map(len, outcomes))
-    for source, outcome in outcomes.items():
-        if parsed.json:
-            print(json.dumps({"source": source, **_fields(outcome)}))
-        else:
-            print("\n".join([_text(source, outcome, width), *map(_difference, outcome.first)]))
+        width = min(MAX_WIDTH, max(map(len, outcomes)))
+        lines: list[str] = []
+        for source, outcome in outcomes.items():
+            if parsed.json:
+                lines.append(json_text({"source": source, **_fields(outcome)}))
+            else:
+                lines += [_text(source, outcome, width), *map(_difference, outcome.first)]
+    print_lines(lines)
     return 1 if any(outcome.disagreeing for outcome in outcomes.values()) else 0
 
 

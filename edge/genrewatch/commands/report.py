@@ -4,7 +4,6 @@ The table shows shares and durations for people; CSV and JSON give exact seconds
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -12,12 +11,18 @@ from datetime import datetime
 from pathlib import Path
 
 from genrewatch.commands.options import add_history_location
+from genrewatch.commands.output import print_lines
 from genrewatch.commands.selection import add_selection, selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.locate import find_database, open_history
-from genrewatch.history.reports.report import Report, Row
-from genrewatch.history.reports.report_fields import milliseconds, read_report, report_fields, write_report_csv
-from genrewatch.host.times import duration_text, local_time
+from genrewatch.history.reports.report import Report, Row, UnsetTime
+from genrewatch.history.reports.report_fields import DAY_MS, milliseconds, read_report, report_fields, write_report_csv
+from genrewatch.host.private_files import open_private
+from genrewatch.host.times import EARLIEST_MS, duration_text, local_time
+from genrewatch.host.untrusted_text import json_text, printable
+
+MAX_NODE = 64
+"""Characters of the node id in a title."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,19 +41,27 @@ def run(parsed: argparse.Namespace) -> int:
     selection = selected(parsed)
     path = find_database(parsed.state, parsed.node)
     with open_history(path) as reader:
-        node = reader.meta().get("node", "")
+        node = printable(reader.meta().get("node", ""))[:MAX_NODE]
         report = read_report(reader, parsed.by, selection)
+    if report.unset.spells:
+        print(f"genrewatch: {_unset_text(report.unset)}", file=sys.stderr)
     if not report.rows:
         raise ConfigError(str(path), "no spells in this range", "another --since, --until or --source")
     if parsed.png:
         _draw(report, node, parsed.png)
     elif parsed.json:
-        print(json.dumps({"node": node, "by": parsed.by, **report_fields(report)}))
+        print_lines([json_text({"node": node, "by": parsed.by, **report_fields(report)})])
     elif parsed.csv:
         write_report_csv(report, sys.stdout)
     else:
-        print("\n".join(table(report)))
+        print_lines(table(report))
     return 0
+
+
+def _unset_text(unset: UnsetTime) -> str:
+    count = f"{unset.spells} spell{'s' if unset.spells > 1 else ''} ({duration_text(unset.ms)})"
+    day = f"{local_time(EARLIEST_MS + DAY_MS):%Y-%m-%d}"
+    return f"{count} from before the clock was set, not counted; see them with `genrewatch history --until {day}`"
 
 
 def _draw(report: Report, node: str, path: Path) -> None:
@@ -58,7 +71,8 @@ def _draw(report: Report, node: str, path: Path) -> None:
         raise not_installed(exc, "plot") from None
     image = draw_chart(report, title=f"{node}: airtime by {report.by}")
     try:
-        image.save(path, format="PNG", optimize=True)
+        with open(open_private(path), "wb") as file:
+            image.save(file, format="PNG", optimize=True)
     except OSError as exc:
         raise ConfigError(str(path), os_error_reason(exc), "a file that can be written") from None
     print(f"{path}: {image.width} x {image.height}")

@@ -6,18 +6,22 @@ It reads a node's database, or records as `genrewatch history --json` prints and
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from genrewatch.commands.options import add_history_location
+from genrewatch.commands.output import print_lines
 from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.history.database import Damaged
 from genrewatch.history.locate import find_database, user_errors
-from genrewatch.history.reader import HistoryReader, Record
+from genrewatch.history.reader import HistoryReader
+from genrewatch.history.record import Record
 from genrewatch.history.verify import Verification, verify_history, verify_records
+from genrewatch.host.untrusted_text import json_text
 
+MAX_LINE = 1_000_000
 EXPECTED = "JSON lines as printed by `genrewatch history --json`"
 
 
@@ -48,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
     else:
         verifications, others = [_verify_database(find_database(parsed.state, parsed.node))], 0
     for verification in verifications:
-        print(json.dumps(_fields(verification)) if parsed.json else _text(verification))
+        print_lines([json_text(_fields(verification))] if parsed.json else _text(verification))
     if others:
         print(f"genrewatch: skipped {others} lines that are not records of ended spells", file=sys.stderr)
     return 1 if any(verification.fault for verification in verifications) else 0
@@ -82,10 +86,10 @@ def _read_file(path: str) -> _Lines:
     return lines
 
 
-def _parse_lines(lines: Iterable[str]) -> _Lines:
+def _parse_lines(file: TextIO) -> _Lines:
     """Parse JSON lines; also `mosquitto_sub -v`: topic before payload, other topics between."""
     found = _Lines()
-    for line in lines:
+    for line in _bounded_lines(file):
         brace = line.find("{")
         try:
             record = json.loads(line[brace:]) if brace >= 0 else None
@@ -98,11 +102,20 @@ def _parse_lines(lines: Iterable[str]) -> _Lines:
     return found
 
 
+def _bounded_lines(file: TextIO) -> Iterator[str]:
+    """Yield lines, of a longer one than a record can be only the first `MAX_LINE` characters."""
+    continued = False
+    while line := file.readline(MAX_LINE):
+        if not continued:
+            yield line
+        continued = not line.endswith("\n")
+
+
 def _is_ended(record: Record) -> bool:
     return type(record.get("seq")) is int and all(isinstance(record.get(key), str) for key in ("node", "prev", "hash"))
 
 
-def _text(found: Verification) -> str:
+def _text(found: Verification) -> list[str]:
     extent = f"{found.records} records"
     if found.first and found.last:
         first, last = found.first.record, found.last.record
@@ -119,7 +132,7 @@ def _text(found: Verification) -> str:
         lines.append(f"  intact{', apart from the missing records' if found.gaps else ''}")
         if found.last:
             lines.append(f"  head {found.last.hash}")
-    return "\n".join(lines)
+    return lines
 
 
 def _fields(found: Verification) -> dict[str, Any]:

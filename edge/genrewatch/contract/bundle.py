@@ -12,8 +12,7 @@ import io
 import json
 import os
 import shutil
-import zipfile
-import zlib
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,12 +23,19 @@ from numpy.typing import NDArray
 from genrewatch.contract.decode import decode, encode, read_json
 from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
+from genrewatch.contract.npz import max_npz_bytes, read_npz
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
 MANIFEST, MODEL, GOLDEN = "bundle.json", "model.tflite", "golden.npz"
 PreFilter = Literal["none", "highpass-1"]
 """What is done to the samples before the front end; `highpass-1` takes off what lies below 24 Hz."""
+MAX_MANIFEST_BYTES, MAX_MODEL_BYTES = 1_000_000, 100_000_000
+MAX_SEGMENT_S = 120
+MAX_CELLS = 10_000_000
+"""Limit of the cells of a log-mel; the largest front end in use has 84,480."""
+MAX_LABELS = 10_000
+MAX_NAME = 200
 RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # the states of Home Assistant, and our own
 
 
@@ -109,15 +115,28 @@ class Manifest:
 
     def __post_init__(self) -> None:
         require(self.format == FORMAT, "format", self.format, f"{FORMAT}")
-        require(len(self.labels) >= 2, "labels", f"{len(self.labels)} of them", "at least 2")
+        require(2 <= len(self.labels) <= MAX_LABELS, "labels", f"{len(self.labels)} of them", f"2 to {MAX_LABELS}")
         require(len(set(self.labels)) == len(self.labels), "labels", "a label twice", "different labels")
         for label in self.labels:
             require(label not in RESERVED_LABELS and label != "", "labels", repr(label), "no reserved word")
+            require(_is_name(label), "labels", f"{label[:MAX_NAME]!a}", f"at most {MAX_NAME} printable characters")
         require(0.01 <= self.temperature <= 100, "temperature", self.temperature, "0.01 to 100")
         require(self.name != "", "name", "nothing", "a name")
+        for key, text in (("name", self.name), ("version", self.version)):
+            require(_is_name(text), key, f"{text[:MAX_NAME]!a}", f"at most {MAX_NAME} printable characters")
+        self._check_size()
         self.vote.check_geometry(hop_length=self.front_end.hop_length, segment_samples=self.front_end.segment_samples)
         self._check_tensors()
         require(set(self.files) == {MODEL, GOLDEN}, "files", sorted(self.files), f"{GOLDEN} and {MODEL}")
+
+    def _check_size(self) -> None:
+        """Bound what the front end allocates."""
+        config, longest = self.front_end, MAX_SEGMENT_S * self.front_end.sample_rate
+        require(
+            config.segment_samples <= longest, "front_end", f"{config.segment_samples} samples", f"at most {longest}"
+        )
+        cells = config.n_mels * max(config.segment_frames, config.n_fft)
+        require(cells <= MAX_CELLS, "front_end", f"{cells} cells", f"at most {MAX_CELLS}")
 
     def _check_tensors(self) -> None:
         log_mel = (1, self.front_end.segment_frames, self.front_end.n_mels, 1)
@@ -158,15 +177,32 @@ class Bundle:
     path: Path
 
 
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME and text.isprintable()
+
+
 def load_bundle(path: Path) -> Bundle:
     """Read and check a bundle directory; BundleError names the file and the key."""
     if not os.path.isdir(path):  # Path.is_dir raises PermissionError
         raise BundleError(str(path), "no such directory", "a bundle")
     where = path / MANIFEST
+    _check_size(where, MAX_MANIFEST_BYTES)
     manifest = decode(Manifest, read_json(where, error=BundleError), where=str(where), error=BundleError)
-    contents = {name: _read(path / name, digest) for name, digest in manifest.files.items()}
-    golden = _golden(contents[GOLDEN], path / GOLDEN, manifest)
-    return Bundle(manifest=manifest, model=contents[MODEL], golden=golden, path=path)
+    model = _read(path / MODEL, manifest.files[MODEL], MAX_MODEL_BYTES)
+    arrays = golden_arrays(manifest)
+    content = _read(path / GOLDEN, manifest.files[GOLDEN], max_npz_bytes(arrays))
+    golden = GoldenVectors(**read_npz(content, arrays, where=str(path / GOLDEN)))
+    return Bundle(manifest=manifest, model=model, golden=golden, path=path)
+
+
+def golden_arrays(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shape and type of each array of the golden vectors."""
+    front_end = manifest.front_end
+    return {
+        "samples": ((front_end.segment_samples,), "int16"),
+        "log_mel": ((front_end.segment_frames, front_end.n_mels), "float32"),
+        "posterior": ((len(manifest.labels),), "float32"),
+    }
 
 
 def check_replaceable(path: Path) -> None:
@@ -218,11 +254,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read(path: Path, digest: str) -> bytes:
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BundleError(str(path), "not a file", "a file")
+def _read(path: Path, digest: str, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes` with this hash; BundleError for any other."""
+    size = _check_size(path, max_bytes)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(size + 1)  # `read` allocates what it may return
     except OSError as exc:
         raise BundleError(str(path), os_error_reason(exc)) from None
     if sha256(content) != digest:
@@ -234,25 +271,14 @@ def _read(path: Path, digest: str) -> bytes:
     return content
 
 
-def _golden(content: bytes, path: Path, manifest: Manifest) -> GoldenVectors:
-    front_end = manifest.front_end
-    expected = {
-        "samples": ((front_end.segment_samples,), "int16"),
-        "log_mel": ((front_end.segment_frames, front_end.n_mels), "float32"),
-        "posterior": ((len(manifest.labels),), "float32"),
-    }
-    arrays = _arrays(content, path, tuple(expected))
-    for name, (shape, dtype) in expected.items():
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            found = f"{arrays[name].dtype} {list(arrays[name].shape)}"
-            raise BundleError(f"{path}: {name}", f"found {found}", f"{dtype} {list(shape)}")
-    return GoldenVectors(**arrays)
-
-
-def _arrays(content: bytes, path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Read the named arrays of an npz file; pickled objects are refused."""
+def _check_size(path: Path, max_bytes: int) -> int:
+    """Return the size of a file; BundleError if it is too large or no file: reading a FIFO could wait for ever."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as exc:
-        raise BundleError(str(path), f"cannot be read ({exc})", f"an npz with {', '.join(names)}") from None
+        status = os.stat(path)
+    except OSError as exc:
+        raise BundleError(str(path), os_error_reason(exc)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise BundleError(str(path), "not a file", "a file")
+    if status.st_size > max_bytes:
+        raise BundleError(str(path), f"{status.st_size} bytes", f"at most {max_bytes}")
+    return status.st_size

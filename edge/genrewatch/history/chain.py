@@ -17,7 +17,7 @@ NOT_COVERED = ("prev", "hash", "backfilled")
 
 def genesis(node: str, first_seq: int) -> str:
     """Return the hexadecimal value that stands for the previous hash of a database's first record."""
-    return hashlib.sha256(f"genrewatch {node} {first_seq}".encode()).hexdigest()
+    return hashlib.sha256(f"genrewatch {node} {first_seq}".encode(errors="surrogatepass")).hexdigest()
 
 
 def record_hash(prev: str, record: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from genrewatch.history.database import Damaged, Unavailable
-from genrewatch.history.reader import HistoryReader, Record, Selection
+from genrewatch.history.reader import HistoryReader, Selection
+from genrewatch.history.record import Record
 
 POLL_S = 0.5
 """Seconds between two reads."""

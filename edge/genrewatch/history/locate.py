@@ -7,8 +7,9 @@ from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError, DataError, os_error_reason
 from genrewatch.contract.ids import is_id
-from genrewatch.history.database import Damaged, Unavailable, database_path
+from genrewatch.history.database import CONTENT_ERRORS, Damaged, NewerFormat, Unavailable, database_path
 from genrewatch.history.reader import HistoryReader
+from genrewatch.history.schema import FORMAT
 from genrewatch.host.node import state_directory
 
 SERVICE_STATE = Path("/var/lib/genrewatch")
@@ -48,13 +49,18 @@ def _one_of(nodes: list[str]) -> str:
 
 @contextmanager
 def user_errors(path: Path) -> Iterator[None]:
-    """Translate errors of the database into errors of one line for the user."""
+    """Translate errors of the database, and whatever its contents raise, into errors of one line for the user."""
     try:
         yield
+    except NewerFormat as exc:
+        raise ConfigError(
+            str(path), f"written by a newer version of genrewatch (format {exc.found})", f"format {FORMAT}: update it"
+        ) from None
     except Unavailable as exc:
         raise ConfigError(str(path), f"cannot be read ({exc})") from None
-    except Damaged as exc:
-        raise DataError(str(path), f"is damaged ({exc})", "a history; `genrewatch listen` creates a new one") from None
+    except (Damaged, *CONTENT_ERRORS) as exc:
+        found = str(exc) if isinstance(exc, Damaged) else f"its contents lead to {exc!r}"
+        raise DataError(str(path), f"is damaged ({found})", "a history; `genrewatch listen` creates a new one") from exc
 
 
 @contextmanager

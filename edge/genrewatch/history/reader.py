@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genrewatch.history.database import Damaged, database_errors, open_for_reading
-from genrewatch.history.spell import SpellKey
-from genrewatch.history.store import parse_record
+from genrewatch.history.database import database_errors, open_for_reading
+from genrewatch.history.record import Record, checked_record
 
 PAGE = 1000
 """Records read by one query."""
-REQUIRED_FIELDS = frozenset(SpellKey.__dataclass_fields__) | {
-    *("source", "start", "end", "heard_s", "lost_s", "share", "confidence", "votes"),
-    *("continues", "interrupted", "clock_step_s", "mono_start_s", "mono_end_s"),
-}
-"""Fields that the commands read from a record."""
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +77,21 @@ class HistoryReader:
         while True:
             with database_errors():
                 rows = self._db.execute(query, (after_seq, *values)).fetchall()
-            if not rows:
+                page = [
+                    {**checked_record(record), "seq": seq, "prev": prev, "hash": hash_}
+                    for seq, record, prev, hash_ in rows
+                ]
+            if not page:
                 return
-            yield [{**_complete_record(record), "prev": prev, "hash": hash_} for _, record, prev, hash_ in rows]
-            after_seq = rows[-1][0]
+            yield page
+            after_seq = page[-1]["seq"]
 
     def open_spells(self, selection: Selection) -> list[Record]:
         """Return the open spells as last saved: marked `open`, without `seq` and hashes."""
         condition, values = selection.condition()
         with database_errors():
             rows = self._db.execute(f"SELECT record FROM open WHERE {condition} ORDER BY start_ms", values).fetchall()
-        return [{**_complete_record(record), "open": True} for (record,) in rows]
+            return [{**checked_record(record), "open": True} for (record,) in rows]
 
     def seq_before_latest(self, count: int, selection: Selection) -> int:
         """Return the `seq` after which the last `count` selected records follow."""
@@ -110,10 +106,3 @@ class HistoryReader:
         with database_errors():
             rows = self._db.execute("SELECT source FROM spells UNION SELECT source FROM open ORDER BY 1").fetchall()
         return [source for (source,) in rows]
-
-
-def _complete_record(text: str) -> Record:
-    record = parse_record(text)
-    if not record.keys() >= REQUIRED_FIELDS:
-        raise Damaged("a record lacks required fields")
-    return record

@@ -88,5 +88,5 @@ def recorded_segments(db: sqlite3.Connection, stream: int) -> Iterator[RecordedS
 def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         raise DataError(where, "is not JSON") from None

@@ -5,11 +5,14 @@ It holds a number that no `seq` of the node has exceeded, followed by `closed` i
 
 from pathlib import Path
 
+from genrewatch.history.schema import MAX_NUMBER
 from genrewatch.host.paths import write_durably
+from genrewatch.host.private_files import make_private_file
 
 RESERVE = 1000
 """Numbers reserved at a time, so that the file is rarely written."""
 CLOSED = "closed"
+MAX_CHARACTERS = 100
 
 
 class ReservedSeq:
@@ -19,9 +22,13 @@ class ReservedSeq:
         """Read the file beside `database`; a missing or unreadable one counts as 0."""
         self._path = database.with_suffix(".seq")
         try:
-            number, _, word = self._path.read_text(encoding="ascii").strip().partition(" ")
+            make_private_file(self._path)
+            with self._path.open(encoding="ascii") as file:
+                number, _, word = file.read(MAX_CHARACTERS).strip().partition(" ")
             self.limit, self._closed = int(number), word == CLOSED
         except (FileNotFoundError, ValueError):
+            self.limit, self._closed = 0, False
+        if not 0 <= self.limit <= MAX_NUMBER:
             self.limit, self._closed = 0, False
 
     def continue_from(self, last: int) -> int:

@@ -1,11 +1,11 @@
 """Spells as CSV: the same columns for `genrewatch history` and the web API."""
 
 import csv
-import json
 from collections.abc import Iterable
 from typing import TextIO
 
-from genrewatch.history.reader import Record
+from genrewatch.history.record import Record
+from genrewatch.host.untrusted_text import csv_cell
 
 COLUMNS = [
     *("seq", "node", "source", "name", "genre", "reason", "dead_air", "confidence", "share", "votes", "segments"),
@@ -24,9 +24,4 @@ class SpellCsv:
     def write(self, records: Iterable[Record]) -> None:
         """Write a line for each record."""
         for record in records:
-            self._out.writerow({key: _cell(record.get(key)) for key in COLUMNS})
-
-
-def _cell(value: object) -> object:
-    """Return the value as in JSON, but None as an empty cell and text without quotes."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+            self._out.writerow({key: csv_cell(record.get(key)) for key in COLUMNS})

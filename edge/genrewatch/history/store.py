@@ -3,7 +3,6 @@
 A record is written once and never changed. Its `seq` is never assigned again (`ReservedSeq`).
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,11 @@ from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, database_errors, open_for_writing, transaction
 from genrewatch.history.posterior_buffer import PosteriorBuffer, StreamResult
+from genrewatch.history.record import checked_record
 from genrewatch.history.reserved_seq import ReservedSeq
+from genrewatch.history.schema import MAX_NUMBER, wrong_schema
 from genrewatch.history.spell import Spell
+from genrewatch.host.times import EARLIEST_MS
 
 PRUNE_BATCH = 500
 """Records deleted at a time."""
@@ -48,12 +50,14 @@ class HistoryStore:
         self._last_seq = self._stored = self._waiting = 0
         self.newest_end_ms: int | None = None
         """End of the newest spell at the start, milliseconds since 1970; None if there was none."""
+        self.last_end_ms: int | None = None
+        """The same of the last record."""
         self._head = ""
         self._db = open_for_writing(path)
         self._posteriors = PosteriorBuffer(self._db, posteriors)
         try:
             with database_errors():
-                self._inode = os.stat(path).st_ino
+                self._inode, self._schema = os.stat(path).st_ino, self._schema_version()
                 self._reserved = ReservedSeq(path)
                 self._find_end()
                 self._store_interrupted()
@@ -92,24 +96,27 @@ class HistoryStore:
         self, ended: Sequence[Spell], open_spells: Iterable[Spell], results: Sequence[StreamResult] = ()
     ) -> None:
         """Store the spells that have ended, in order, replace the stored open spells, and store posteriors."""
+        rows = [(spell.fields(), spell.start.utc_ms, spell.end.utc_ms) for spell in ended]
+        for fields, _, _ in rows:
+            compact_json(fields)  # a defect of ours raises ValueError here, where it is no damage of the file
+        saved = [(s.context.source, compact_json(s.fields()), s.start.utc_ms, s.end.utc_ms) for s in open_spells]
         with database_errors(), self._restored_on_error(), transaction(self._db):
             self._check_file()
-            for spell in ended:
-                self._insert(spell.fields(), spell.start.utc_ms, spell.end.utc_ms)
+            for row in rows:
+                self._insert(*row)
             self._posteriors.append(results)
             self._db.execute("DELETE FROM open")
-            rows = [(s.context.source, compact_json(s.fields()), s.start.utc_ms, s.end.utc_ms) for s in open_spells]
-            self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", saved)
 
     def outbox_records(self, after_seq: int, limit: int) -> list[OutboxRecord]:
         """Return the oldest records of the outbox after a `seq`, in order."""
         query = "SELECT seq, source, record, prev, hash FROM outbox JOIN spells USING (seq) WHERE seq > ?"
         with database_errors():
             rows = self._db.execute(f"{query} ORDER BY seq LIMIT ?", (after_seq, limit)).fetchall()
-        return [
-            OutboxRecord(seq=seq, source=source, record={**parse_record(record), "prev": prev, "hash": hash_})
-            for seq, source, record, prev, hash_ in rows
-        ]
+            return [
+                OutboxRecord(seq=seq, source=source, record={**checked_record(record), "prev": prev, "hash": hash_})
+                for seq, source, record, prev, hash_ in rows
+            ]
 
     @property
     def newest_waiting(self) -> int:
@@ -131,10 +138,7 @@ class HistoryStore:
         """
         with database_errors():
             full = self._used_bytes() > max_bytes
-            oldest = self._db.execute(
-                "SELECT seq, end_ms, outbox.seq FROM spells LEFT JOIN outbox USING (seq) ORDER BY seq LIMIT ?",
-                (PRUNE_BATCH,),
-            ).fetchall()
+            oldest = self._oldest()
             limit_ms = now_ms - keep_days * DAY_MS
             doomed = list(takewhile(lambda row: full or (row[1] < limit_ms and row[2] is None), oldest))
             if doomed:
@@ -147,10 +151,37 @@ class HistoryStore:
         more = len(doomed) == PRUNE_BATCH or free > VACUUM_PAGES
         return more, sum(row[2] is not None for row in doomed)
 
+    def _oldest(self) -> list[tuple[int, int, int | None]]:
+        """Return the oldest records as (seq, end, seq in the outbox).
+
+        A record from before the clock was set counts as old as the next one with a known time.
+        """
+        query = "SELECT seq, end_ms, outbox.seq FROM spells LEFT JOIN outbox USING (seq) ORDER BY seq LIMIT ?"
+        rows = self._db.execute(query, (PRUNE_BATCH,)).fetchall()
+        query = "SELECT end_ms FROM spells WHERE seq > ? AND end_ms >= ? ORDER BY seq LIMIT 1"
+        unset = bool(rows) and rows[-1][1] < EARLIEST_MS
+        known = self._db.execute(query, (rows[-1][0], EARLIEST_MS)).fetchone() if unset else None
+        next_ms, dated = known[0] if known else MAX_NUMBER, []
+        for seq, end_ms, outbox_seq in reversed(rows):
+            next_ms = end_ms if end_ms >= EARLIEST_MS else next_ms
+            dated.append((seq, next_ms, outbox_seq))
+        return dated[::-1]
+
     def _check_file(self) -> None:
-        """Raise FileNotFoundError if the open file was deleted or replaced: SQLite would go on writing into it."""
+        """Raise FileNotFoundError if the open file was deleted or replaced: SQLite would go on writing into it.
+
+        Raises Damaged if its tables were changed.
+        """
         if os.stat(self._path).st_ino != self._inode:
             raise FileNotFoundError(2, "no such file or directory any more")
+        if self._schema_version() != self._schema:
+            if wrong := wrong_schema(self._db):
+                raise Damaged(wrong)
+            self._schema = self._schema_version()
+
+    def _schema_version(self) -> int:
+        """Return SQLite's number of the schema, which each change of it increases."""
+        return int(self._db.execute("PRAGMA schema_version").fetchone()[0])
 
     def _delete(self, up_to: int) -> None:
         """Delete the records up to a `seq`; the hash of the last one becomes the anchor of the rest."""
@@ -168,21 +199,30 @@ class HistoryStore:
 
     def _find_end(self) -> None:
         """Find the last `seq` and hash; a new database starts after every `seq` assigned before."""
+        meta = self._meta()
+        assigned = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()
+        newest = self._db.execute("SELECT seq, hash, end_ms FROM spells ORDER BY seq DESC LIMIT 1").fetchone()
+        if assigned is None or (newest and newest[0] > assigned[0]):
+            raise Damaged("the table sqlite_sequence was changed: it lacks the last seq assigned")
+        self._last_seq = self._reserved.continue_from(assigned[0])
+        self._head, self.last_end_ms = newest[1:] if newest else (meta["anchor"], None)
+        self.newest_end_ms = self._db.execute("SELECT max(end_ms) FROM spells").fetchone()[0]
+        self._count()
+
+    def _meta(self) -> dict[str, str]:
+        """Return the table `meta`; a new database gets it here."""
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-        if not meta:
+        if not meta and not self._db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'spells'").fetchone():
             first = self._reserved.limit + 1
             meta = {"node": self._node, "anchor": genesis(self._node, first), "first_seq": str(first)}
             with transaction(self._db):
                 self._db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
                 self._db.execute("INSERT INTO sqlite_sequence VALUES ('spells', ?)", (first - 1,))
+        if missing := {"node", "anchor", "first_seq"} - set(meta):
+            raise Damaged(f"the table meta lacks {', '.join(sorted(missing))}")
         if meta["node"] != self._node:
             raise Damaged(f"the history of {meta['node']}, not of {self._node}")
-        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()[0]
-        self._last_seq = self._reserved.continue_from(last)
-        newest = self._db.execute("SELECT hash FROM spells ORDER BY seq DESC LIMIT 1").fetchone()
-        self._head = newest[0] if newest else meta["anchor"]
-        self.newest_end_ms = self._db.execute("SELECT max(end_ms) FROM spells").fetchone()[0]
-        self._count()
+        return meta
 
     def _count(self) -> None:
         """Count the rows again; slow, because it reads the whole index."""
@@ -197,7 +237,7 @@ class HistoryStore:
         if rows:
             with self._restored_on_error(), transaction(self._db):
                 for record, start_ms, end_ms in rows:
-                    self._insert({**parse_record(record), "interrupted": True}, start_ms, end_ms)
+                    self._insert({**checked_record(record), "interrupted": True}, start_ms, end_ms)
                 self._db.execute("DELETE FROM open")
 
     def _insert(self, fields: Mapping[str, Any], start_ms: int, end_ms: int) -> None:
@@ -220,17 +260,6 @@ class HistoryStore:
         except BaseException:
             self._last_seq, self._head, self._stored, self._waiting, self._posteriors.numbers = before
             raise
-
-
-def parse_record(text: str) -> dict[str, Any]:
-    """Parse a stored record; Damaged if it is not a JSON object."""
-    try:
-        record = json.loads(text)
-    except ValueError:
-        raise Damaged("a record is not JSON") from None
-    if not isinstance(record, dict):
-        raise Damaged("a record is not a JSON object")
-    return record
 
 
 def _with_seq(fields: Mapping[str, Any], seq: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genrewatch.history.chain import genesis, record_hash
-from genrewatch.history.database import Damaged, database_errors
+from genrewatch.history.database import CONTENT_ERRORS, Damaged, database_errors
 from genrewatch.history.reader import HistoryReader
 from genrewatch.host.times import rfc3339_to_ms
 
@@ -62,7 +62,7 @@ class Verification:
             return self._broken_link(link)
         try:
             intact = record_hash(link.prev, link.record) == link.hash
-        except ValueError:  # NaN, which genrewatch never writes
+        except (ValueError, RecursionError):  # NaN or deep nesting, which genrewatch never writes
             intact = False
         return None if intact else "its content does not match its hash"
 
@@ -97,7 +97,7 @@ def _verify(reader: HistoryReader, found: Verification) -> None:
         if reader.newest_seq:
             found.fault = f"the table meta lacks {', '.join(sorted(missing))}"
         return  # a database that was just created
-    if not meta["first_seq"].isdigit():
+    if not (meta["first_seq"].isascii() and meta["first_seq"].isdigit()):
         found.fault = "the table meta was changed"
         return
     result = reader.db.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -131,7 +131,7 @@ def _links(reader: HistoryReader) -> Iterator[tuple[Link, bool]]:
         try:
             record = json.loads(text)
             expected = [record["source"], rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])]
-        except (ValueError, TypeError, KeyError):
+        except CONTENT_ERRORS:
             record, expected = {}, []
         yield Link(seq=seq, record=record, prev=prev, hash=hash_), expected == columns
 

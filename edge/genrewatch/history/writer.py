@@ -1,7 +1,8 @@
 """The thread that writes the database and delivers from it: a slow, full or dead disk delays only this thread.
 
 What cannot be written waits in a bounded queue in memory; meanwhile `degraded` gives the reason. A damaged database
-is moved aside, and a new one is created.
+is moved aside, and a new one is created. One of a newer format is left as it is. Spells from before the clock was set
+wait for it.
 """
 
 import logging
@@ -15,12 +16,13 @@ from typing import Any
 
 from genrewatch.contract.errors import os_error_reason
 from genrewatch.history.config import HistoryConfig
-from genrewatch.history.database import Damaged, Missing, Unavailable, move_aside
+from genrewatch.history.database import Damaged, Missing, NewerFormat, Unavailable, move_aside
 from genrewatch.history.delivery import Delivery, HistoryTransport
 from genrewatch.history.posterior_buffer import StreamResult
 from genrewatch.history.spell import Spell
+from genrewatch.history.spell_times import SpellTimes
 from genrewatch.history.store import HistoryStore
-from genrewatch.host.times import ms_to_rfc3339, now
+from genrewatch.host.times import Timestamp, ms_to_rfc3339, now
 
 MAX_QUEUED = 10_000
 """Spells that wait in memory while the disk cannot be written."""
@@ -34,6 +36,9 @@ HANGS_S = 30.0
 """Duration of one disk access after which it is reported as hanging."""
 GATHER_S = 0.05
 """Pause after a spell has ended, so that spells that end together are written together."""
+MAX_DAMAGED = 3
+"""Databases moved aside within `DAMAGED_S`; a disk that damages each new one must not be filled with them."""
+DAMAGED_S = 3600.0
 FLUSH_S = 1.0
 """Time that `close` waits for the broker to acknowledge the last spells."""
 
@@ -59,9 +64,10 @@ class HistoryWriter:
         config: HistoryConfig,
         transport: HistoryTransport | None,
         collect: Callable[[], Batch],
+        clock: Callable[[], Timestamp] = now,
     ) -> None:
         self._path, self._node, self._config = path, node, config
-        self._collect = collect
+        self._collect, self._clock, self._times = collect, clock, SpellTimes()
         self._delivery = Delivery(transport, per_s=config.backfill_per_s) if transport else None
         self._store: HistoryStore | None = None
         self._ended: deque[Spell] = deque()
@@ -72,6 +78,9 @@ class HistoryWriter:
         self._opened_s = 0.0
         self._busy_since: float | None = None
         self._next_save = self._next_prune = self._next_try = 0.0
+        self._damaged_s: deque[float] = deque(maxlen=MAX_DAMAGED)  # monotonic times at which one was moved aside
+        self._moved_aside: str | None = None
+        self._clock_problem: str | None = None
         self.degraded: str | None = None
         """The reason why nothing can be written at present."""
         self._diagnostics: dict[str, Any] = {
@@ -99,12 +108,12 @@ class HistoryWriter:
         self._thread.join(2 * FLUSH_S)
 
     @property
-    def problem(self) -> str | None:
-        """The present problem as text for people, None without one."""
-        since = self._busy_since
+    def problems(self) -> list[str]:
+        """The present problems as text for people; a database that was moved aside is one until the daemon ends."""
+        since, problem = self._busy_since, self.degraded
         if since is not None and time.monotonic() - since > HANGS_S:
-            return f"the disk has not answered for {time.monotonic() - since:.0f} s"
-        return self.degraded
+            problem = f"the disk has not answered for {time.monotonic() - since:.0f} s"
+        return [text for text in (problem, self._moved_aside, self._clock_problem) if text]
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
@@ -133,13 +142,14 @@ class HistoryWriter:
         try:
             if self._store is None:
                 self._store = self._open_store()
+                self._times.start_after(self._store.last_end_ms)
             self._save(self._store)
             if self._delivery:
                 self._delivery.run(self._store)
             self._prune(self._store)
             self._note_success(self._store)
         except Unavailable as exc:
-            if isinstance(exc, Missing):
+            if isinstance(exc, Missing | NewerFormat):
                 self._close_store()
             self._fail(str(exc))
         except Damaged as exc:
@@ -167,13 +177,26 @@ class HistoryWriter:
 
     def _save(self, store: HistoryStore) -> None:
         due = time.monotonic() >= self._next_save or 2 * len(self._results) > MAX_QUEUED
-        if self._ended or (due and (self._results or self._open_spells != self._saved)):
-            store.append(list(self._ended), self._open_spells, list(self._results))
-            self._ended.clear()
+        at = self._clock()
+        self._note_clock(at)
+        ended = [] if self._times.waiting(at) and not self._closing.is_set() else list(self._ended)
+        if ended or (due and (self._results or self._open_spells != self._saved)):
+            open_spells = [self._times.corrected(spell, at) for spell in self._open_spells]
+            store.append([self._times.corrected(spell, at) for spell in ended], open_spells, list(self._results))
+            if ended:
+                self._ended.clear()
             self._results.clear()
             self._saved = self._open_spells
         if time.monotonic() >= self._next_save:
             self._next_save = time.monotonic() + self._config.save_s
+
+    def _note_clock(self, at: Timestamp) -> None:
+        problem = self._times.problem(at)
+        if problem and not self._clock_problem:
+            log.warning("history: %s", problem)
+        elif self._clock_problem and not problem:
+            log.info("history: the clock is set; spells from before have their time from the monotonic clock")
+        self._clock_problem = problem
 
     def _prune(self, store: HistoryStore) -> None:
         if time.monotonic() < self._next_prune:
@@ -188,7 +211,7 @@ class HistoryWriter:
 
         A wall clock that is set years ahead must not make all spells too old.
         """
-        now_ms = now().utc_ms
+        now_ms = self._clock().utc_ms
         if store.newest_end_ms is None:
             return now_ms
         return min(now_ms, store.newest_end_ms + round(1000 * (time.monotonic() - self._opened_s)))
@@ -208,11 +231,16 @@ class HistoryWriter:
     def _replace_damaged(self, reason: str) -> None:
         """Move the damaged database aside, so that the next run creates a new one."""
         self._close_store()
+        if len(self._damaged_s) == MAX_DAMAGED and time.monotonic() - self._damaged_s[0] < DAMAGED_S:
+            self._fail(f"damaged again ({reason}); {MAX_DAMAGED} files were moved aside within an hour")
+            return
         try:
-            aside = move_aside(self._path, ms_to_rfc3339(now().utc_ms))
+            aside = move_aside(self._path, ms_to_rfc3339(self._clock().utc_ms))
         except OSError as exc:
             self._fail(f"damaged ({reason}), and cannot be moved aside: {os_error_reason(exc)}")
             return
+        self._damaged_s.append(time.monotonic())
+        self._moved_aside = f"the file was damaged ({reason}): it was moved to {aside.name}, and a new one was created"
         log.error("the history %s is damaged (%s): moved to %s, a new one is created", self._path, reason, aside.name)
         self._diagnostics["set_aside"] = aside.name
         self._wake.set()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from genrewatch import __version__
 from genrewatch.contract.errors import GenrewatchError, not_installed, os_error_reason
+from genrewatch.host.untrusted_text import printable
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -50,4 +51,4 @@ def _line(exc: Exception, extra: str | None) -> str:
     if isinstance(exc, OSError):
         reason = os_error_reason(exc)
         return f"{exc.filename}: {reason}" if exc.filename else reason
-    return str(exc)
+    return printable(str(exc))

@@ -12,6 +12,7 @@ from pathlib import Path
 from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.contract.ids import is_id
 from genrewatch.host.paths import write_durably
+from genrewatch.host.private_files import make_private_directory, make_private_file, open_private
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -34,8 +35,8 @@ def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
     """
     kept = wanted or node_id(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / f"{kept}.lock").open("w")
+        make_private_directory(directory)
+        lock = os.fdopen(open_private(directory / f"{kept}.lock"), "w")
     except OSError:  # a directory that cannot be written cannot hold a lock
         yield kept
         return
@@ -51,6 +52,7 @@ def node_id(directory: Path) -> str:
     """Return the id in `directory`, made at random the first time; derived from the machine where it cannot be kept."""
     path = directory / "node_id"
     try:
+        make_private_file(path)
         kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.exists() else ""
         if not is_id(kept):
             if kept:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from genrewatch.contract.errors import ConfigError
+from genrewatch.host.private_files import make_private_directory, open_private
 
 SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "gtzan-compact"
 """Directory of the bundle that comes with genrewatch."""
@@ -18,11 +19,14 @@ def expand_home(text: str) -> Path:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Write a small file; a power cut leaves the old contents or the new ones, whole. OSError when it cannot."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a small file for its owner only; a power cut leaves the old contents or the new ones, whole.
+
+    Raises OSError when it cannot.
+    """
+    make_private_directory(path.parent)
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        with open(open_private(beside), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from genrewatch.contract.errors import os_error_reason
 from genrewatch.host.paths import write_durably
+from genrewatch.host.private_files import make_private_file
 
 RESERVED = 100_000
 """Numbers reserved with each write: the caller of `number` waits for the disk, so this should be rare."""
@@ -73,10 +74,11 @@ class PersistentState:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        make_private_file(path)
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         log.warning("%s cannot be read (%s); it starts empty", path, exc)
         return {}
     return values if isinstance(values, dict) else {}

@@ -4,6 +4,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
+EARLIEST_MS = 1_735_689_600_000
+"""2025-01-01 in UTC: a wall clock that shows an earlier time has not been set yet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timestamp:

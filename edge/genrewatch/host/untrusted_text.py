@@ -1,6 +1,7 @@
 """Text from outside (a child's stderr, a station's title, a server's answer, a URI) made safe to log and to publish."""
 
 import html
+import json
 import re
 
 MAX_CHARACTERS = 200
@@ -12,6 +13,23 @@ _QUERY_VALUE = re.compile(r"(?<=[?&])([^=&#]*)=[^&#]*")
 def one_line(text: str) -> str:
     """Return printable characters on one line, at most 200, with runs of white space as one space."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_CHARACTERS]
+
+
+def printable(text: str) -> str:
+    """Replace each control character, such as those of a terminal's escape sequences, by U+FFFD; keeps the length."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def json_text(value: object) -> str:
+    """Encode a value as one line of ASCII JSON, control characters escaped; ValueError for NaN and infinity."""
+    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")  # DEL, which JSON need not escape
+
+
+def csv_cell(value: object) -> object:
+    """Return a value as in JSON, but text without quotes and control characters, and None as it is (an empty cell)."""
+    if isinstance(value, str):
+        return printable(value)
+    return value if value is None else json_text(value)
 
 
 def decode_line(data: bytes) -> str:

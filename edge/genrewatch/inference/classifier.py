@@ -24,7 +24,7 @@ class Classifier:
             self._interpreter = interpreter(model)
         except ValueError as exc:
             raise BundleError(where, f"cannot be read by the runtime ({str(exc).splitlines()[0]})") from None
-        self.temperature = temperature
+        self.temperature, self._where = temperature, where
         self._lock = threading.Lock()
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -52,8 +52,15 @@ class Classifier:
             return _dequantize(self._interpreter.get_tensor(self._out)[0], self.output)
 
     def posterior(self, log_mel: LogMel) -> Posterior:
-        """Compute (n_labels,) calibrated probabilities, sum 1, of one segment (segment_frames, n_mels) in [0, 1]."""
-        return softmax(self.logits(log_mel) / np.float32(self.temperature))
+        """Compute (n_labels,) calibrated probabilities, sum 1, of one segment (segment_frames, n_mels) in [0, 1].
+
+        Raises BundleError if they are not finite.
+        """
+        with np.errstate(all="ignore"):
+            posterior = softmax(self.logits(log_mel) / np.float32(self.temperature))
+        if not np.isfinite(posterior).all():
+            raise BundleError(self._where, "its posterior is not finite", "a network of finite numbers")
+        return posterior
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -33,9 +33,10 @@ def make_golden(samples: np.ndarray, front_end: FrontEnd, classifier: Classifier
 def check_golden(bundle: Bundle, classifier: Classifier) -> GoldenReport:
     """Recompute the golden vectors on this machine; BundleError if they differ by more than the limits."""
     log_mel = FrontEnd(bundle.manifest.front_end).log_mel(bundle.golden.waveform)
+    posterior = classifier.posterior(log_mel)
     report = GoldenReport(
         log_mel=float(np.abs(log_mel - bundle.golden.log_mel).max()),
-        posterior=float(np.abs(classifier.posterior(log_mel) - bundle.golden.posterior).max()),
+        posterior=float(np.abs(posterior - bundle.golden.posterior).max()),
     )
     where = str(bundle.path / "golden.npz")
     if not report.log_mel <= LOG_MEL_LIMIT:
@@ -43,3 +44,12 @@ def check_golden(bundle: Bundle, classifier: Classifier) -> GoldenReport:
     if not report.posterior <= POSTERIOR_LIMIT:
         raise BundleError(where, f"posterior differs by {report.posterior:.2g}", f"at most {POSTERIOR_LIMIT:g}")
     return report
+
+
+def check_finite(bundle: Bundle, classifier: Classifier) -> None:
+    """Classify a silent, a full and a noisy log-mel; BundleError if a posterior is not finite."""
+    config = bundle.manifest.front_end
+    shape = config.segment_frames, config.n_mels
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    for log_mel in (np.zeros(shape, np.float32), np.ones(shape, np.float32), noise):
+        classifier.posterior(log_mel)

@@ -14,7 +14,7 @@ from genrewatch.audio.pcm import Block
 from genrewatch.audio.pre_filter import Sound, pre_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.audio.segments import Segment, SegmentBuffer
-from genrewatch.contract.bundle import Manifest, load_bundle
+from genrewatch.contract.bundle import Bundle, Manifest, load_bundle
 from genrewatch.contract.front_end import FrontEnd, Samples
 from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, Posterior, Verdict, VoteConfig
 from genrewatch.inference.classifier import Classifier
@@ -38,7 +38,11 @@ class Pipeline:
 
 def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
     """Load a bundle, check it against its network and apply `adjust` to its default vote."""
-    bundle = load_bundle(bundle_path)
+    return pipeline_of(load_bundle(bundle_path), adjust, level)
+
+
+def pipeline_of(bundle: Bundle, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
+    """Return the pipeline of a loaded bundle; see `open_pipeline`."""
     return Pipeline(
         manifest=bundle.manifest,
         front_end=FrontEnd(bundle.manifest.front_end),

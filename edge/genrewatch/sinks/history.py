@@ -42,7 +42,7 @@ class HistorySink(Sink):
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._dropped = 0  # spells, while the writer hangs
         self._lock = threading.Lock()
-        self._writer = HistoryWriter(path, node, config, transport, self._collect)
+        self._writer = HistoryWriter(path, node, config, transport, self._collect, clock)
 
     def start(self) -> None:
         """Start to write; a disk that cannot be written is reported in `problems`."""
@@ -62,8 +62,7 @@ class HistorySink(Sink):
 
     def problems(self) -> list[str]:
         """See `Sink`."""
-        problem = self._writer.problem
-        return [f"history: {problem}"] if problem else []
+        return [f"history: {problem}" for problem in self._writer.problems]
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`."""

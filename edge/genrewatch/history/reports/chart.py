@@ -12,10 +12,11 @@ from genrewatch.contract.errors import ConfigError
 from genrewatch.history.reports.calendar_bins import HOUR_MS
 from genrewatch.history.reports.chart_colours import Fill, fills, paint
 from genrewatch.history.reports.chart_text import SCALE, font, printable, px, text_width, truncated
-from genrewatch.history.reports.report import Report, Row, fill_gaps
+from genrewatch.history.reports.report import Report, Row, bins_spanned, fill_gaps
 from genrewatch.host.times import duration_text, local_time
 
 MAX_BARS = 400
+MAX_GENRES = 200
 MARGIN, HEADER, FOOTER = 28, 92, 52
 PLOT_HEIGHT, MIN_PLOT_WIDTH, MAX_PLOT_WIDTH = 320, 200, 960
 SLOT, MIN_SLOT, MAX_BAR_WIDTH = 40, 4, 72
@@ -62,9 +63,14 @@ class Layout:
 
 def draw_chart(report: Report, *, title: str, zone: tzinfo | None = None) -> Image.Image:
     """Draw a report; `zone` None is that of the system. ConfigError for more than `MAX_BARS` bars."""
+    bars = bins_spanned(report)
+    if bars > MAX_BARS + 1:  # days of 23 or 25 hours: about
+        raise _too_many(bars)
     rows = fill_gaps(report, zone)
     if len(rows) > MAX_BARS:
-        raise ConfigError("--png", f"{len(rows)} bars", f"at most {MAX_BARS}: a shorter range, or --by day")
+        raise _too_many(len(rows))
+    if len(report.genres) > MAX_GENRES:
+        raise ConfigError("--png", f"{len(report.genres)} genres", f"at most {MAX_GENRES}: fewer sources")
     subtitle = _subtitle(report, rows, zone)
     scale = time_scale(max(row.listened_ms for row in rows))
     layout = lay_out(report, rows, scale, least_width=max(text_width(title, TITLE), text_width(subtitle, TEXT)))
@@ -188,6 +194,10 @@ def _draw_legend(
         pen.text((names, middle), printable(_label(key)), fill=INK, font=font(TEXT), anchor="lm")
         text = f"{share:.1f} %" if share >= 0.1 else "< 0.1 %"
         pen.text((right, middle), text, fill=FAINT, font=font(TEXT), anchor="rm")
+
+
+def _too_many(bars: int) -> ConfigError:
+    return ConfigError("--png", f"{bars} bars", f"at most {MAX_BARS}: a shorter range, or --by day")
 
 
 def _subtitle(report: Report, rows: list[Row], zone: tzinfo | None) -> str:

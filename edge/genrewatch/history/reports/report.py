@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal
 
-from genrewatch.history.reports.calendar_bins import apportion, calendar_bins
-from genrewatch.host.times import rfc3339_to_ms
+from genrewatch.history.reports.calendar_bins import HOUR_MS, apportion, calendar_bins
+from genrewatch.host.times import EARLIEST_MS, rfc3339_to_ms
 
 By = Literal["hour", "day", "source"]
 
 SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST = "silence", "dead_air", "not_music", "refused", "lost"
+CLOCK_ERROR_MS = 60_000
+"""Largest accepted difference of a spell's length between wall clock and monotonic clock, if no step is recorded."""
 NO_GENRE = (SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST)
 """Kinds of time without a genre. `refused` includes warming up; `lost` is missing sound and outages."""
 
@@ -39,6 +41,14 @@ class Row:
         return self.genres.total() + self.others.total()
 
 
+@dataclass(kw_only=True)
+class UnsetTime:
+    """Spells whose time is unknown, because the clock was not set yet."""
+
+    spells: int = 0
+    ms: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """The rows in order, their total, and the columns."""
@@ -50,6 +60,8 @@ class Report:
     """Genres that occur, most airtime first."""
     others: list[str]
     """Kinds of `NO_GENRE` that occur."""
+    unset: UnsetTime = field(default_factory=UnsetTime)
+    """Spells that are not counted."""
 
 
 def build_report(
@@ -86,12 +98,24 @@ def build_report(
 def spell_interval(record: Mapping[str, Any]) -> tuple[int, int]:
     """Return start and end of a spell in milliseconds; if the wall clock was set meanwhile, the monotonic clock counts.
 
-    The interval is at least a millisecond long, so that it overlaps a bin.
+    If the clock was not set at the start and was at the end, the end is right. The interval is at least a millisecond
+    long, so that it overlaps a bin.
     """
     start_ms, end_ms = rfc3339_to_ms(record["start"]), rfc3339_to_ms(record["end"])
-    if record["clock_step_s"]:
-        end_ms = start_ms + round(1000 * (record["mono_end_s"] - record["mono_start_s"]))
+    length_ms = round(1000 * (record["mono_end_s"] - record["mono_start_s"]))
+    if start_ms < EARLIEST_MS <= end_ms:
+        start_ms = end_ms - length_ms
+    elif record["clock_step_s"] or abs(end_ms - start_ms - length_ms) > CLOCK_ERROR_MS:
+        end_ms = start_ms + length_ms
     return start_ms, max(end_ms, start_ms + 1)
+
+
+def bins_spanned(report: Report) -> int:
+    """Return about how many hours or days lie between the first and the last row; for sources, the number of rows."""
+    first, last = (report.rows[0].start_ms, report.rows[-1].end_ms) if report.rows else (None, None)
+    if first is None or last is None:
+        return len(report.rows)
+    return round((last - first) / (HOUR_MS if report.by == "hour" else 24 * HOUR_MS))
 
 
 def fill_gaps(report: Report, zone: tzinfo | None = None) -> list[Row]:

@@ -6,16 +6,32 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, TextIO
 
-from genrewatch.history.reader import HistoryReader, Record, Selection
-from genrewatch.history.reports.report import NO_GENRE, By, Report, Row, build_report
-from genrewatch.host.times import local_time
+from genrewatch.history.reader import HistoryReader, Selection
+from genrewatch.history.record import Record
+from genrewatch.history.reports.report import NO_GENRE, By, Report, Row, UnsetTime, build_report, spell_interval
+from genrewatch.host.times import EARLIEST_MS, local_time
+from genrewatch.host.untrusted_text import csv_cell, printable
 
 DAY_MS = 86_400_000
 
 
 def read_report(reader: HistoryReader, by: By, selection: Selection) -> Report:
     """Return the report of the selected part of a history."""
-    return build_report(_records(reader, selection), by, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    unset = UnsetTime()
+    records = _with_known_time(_records(reader, selection), selection, unset)
+    report = build_report(records, by, since_ms=selection.since_ms, until_ms=selection.until_ms)
+    return replace(report, unset=unset)
+
+
+def _with_known_time(records: Iterator[Record], selection: Selection, unset: UnsetTime) -> Iterator[Record]:
+    """Yield the records, and count instead those from before the clock was set, unless just these are selected."""
+    selected_unset = selection.until_ms is not None and selection.until_ms <= EARLIEST_MS + DAY_MS
+    for record in records:
+        if selected_unset or spell_interval(record)[0] >= EARLIEST_MS:
+            yield record
+        else:
+            unset.spells += 1
+            unset.ms += round(1000 * (record["heard_s"] + record["lost_s"]))
 
 
 def _records(reader: HistoryReader, selection: Selection) -> Iterator[Record]:
@@ -64,8 +80,8 @@ def write_report_csv(report: Report, file: TextIO) -> None:
     """Write a header, the rows and their total."""
     out = csv.writer(file, lineterminator="\n")
     place = ["source"] if report.by == "source" else ["start", "end"]
-    out.writerow([*place, "listened_s", *(f"{key}_s" for key in (*report.genres, *NO_GENRE))])
+    out.writerow([*place, "listened_s", *(printable(f"{key}_s") for key in (*report.genres, *NO_GENRE))])
     for row in (*report.rows, report.total):
-        where = ["total", ""][: len(place)] if row is report.total else list(_place(row).values())
+        where = ["total", ""][: len(place)] if row is report.total else list(map(csv_cell, _place(row).values()))
         amounts = [row.listened_ms, *(milliseconds(row, key) for key in (*report.genres, *NO_GENRE))]
         out.writerow([*where, *(f"{ms / 1000:.3f}" for ms in amounts)])

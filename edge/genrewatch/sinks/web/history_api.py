@@ -13,7 +13,8 @@ from genrewatch.contract.errors import ConfigError
 from genrewatch.contract.ids import is_id
 from genrewatch.contract.payload import SCHEMA_VERSION
 from genrewatch.history.database import Damaged, Unavailable
-from genrewatch.history.reader import HistoryReader, Record, Selection
+from genrewatch.history.reader import HistoryReader, Selection
+from genrewatch.history.record import Record
 from genrewatch.history.reports.report import By, Report
 from genrewatch.history.reports.report_fields import read_report, report_fields, write_report_csv
 from genrewatch.history.spell_csv import SpellCsv
