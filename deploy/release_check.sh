@@ -26,7 +26,7 @@ expected = {"genrewatch", "genrewatch_drill", "genrewatch_trainer", "genrewatch_
 assert roots == expected, f"top-level packages {sorted(roots)}, expected {sorted(expected)}"
 for root in expected:
     assert f"{root}/py.typed" in names, f"{root}/py.typed is missing"
-for file in ("bundles/gtzan-compact/model.tflite", "schema/state.schema.json"):
+for file in ("bundles/gtzan-compact/model.tflite", "schema/state.schema.json", "sinks/web/page/index.html", "sinks/web/page/texts/de.json"):
     assert f"genrewatch/{file}" in names, f"genrewatch/{file} is missing"
 print(f"release-check: {sys.argv[1]} holds {', '.join(sorted(roots))}")
 EOF

@@ -31,13 +31,13 @@ def query(port: int, text: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Run a Prometheus that scrapes a node every 200 ms until it has several samples; yield its port."""
+    """Run a Prometheus that scrapes a node every second until it has several samples; yield its port."""
     directory, port = tmp_path_factory.mktemp("prometheus"), free_port()
     with served() as node:
         target = node.url.removeprefix("http://").rstrip("/")
         config = (RULES / "prometheus.yml").read_text(encoding="utf-8").replace("127.0.0.1:8710", target)
         config = config.replace("genrewatch.rules.yml", str(RULES / "genrewatch.rules.yml"))
-        (directory / "prometheus.yml").write_text("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n" + config)
+        (directory / "prometheus.yml").write_text("global: {scrape_interval: 1s, scrape_timeout: 1s}\n" + config)
         command = [require_program("prometheus"), f"--config.file={directory}/prometheus.yml"]
         command += [f"--storage.tsdb.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
         with (directory / "log").open("w") as log:
@@ -46,7 +46,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             until(lambda: answers(port), 30)
             for number in range(1, 4):
                 node.play("mic", later(JAZZ, number))
-                time.sleep(0.5)
+                time.sleep(1)
             yield port
         finally:
             process.kill()
