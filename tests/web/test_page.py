@@ -193,6 +193,7 @@ def test_the_keyboard_reaches_everything(page: Page, node: Served) -> None:
     page.get_by_role("link", name="Day and week").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#history")).to_be_visible()
+    expect(page.locator("#timeline svg")).to_be_visible(timeout=15_000)
     page.locator("#previous").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#spell")).to_contain_text("confidence", ignore_case=True)
