@@ -14,7 +14,7 @@ from tests.sounds import tune, write_wav
 from genrewatch import programme
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.ffmpeg import FfmpegStderr
-from genrewatch.sources.tuner import entries
+from genrewatch.sources.tuner.playlist import entries
 from genrewatch_drill.servers.icecast import Icecast
 
 ONCE = "#restart=never"

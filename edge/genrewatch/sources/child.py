@@ -32,12 +32,15 @@ class ChildSource:
         where: str | None = None,
         stdin: Callable[[int], bytes] = lambda restarts: b"",
         stderr: Callable[[], StderrParser] = LastLine,
+        another_way: Callable[[], bool] = lambda: False,
     ) -> None:
         """`where` names the source in an error, default its id. `stdin` returns what the next child reads, given the
-        number of restarts so far. `stderr` makes the parser of one child's standard error."""
+        number of restarts so far. `stderr` makes the parser of one child's standard error. `another_way` returns
+        whether the next child would try what the last one did not, so that a start that failed is repeated."""
         self.id, self.counts = source_id, SourceCounts()
         self._command, self._pcm, self._supervision = list(command), pcm, supervision
         self._where, self._stdin, self._stderr = where or source_id, stdin, stderr
+        self._another_way = another_way
         self._rng = random.Random()
         self._closed = threading.Event()
         self._child: ChildProcess | None = None
@@ -120,8 +123,12 @@ class ChildSource:
 
     def _will_restart(self) -> bool:
         """Return whether a child that ends now is started again."""
+        if self._closed.is_set():
+            return False
+        if self._last_sound is None and self._another_way():
+            return True
         started = self._last_sound is not None or self._supervision.retry_start
-        return self._supervision.restart and started and not self._closed.is_set()
+        return self._supervision.restart and started
 
     def _missed(self, sample_rate: int) -> int:
         """Return, and count, the samples that passed between two children."""

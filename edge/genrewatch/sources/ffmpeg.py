@@ -5,6 +5,14 @@
 [info] Input #0, mp3, from 'http://host/live':
 [info]     icy-name        : Test FM
 [http @ 0x55f8] [verbose] Metadata update for StreamTitle: Artist - Title
+
+The tuner, which becomes ffmpeg and serves it, prints lines of the same form:
+
+[info] tuner: station Test FM
+[info] tuner: title Artist - Title
+[info] tuner: way 0a1b2c3d more
+[info] tuner: playlist
+[error] tuner: 404 Not Found
 """
 
 import re
@@ -15,9 +23,11 @@ from genrewatch.sources.source import NowPlaying
 
 FRESH_S = 10.0  # an older error does not explain why a stream ends now
 NO_REASON = "server closed"
+_NO_TITLES = (b"rtsp", b"sdp", b"concat")  # the name of their session is no title
 
 _LINE = re.compile(rb"^(?:\[[^]]* @ [^]]*\] )?\[(panic|fatal|error|warning|info|verbose)\] (.*)$")
 _UPDATE = re.compile(rb"^Metadata update for StreamTitle: (.*)$")
+_TUNER = re.compile(rb"^tuner: (station|title|way|playlist) ?(.*)$")
 _TAG = re.compile(rb"^ +([A-Za-z-]+) *: (.*)$")
 _REASONS = [  # pattern, reason to show; a URL at the start of the line has been removed
     (re.compile(r"^HTTP error (\d{3}.*)"), "{}"),
@@ -31,7 +41,7 @@ _REASONS = [  # pattern, reason to show; a URL at the start of the line has been
     (re.compile(r"matches no streams"), "no sound in it"),
     (re.compile(r"^Invalid data found"), "not a stream that ffmpeg knows"),
     (re.compile(r"^End of file"), "server closed without an answer"),
-    (re.compile(r"^tuner: (.*)"), "{}"),  # printed by `tuner` before it becomes ffmpeg
+    (re.compile(r"^tuner: (.*)"), "{}"),
 ]
 
 
@@ -39,8 +49,11 @@ class FfmpegStderr:
     """The standard error of one ffmpeg."""
 
     def __init__(self) -> None:
-        self.format: bytes | None = None
-        """ffmpeg's name for the input's container, once it is known."""
+        self.ways: list[str] = []
+        """Keys of the ways to a station that the tuner has tried."""
+        self.more_ways = False
+        """Whether the tuner knows a way that it has not tried."""
+        self._format = b""  # ffmpeg's name for the input's container
         self._tags: dict[bytes, str] = {}
         self._in_input = False
         self._reason: tuple[float, str] | None = None
@@ -69,6 +82,8 @@ class FfmpegStderr:
     def now_playing(self) -> NowPlaying | None:
         """See `StderrParser`."""
         tags = dict(self._tags)
+        if self._format in _NO_TITLES:
+            tags.pop(b"title", None)
         by = " - ".join(tags[key] for key in (b"artist", b"title") if tags.get(key))
         playing = NowPlaying(station=tags.get(b"icy-name") or None, title=tags.get(b"streamtitle") or by or None)
         return None if playing == NowPlaying() else playing
@@ -78,9 +93,11 @@ class FfmpegStderr:
         return 0.0
 
     def _note_info(self, text: bytes) -> None:
-        if text.startswith(b"Input #0, "):
+        if found := _TUNER.match(text):
+            self._note_tuner(found[1], found[2])
+        elif text.startswith(b"Input #0, "):
             self._in_input = True
-            self.format = text[len(b"Input #0, ") :].split(b", from ")[0]
+            self._format = text[len(b"Input #0, ") :].split(b", from ")[0]
         elif text.startswith((b"Output #", b"Stream mapping")):
             self._in_input = False
         elif self._in_input and (tag := _TAG.match(text)):
@@ -88,8 +105,18 @@ class FfmpegStderr:
             if key in (b"icy-name", b"streamtitle", b"artist", b"title"):
                 self._tags[key] = decode_line(tag[2])
 
+    def _note_tuner(self, what: bytes, text: bytes) -> None:
+        if what == b"way":
+            key, _, left = text.decode("ascii", "replace").partition(" ")
+            self.ways.append(key)
+            self.more_ways = left == "more"
+        elif what == b"playlist":  # leads on, and so is no way itself
+            self.ways = self.ways[:-1]
+        else:
+            self._tags[b"icy-name" if what == b"station" else b"streamtitle"] = decode_line(text)
+
     def _note_error(self, text: str, *, error: bool) -> None:
-        text = re.sub(r"^[a-z]{3,6}://\S+: ", "", text)
+        text = re.sub(r"^(?:[a-z]{3,6}://\S+|pipe:0): ", "", text)
         for pattern, reason in _REASONS:
             if found := pattern.search(text):
                 self._reason = time.monotonic(), reason.format(*found.groups())

@@ -7,7 +7,7 @@
     stdin:[?rate=44100&channels=2&format=s16le]   WAV, or raw PCM of the given format
     fifo:PATH[?rate=...]                    the same from a FIFO, whichever program writes to it
     cmd:COMMAND[?rate=...&restart=never]    a program that writes WAV or raw PCM
-    http://HOST/PATH[#stall_s=5]            a stream or playlist; https, rtsp, rtmp, srt, udp, rtp, mmsh as well
+    http://HOST/PATH[#stall_s=5]            a stream or playlist; https, rtsp(s), rtmp(s), srt, udp, rtp, mmsh as well
     demo:[?pace=max&loop=no]                the built-in programme
 
 Every kind takes `id=` (for topics; default the kind), `name=` (for people) and, if it is live, `stall_s=` as well. To
@@ -32,7 +32,7 @@ from genrewatch.sources.source import Source
 from genrewatch.sources.stdin import STDIN
 from genrewatch.sources.stream import stream_kind
 from genrewatch.sources.supervision import Supervision
-from genrewatch.sources.tuner import SCHEMES
+from genrewatch.sources.tuner.addresses import SCHEMES
 from genrewatch.sources.uri import SourceConfig, Uri, parse_uri
 
 
