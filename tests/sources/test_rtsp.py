@@ -1,28 +1,44 @@
 """RTSP, from a camera that the test plays: audio as RTP inside the TCP connection, with and without a login."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.daemon.listening import Events, Running, opened
+from tests.sources.web import certificate
 
 from genrewatch.contract.errors import SourceError
 
 SDP = "\r\n".join(
     ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=Camera", "t=0 0", "m=audio 0 RTP/AVP 11", "a=control:track1", ""]
 )
+VIDEO = "\r\n".join(
+    [
+        "m=video 0 RTP/AVP 96",
+        "a=rtpmap:96 H264/90000",
+        "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0IAH5WoFAFuQA==,aM48gA==",
+        "a=control:track2",
+        "",
+    ]
+)
 RATE, PACKET = 44_100, 441  # payload type 11 is 16 bit, mono, 44.1 kHz
 
 
 class Camera:
-    """Serves /audio; /private/audio wants the login me:s3cret. It can fall silent without hanging up."""
+    """Serves /audio; /private/audio wants the login me:s3cret. It can fall silent without hanging up.
 
-    def __init__(self) -> None:
+    Of /strict it sends nothing unless the picture is set up too. With a context it speaks rtsps.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.mute = threading.Event()
         self._closed = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -30,7 +46,7 @@ class Camera:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def url(self, path: str, login: str = "") -> str:
-        return f"rtsp://{login}127.0.0.1:{self.port}{path}"
+        return f"{'rtsps' if self._context else 'rtsp'}://{login}127.0.0.1:{self.port}{path}"
 
     def close(self) -> None:
         self._closed.set()
@@ -42,6 +58,11 @@ class Camera:
                 threading.Thread(target=self._talk, args=(self._socket.accept()[0],), daemon=True).start()
 
     def _talk(self, client: socket.socket) -> None:
+        with suppress(OSError):
+            self._converse(self._context.wrap_socket(client, server_side=True) if self._context else client)
+
+    def _converse(self, client: socket.socket) -> None:
+        tracks = set()
         with client, client.makefile("rb") as asked, suppress(OSError):
             while line := asked.readline():
                 if not line.endswith(b" RTSP/1.0\r\n"):
@@ -57,13 +78,15 @@ class Camera:
                 elif "/nothing" in url:
                     client.sendall((head.format("404 Not Found") + "\r\n").encode())
                 elif method == "DESCRIBE":
-                    body = f"Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n\r\n{SDP}"
+                    sdp = SDP + VIDEO if "/strict" in url else SDP
+                    body = f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
                     client.sendall((head.format("200 OK") + body).encode())
                 elif method == "SETUP":
+                    tracks.add(url[-6:])
                     client.sendall((head.format("200 OK") + f"Transport: {headers['Transport']}\r\n\r\n").encode())
                 else:
                     client.sendall((head.format("200 OK") + "Public: DESCRIBE, SETUP, PLAY\r\n\r\n").encode())
-                if method == "PLAY":
+                if method == "PLAY" and ("/strict" not in url or "track2" in tracks):
                     threading.Thread(target=self._play, args=(client,), daemon=True).start()
 
     def _play(self, client: socket.socket) -> None:
@@ -113,3 +136,29 @@ def test_a_refusal_of_a_camera_is_one_error_line(camera, path, words):
     with pytest.raises(SourceError, match=words) as caught:
         list(opened(camera.url(path)).blocks(Events()))
     assert "\n" not in str(caught.value)
+
+
+def test_a_camera_that_wants_its_picture_set_up_is_received(camera):
+    with Running(opened(camera.url("/strict"), stall_s=5)) as running:
+        running.until(lambda: running.blocks)
+    assert running.events.notified[-1] == "online"
+
+
+def test_a_camera_has_no_title_and_its_login_is_in_no_command_line(camera):
+    with Running(opened(camera.url("/private/audio", "me:s3cret@"))) as running:
+        running.until(lambda: running.blocks)
+        lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(b"s3cret" in line for line in lines)
+    assert running.events.playing == []
+
+
+def test_a_camera_with_rtsps_must_have_a_certificate_that_is_trusted(tmp_path):
+    ca_file, context = certificate(tmp_path)
+    camera = Camera(context)
+    try:
+        with pytest.raises(SourceError, match=r"certificate of 127\.0\.0\.1 is not trusted"):
+            list(opened(camera.url("/audio")).blocks(Events()))
+        with Running(opened(camera.url("/private/audio", "me:s3cret@") + f"#ca_file={ca_file}")) as running:
+            running.until(lambda: running.blocks)
+    finally:
+        camera.close()

@@ -57,6 +57,7 @@ class FfmpegStderr:
         self._tags: dict[bytes, str] = {}
         self._in_input = False
         self._reason: tuple[float, str] | None = None
+        self._by_tuner = False  # whether the reason is the tuner's, which comes before what ffmpeg makes of it
         self._last_error = ""
 
     def feed(self, line: bytes) -> None:
@@ -75,7 +76,7 @@ class FfmpegStderr:
 
     def reason(self, code: int) -> str | None:
         """See `StderrParser`."""
-        if self._reason and time.monotonic() - self._reason[0] < FRESH_S:
+        if self._reason and self._is_fresh():
             return self._reason[1]
         return (self._last_error or f"ffmpeg's exit code {code}") if code else NO_REASON
 
@@ -91,6 +92,12 @@ class FfmpegStderr:
     def take_lost_s(self) -> float:
         """See `StderrParser`; always 0."""
         return 0.0
+
+    def _is_fresh(self) -> bool:
+        return self._reason is not None and time.monotonic() - self._reason[0] < FRESH_S
+
+    def _tuner_explains(self) -> bool:
+        return self._by_tuner and self._is_fresh()
 
     def _note_info(self, text: bytes) -> None:
         if found := _TUNER.match(text):
@@ -117,9 +124,12 @@ class FfmpegStderr:
 
     def _note_error(self, text: str, *, error: bool) -> None:
         text = re.sub(r"^(?:[a-z]{3,6}://\S+|pipe:0): ", "", text)
+        if self._tuner_explains() and not text.startswith("tuner: "):
+            return
         for pattern, reason in _REASONS:
             if found := pattern.search(text):
                 self._reason = time.monotonic(), reason.format(*found.groups())
+                self._by_tuner = text.startswith("tuner: ")
                 return
         if error and "://" not in text:
             self._last_error = text

@@ -86,9 +86,12 @@ class Icecast:
         self._admin(f"metadata?mount=/{mount}&mode=updinfo&charset={charset}&song={quote(song, encoding=charset)}")
 
     def stop(self, mount: str) -> None:
-        """Take a station off the air."""
+        """Take a station off the air and wait until it is."""
         del self._commands[mount]
         _kill(self._feeds.pop(mount))
+        end = time.monotonic() + READY_S
+        while f'mount="/{mount}"' in self._admin("stats") and time.monotonic() < end:
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """Send SIGKILL to the server and to ffmpeg."""
