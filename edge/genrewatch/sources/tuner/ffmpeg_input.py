@@ -27,6 +27,7 @@ _PROTOCOLS = {
     "mmsh": "mmsh,http,tcp",
 }
 """What ffmpeg may use for an address of each scheme; nothing local."""
+_ANALYZE_US = "1000000"
 _HLS_FORMATS = "hls,aac,ac3,eac3,mp3,mpegts,mov"
 
 
@@ -81,10 +82,11 @@ def opened(url: str, access: Access, *, video: bool) -> FfmpegInput:
         options = {"tls_verify": str(int(access.tls.verify)), **({"ca_file": bundle} if bundle else {})}
     if scheme == "rtsp":
         options["allowed_media_types"] = "audio+video" if video else "audio"
-        options |= {"analyzeduration": "1000000"} if video else {}
+        options |= {"analyzeduration": _ANALYZE_US} if video else {}
     lines = ["ffconcat version 1.0", f"file {_quoted(url)}"]
     lines += [f"option {name} {_quoted(value)}" for name, value in options.items()]
-    words = ["-protocol_whitelist", f"pipe,{_PROTOCOLS[scheme]}", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
+    words = ["-analyzeduration", _ANALYZE_US] if video else []  # a picture is not worth waiting for
+    words += ["-protocol_whitelist", f"pipe,{_PROTOCOLS[scheme]}", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
     return FfmpegInput(words=words, stdin=("\n".join(lines) + "\n").encode(), serve=serve)
 
 
