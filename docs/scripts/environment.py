@@ -21,6 +21,7 @@ MEANINGS = {
     "GENREWATCH_STATE": "State directory: the node's id, its persistent state and the history.",
     "STATE_DIRECTORY": "Set by systemd (`StateDirectory=`): the state directory when `GENREWATCH_STATE` is not set.",
     "XDG_STATE_HOME": "The state directory is `genrewatch` below it when neither is set. Default `~/.local/state`.",
+    "SSL_CERT_FILE": "PEM file of the authorities that stations' certificates need. Default the system's.",
     "GENREWATCH_EVENT": "Set for the command of a hook: the type of the event.",
     "GENREWATCH_SOURCE": "Set for the command of a hook: the id of the source.",
     "GENREWATCH_GENRE": "Set for the command of a hook: the genre, empty without one.",

@@ -34,7 +34,7 @@ RATE, PACKET = 44_100, 441  # payload type 11 is 16 bit, mono, 44.1 kHz
 class Camera:
     """Serves /audio; /private/audio wants the login me:s3cret. It can fall silent without hanging up.
 
-    Of /strict it sends nothing unless the picture is set up too. With a context it speaks rtsps.
+    Of /strict it sends nothing unless the video is set up too. With a context it speaks rtsps.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -138,7 +138,7 @@ def test_a_refusal_of_a_camera_is_one_error_line(camera, path, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_camera_that_wants_its_picture_set_up_is_received(camera):
+def test_a_camera_that_wants_its_video_set_up_is_received(camera):
     with Running(opened(camera.url("/strict"), stall_s=5)) as running:
         running.until(lambda: running.blocks)
     assert running.events.notified[-1] == "online"

@@ -214,7 +214,7 @@ def test_segments_and_keys_of_hls_must_have_a_certificate_that_is_trusted(author
         assert plays(web.url("/master.m3u8"), f"&ca_file={ca_file}")
 
 
-def test_hls_of_1500_variants_becomes_one_request_for_the_best_sound_without_a_picture(web):
+def test_hls_of_1500_variants_becomes_one_request_for_the_best_sound_without_video(web):
     lines = ["#EXTM3U"]
     for number in range(1500):
         lines += [f'#EXT-X-STREAM-INF:BANDWIDTH={900_000 + number},CODECS="avc1.4d,mp4a.40.2"', f"absent{number}.m3u8"]

@@ -67,7 +67,7 @@ def served(url: str, access: Access, demuxer: str, on_error: Callable[[str], Non
 
 
 def opened(url: str, access: Access, *, video: bool) -> FfmpegInput:
-    """Return the input that ffmpeg opens by itself; `video` has an RTSP camera send its picture too."""
+    """Return the input that ffmpeg opens by itself; `video` has an RTSP camera send its video too."""
     scheme, serve, options = urlsplit(url).scheme, None, {}
     if scheme == "rtsps":  # ffmpeg does not verify its certificate
         parts = urlsplit(url)
@@ -85,7 +85,7 @@ def opened(url: str, access: Access, *, video: bool) -> FfmpegInput:
         options |= {"analyzeduration": _ANALYZE_US} if video else {}
     lines = ["ffconcat version 1.0", f"file {_quoted(url)}"]
     lines += [f"option {name} {_quoted(value)}" for name, value in options.items()]
-    words = ["-analyzeduration", _ANALYZE_US] if video else []  # a picture is not worth waiting for
+    words = ["-analyzeduration", _ANALYZE_US] if video else []  # a video is not worth waiting for
     words += ["-protocol_whitelist", f"pipe,{_PROTOCOLS[scheme]}", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
     return FfmpegInput(words=words, stdin=("\n".join(lines) + "\n").encode(), serve=serve)
 

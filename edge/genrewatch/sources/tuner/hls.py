@@ -10,7 +10,7 @@ ENOUGH_BITS_PER_S = 320_000
 """Sound of more than this is not worth its traffic."""
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 _URI = re.compile(r'(?<=URI=")[^"]*(?=")')
-_PICTURE = re.compile(r"avc|hvc|hev|av01|vp0?[89]|mp4v", re.IGNORECASE)
+_VIDEO = re.compile(r"avc|hvc|hev|av01|vp0?[89]|mp4v", re.IGNORECASE)
 _STREAM, _MEDIA = "#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:"
 
 Attributes = dict[str, str]
@@ -49,11 +49,11 @@ def rewritten(text: str, base: str, local: Callable[[str], str]) -> str:
 
 
 def _cost(attributes: Attributes) -> tuple[bool, bool, int]:
-    """Return a key that sorts the variant to play first: without a picture, not too large, then the best sound."""
+    """Return a key that sorts the variant to play first: without a video, not too large, then the best sound."""
     bandwidth = int(found[0]) if (found := re.match(r"\d+", attributes.get("BANDWIDTH", ""))) else 0
-    picture = bool(_PICTURE.search(attributes.get("CODECS", ""))) or "RESOLUTION" in attributes
-    large = picture or bandwidth > ENOUGH_BITS_PER_S
-    return picture, large, bandwidth if large else -bandwidth
+    video = bool(_VIDEO.search(attributes.get("CODECS", ""))) or "RESOLUTION" in attributes
+    large = video or bandwidth > ENOUGH_BITS_PER_S
+    return video, large, bandwidth if large else -bandwidth
 
 
 def _rendition(renditions: list[Attributes], group: str | None) -> str | None:
