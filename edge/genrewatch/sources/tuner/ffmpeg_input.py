@@ -85,7 +85,7 @@ def opened(url: str, access: Access, *, video: bool) -> FfmpegInput:
         options |= {"analyzeduration": _ANALYZE_US} if video else {}
     lines = ["ffconcat version 1.0", f"file {_quoted(url)}"]
     lines += [f"option {name} {_quoted(value)}" for name, value in options.items()]
-    words = ["-analyzeduration", _ANALYZE_US] if video else []  # a video is not worth waiting for
+    words = ["-analyzeduration", _ANALYZE_US] if video else []  # video is not worth waiting for
     words += ["-protocol_whitelist", f"pipe,{_PROTOCOLS[scheme]}", "-f", "concat", "-safe", "0", "-i", "pipe:0"]
     return FfmpegInput(words=words, stdin=("\n".join(lines) + "\n").encode(), serve=serve)
 

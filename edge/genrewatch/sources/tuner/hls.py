@@ -49,7 +49,7 @@ def rewritten(text: str, base: str, local: Callable[[str], str]) -> str:
 
 
 def _cost(attributes: Attributes) -> tuple[bool, bool, int]:
-    """Return a key that sorts the variant to play first: without a video, not too large, then the best sound."""
+    """Return a key that sorts the variant to play first: without video, not too large, then the best sound."""
     bandwidth = int(found[0]) if (found := re.match(r"\d+", attributes.get("BANDWIDTH", ""))) else 0
     video = bool(_VIDEO.search(attributes.get("CODECS", ""))) or "RESOLUTION" in attributes
     large = video or bandwidth > ENOUGH_BITS_PER_S
