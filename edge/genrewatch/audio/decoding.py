@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, pcm_blocks
 from genrewatch.audio.pre_filter import filtered
 from genrewatch.audio.resample import Resampler
@@ -22,13 +23,13 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """Sound files in a folder that is searched; a file that is named is always tried."""
 
 
-def decode_file(path: Path) -> Iterator[Block]:
+def decode_file(path: Path, channel: Channel = "auto") -> Iterator[Block]:
     """Yield the blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
     _check_file(path)
     with _decoder(path) as child:
         error, code, empty = None, None, True
         try:
-            for block in pcm_blocks(child.stdout.read, None, where=str(path)):
+            for block in pcm_blocks(child.stdout.read, None, where=str(path), channel=channel):
                 empty = False
                 yield block
             code = child.wait(EXIT_WAIT_S)

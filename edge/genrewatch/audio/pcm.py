@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from genrewatch.audio.mix import Channel, Mix, Mixer
 from genrewatch.audio.packets import HEADER_BYTES, MAGIC, PACKET_BYTES, parse_header, parse_packet
 from genrewatch.contract.errors import ConfigError, SourceError, require
 from genrewatch.contract.front_end import Samples
@@ -39,6 +40,8 @@ class Block:
     """Samples that are missing between the previous block and this one."""
     last: bool = False
     """Whether a break follows, so that sound before it need not wait for sound after it."""
+    mix: Mix | None = None
+    """How the channels were mixed at the end of the block; None for one channel."""
 
     @property
     def duration_s(self) -> float:
@@ -67,23 +70,23 @@ class PcmFormat:
         return self.channels * np.dtype(_NUMPY[self.encoding][0]).itemsize
 
 
-def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str) -> Iterator[Block]:
+def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str, channel: Channel = "auto") -> Iterator[Block]:
     """Yield blocks until `read` ends.
 
     Without a format the bytes must begin with a header, of WAV or of packets, which carry the samples lost before each;
-    SourceError otherwise.
+    SourceError otherwise. `channel` chooses what is taken of several channels.
     """
     if pcm:
-        yield from _raw_blocks(read, pcm, ENDLESS)
+        yield from _raw_blocks(read, pcm, ENDLESS, channel)
         return
     start = _read_exactly(read, HEADER_BYTES)
     if len(start) == HEADER_BYTES and start[:4] == MAGIC:
-        yield from _packet_blocks(read, start, where)
+        yield from _packet_blocks(read, start, where, channel)
         return
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
         found = "nothing" if not start else "raw bytes without a WAV header"
         raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
-    yield from _raw_blocks(read, *_wav_format(read, where))
+    yield from _raw_blocks(read, *_wav_format(read, where), channel)
 
 
 def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -100,26 +103,26 @@ def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
         raise failure
 
 
-def _raw_blocks(read: Read, pcm: PcmFormat, left: int) -> Iterator[Block]:
+def _raw_blocks(read: Read, pcm: PcmFormat, left: int, channel: Channel) -> Iterator[Block]:
     """Yield blocks of the next `left` bytes."""
-    rest = b""
+    rest, mixer = b"", Mixer(pcm.channels, pcm.rate, channel)
     while left and (data := read(min(READ_BYTES, left))):
         left -= len(data)
         data = rest + data
         whole = len(data) - len(data) % pcm.frame_bytes
         rest = data[whole:]
         if whole:
-            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate)
+            yield _block(data[:whole], pcm, mixer)
 
 
-def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
+def _packet_blocks(read: Read, start: bytes, where: str, channel: Channel) -> Iterator[Block]:
     """Yield a block for each packet; a packet cut short by the end gives the samples that are there."""
     rate, channels = parse_header(start)
     try:
         pcm = PcmFormat(rate=rate, channels=channels)
     except ConfigError as exc:
         raise SourceError(f"{where}: {exc.where}", exc.found, exc.expected) from None
-    lost = 0
+    lost, mixer = 0, Mixer(pcm.channels, pcm.rate, channel)
     while len(head := _read_exactly(read, PACKET_BYTES)) == PACKET_BYTES:
         missing, n_bytes = parse_packet(head)
         if n_bytes > MAX_PACKET_BYTES or n_bytes % pcm.frame_bytes:
@@ -127,22 +130,26 @@ def _packet_blocks(read: Read, start: bytes, where: str) -> Iterator[Block]:
         data = _read_exactly(read, n_bytes)
         lost += missing
         if whole := len(data) - len(data) % pcm.frame_bytes:
-            yield Block(samples=_mono(data[:whole], pcm), sample_rate=pcm.rate, lost=lost)
+            yield _block(data[:whole], pcm, mixer, lost)
             lost = 0
 
 
-def _mono(data: bytes, pcm: PcmFormat) -> Samples:
-    """Convert interleaved bytes to (n,) float32, the mean of the channels; NaN and impossible floats become 0."""
+def _block(data: bytes, pcm: PcmFormat, mixer: Mixer, lost: int = 0) -> Block:
+    if pcm.channels == 1:
+        return Block(samples=_samples(data, pcm), sample_rate=pcm.rate, lost=lost)
+    samples = mixer.push(_samples(data, pcm).reshape(-1, pcm.channels))
+    return Block(samples=samples, sample_rate=pcm.rate, lost=lost, mix=mixer.mix)
+
+
+def _samples(data: bytes, pcm: PcmFormat) -> Samples:
+    """Convert bytes to float32, channels interleaved; NaN and impossible floats become 0."""
     dtype, full_scale = _NUMPY[pcm.encoding]
     raw = np.frombuffer(data, dtype).astype(np.float32)
     if pcm.encoding == "f32le":
         raw[~(np.abs(raw) <= MAX_FLOAT)] = 0
     elif pcm.encoding == "u8":
         raw -= np.float32(128)
-    samples = raw * np.float32(1 / full_scale)
-    if pcm.channels > 1:
-        samples = samples.reshape(-1, pcm.channels).mean(axis=1, dtype=np.float32)
-    return samples
+    return raw * np.float32(1 / full_scale)
 
 
 def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:

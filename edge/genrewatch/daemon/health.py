@@ -8,7 +8,7 @@ from typing import Any
 from genrewatch import __version__
 from genrewatch.contract.payload import rounded
 from genrewatch.daemon.sink_group import SinkGroup
-from genrewatch.daemon.source_state import SourceState
+from genrewatch.daemon.source_state import SourceState, mix_problem
 from genrewatch.host.machine import cpu_temperature_c
 
 
@@ -37,10 +37,14 @@ class Health:
             "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
             "segments": sum(state.segments for state in states),
             "lost_s": round(sum(state.lost_s for state in states), 3),
-            "degraded": [*self._slow_sources(), *self._sinks.problems()],
+            "degraded": [*self._slow_sources(), *self._channel_problems(), *self._sinks.problems()],
             **self._sinks.diagnostics(),
             "sources": {source_id: state.health() for source_id, state in self._states.items()},
         }
+
+    def _channel_problems(self) -> list[str]:
+        problems = {source_id: mix_problem(state.mix) for source_id, state in self._states.items() if state.online}
+        return [f"{source_id}: {problem}" for source_id, problem in problems.items() if problem]
 
     def _slow_sources(self) -> list[str]:
         return [

@@ -1,14 +1,18 @@
 """The state of one source while the daemon runs: how much sound was received, and whether it is online."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
 from genrewatch.inference.json_fields import level_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
+
+log = logging.getLogger("genrewatch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class SourceState:
     """Seconds of sound received."""
     lost_s: float = 0.0
     newest: SegmentResult | None = None
+    mix: Mix | None = None
+    """How the channels are mixed; None for one channel."""
     offline_reason: str | None = None
     """The reason that was last reported; None while online."""
     failed: bool = False
@@ -57,7 +63,16 @@ class SourceState:
         for block in blocks:
             self.heard_s += len(block.samples) / block.sample_rate
             self.lost_s += block.lost / block.sample_rate
+            self._note_mix(block)
             yield block
+
+    def _note_mix(self, block: Block) -> None:
+        if block.last or block.mix == self.mix:
+            return
+        before, self.mix = self.mix, block.mix
+        problem = mix_problem(block.mix)
+        if problem != mix_problem(before):
+            log.warning("%s: %s", self.source.id, problem or "the channels are in order again")
 
     def begin_stream(self) -> Pipeline:
         """Reset `stream_s`; return the pipeline of the stream that begins."""
@@ -88,5 +103,24 @@ class SourceState:
             "restarts": counts.restarts,
             "waiting_s": round(self.source.waiting_s(), 3),
             "hop_factor": self.hop_factor,
+            **_mix_fields(self.mix),
             **(level_fields(self.newest) if self.newest and self.online else {}),
         }
+
+
+def mix_problem(mix: Mix | None) -> str | None:
+    """Return what is wrong with the channels, for people; None when nothing is."""
+    if mix is None:
+        return None
+    if mix.phase == "antiphase":
+        return f"the channels cancel each other (antiphase), channel {mix.used[0] + 1} is used: check the plug or cable"
+    if mix.dead:
+        numbers = ", ".join(str(k + 1) for k in mix.dead)
+        return f"channel {numbers} of {mix.channels} is dead, the others are used: check the cable"
+    return None
+
+
+def _mix_fields(mix: Mix | None) -> dict[str, Any]:
+    if mix is None:
+        return {"channels": 1, "phase": "ok", "channels_used": [1]}
+    return {"channels": mix.channels, "phase": mix.phase, "channels_used": [k + 1 for k in mix.used]}

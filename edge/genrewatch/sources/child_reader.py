@@ -31,6 +31,7 @@ class ChildReader:
     ) -> None:
         """`name` is the program's, for errors; `counts` receives what is lost."""
         self._child, self._stall_s, self._stderr, self._counts = child, supervision.stall_s, stderr, counts
+        self._channel = supervision.channel
         self._queue = BlockQueue(supervision.queue_s, counts if supervision.restart else None)
         self.queued_s = self._queue.queued_s
         self._pipe_ended = False
@@ -64,7 +65,7 @@ class ChildReader:
 
     def _read(self, name: str, pcm: PcmFormat | None) -> None:
         try:
-            for block in pcm_blocks(self._gather, pcm, where=name):
+            for block in pcm_blocks(self._gather, pcm, where=name, channel=self._channel):
                 lost = block.lost + round(self._stderr.take_lost_s() * block.sample_rate)
                 if lost:
                     self._counts.lose("overflow", lost / block.sample_rate)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.paths import expand_home
@@ -24,11 +25,18 @@ class FifoSource:
     """A FIFO: when its writer closes it, it is reopened for the next one, and what was missed is counted."""
 
     def __init__(
-        self, source_id: str, path: Path, pcm: PcmFormat | None, *, stall_s: float, retry_start: bool = False
+        self,
+        source_id: str,
+        path: Path,
+        pcm: PcmFormat | None,
+        *,
+        stall_s: float,
+        retry_start: bool = False,
+        channel: Channel = "auto",
     ) -> None:
         """Without `retry_start`, SourceError where there is no FIFO; with it, `blocks` waits for one."""
         self.id, self.counts = source_id, SourceCounts()
-        self._path, self._pcm, self._stall_s = path, pcm, stall_s
+        self._path, self._pcm, self._stall_s, self._channel = path, pcm, stall_s, channel
         self._pipe: Pipe | None = None
         self._closed = threading.Event()
         self._last_sound: float | None = None  # on the monotonic clock
@@ -78,7 +86,8 @@ class FifoSource:
         try:
             if self._closed.is_set():
                 return
-            for block in until_break(pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}")):
+            blocks = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
+            for block in until_break(blocks):
                 yield replace(block, lost=self._missed(block)) if first else block
                 first = False
                 if not block.last:
@@ -101,7 +110,14 @@ def _open(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "fifo:PATH")
     path, limits = expand_home(uri.target), opening.supervision
-    return FifoSource(opening.id, path, uri.pcm(), stall_s=limits.stall_s, retry_start=limits.retry_start)
+    return FifoSource(
+        opening.id,
+        path,
+        uri.pcm(),
+        stall_s=limits.stall_s,
+        retry_start=limits.retry_start,
+        channel=limits.channel,
+    )
 
 
 FIFO = Kind(form="fifo:PATH", options=PCM_KEYS, open=_open)

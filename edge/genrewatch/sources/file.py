@@ -13,7 +13,7 @@ def _open(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "file:PATH")
     path = expand_home(uri.target)
-    return PacedSource(opening.id, lambda: decode_file(path), pace=pace(uri))
+    return PacedSource(opening.id, lambda: decode_file(path, opening.supervision.channel), pace=pace(uri))
 
 
 FILE = Kind(form="file:PATH", options=("pace",), open=_open)

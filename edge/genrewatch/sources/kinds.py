@@ -10,8 +10,9 @@
     http://HOST/PATH[#stall_s=5]            a stream or playlist; https, rtsp(s), rtmp(s), srt, udp, rtp, mmsh as well
     demo:[?pace=max&loop=no]                the built-in programme
 
-Every kind takes `id=` (for topics; default the kind), `name=` (for people) and, if it is live, `stall_s=` as well. To
-add a kind, write a module that declares a `Kind` and add it to `KINDS`.
+Every kind takes `id=` (for topics; default the kind), `name=` (for people), `channel=` (left, right, mix or auto, which
+leaves out what cancels or is dead) and, if it is live, `stall_s=`. To add a kind, write a module that declares a `Kind`
+and add it to `KINDS`.
 """
 
 import itertools
@@ -79,7 +80,7 @@ def resolve_auto(uri: Uri) -> Uri:
 
 def _supervision(config: SourceConfig, uri: Uri, *, retry_start: bool) -> Supervision:
     stall_s = config.stall_s or uri.seconds("stall_s")
-    limits = Supervision(retry_start=retry_start)
+    limits = Supervision(retry_start=retry_start, channel=uri.channel())
     return limits if stall_s is None else replace(limits, stall_s=stall_s)
 
 

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.kind import Kind, Opening
@@ -15,11 +16,11 @@ from genrewatch.sources.uri import PCM_KEYS, Uri
 class StdinSource:
     """Standard input; its writer sets the pace and may pause."""
 
-    def __init__(self, source_id: str, pcm: PcmFormat | None, *, stall_s: float) -> None:
+    def __init__(self, source_id: str, pcm: PcmFormat | None, *, stall_s: float, channel: Channel = "auto") -> None:
         if sys.stdin is None:
             raise SourceError("stdin:", "standard input is closed", "a pipe or a file")
         self.id, self.counts = source_id, SourceCounts()
-        self._pcm, self._stall_s = pcm, stall_s
+        self._pcm, self._stall_s, self._channel = pcm, stall_s, channel
         self._pipe: Pipe | None = None
         self._closed = threading.Event()
 
@@ -27,7 +28,7 @@ class StdinSource:
         """See `Source.blocks`."""
         self._pipe = Pipe(self.id, self._stall_s, events, sys.stdin.fileno())
         if not self._closed.is_set():
-            yield from pcm_blocks(self._pipe.read, self._pcm, where="stdin:")
+            yield from pcm_blocks(self._pipe.read, self._pcm, where="stdin:", channel=self._channel)
 
     def waiting_s(self) -> float:
         """See `Source.waiting_s`."""
@@ -41,7 +42,7 @@ class StdinSource:
 
 
 def _open(uri: Uri, opening: Opening) -> Source:
-    return StdinSource(opening.id, uri.pcm(), stall_s=opening.supervision.stall_s)
+    return StdinSource(opening.id, uri.pcm(), stall_s=opening.supervision.stall_s, channel=opening.supervision.channel)
 
 
 STDIN = Kind(form="stdin:", options=PCM_KEYS, open=_open)

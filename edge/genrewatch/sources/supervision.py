@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from genrewatch.audio.mix import Channel
 from genrewatch.host.backoff import Backoff
 
 
@@ -20,5 +21,7 @@ class Supervision:
     restart: bool = True
     """Whether a child that ends is started again; if not, its end is the end of the source, and a full queue makes the
     child wait instead of dropping sound."""
+    channel: Channel = "auto"
+    """Channel that is taken of several."""
     retry_start: bool = False
     """Whether a child that fails before its first sound is started again; if not, that is a SourceError."""

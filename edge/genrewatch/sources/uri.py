@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from genrewatch.audio.mix import CHANNELS, Channel
 from genrewatch.audio.pcm import ENCODINGS, PcmFormat
 from genrewatch.contract.errors import SourceError, require
 from genrewatch.contract.vote import VoteOverrides
 from genrewatch.host.untrusted_text import redact_urls
 
 PCM_KEYS = ("rate", "channels", "format")
-COMMON_KEYS = ("id", "name", "stall_s")
+COMMON_KEYS = ("id", "name", "channel", "stall_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,11 @@ class Uri:
         if value not in choices:
             raise SourceError(self.text, f"{key}={value}", f"{key}=" + " or ".join(choices))
         return value
+
+    def channel(self) -> Channel:
+        """Return the channel that is taken of several."""
+        name = self.choice("channel", *CHANNELS)
+        return next(known for known in CHANNELS if known == name)
 
     def integer(self, key: str, default: int) -> int:
         """Return the value of an option that is a whole number."""

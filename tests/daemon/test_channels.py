@@ -1,0 +1,40 @@
+"""Channels that cancel or are dead: in health, in `degraded` and once in the log."""
+
+import logging
+from typing import cast
+
+import numpy as np
+import pytest
+
+from genrewatch.audio.mix import Mix
+from genrewatch.audio.pcm import Block
+from genrewatch.daemon.source_state import SourceState, mix_problem
+from genrewatch.inference.pipeline import Pipeline
+from genrewatch.sources.source import Source
+
+GOOD = Mix(channels=2, phase="ok", dead=(), used=(0, 1))
+CANCELLED = Mix(channels=2, phase="antiphase", dead=(), used=(1,))
+DEAD = Mix(channels=2, phase="ok", dead=(0,), used=(1,))
+
+
+class NamedSource:
+    id = "line"
+
+
+def test_a_finding_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    state = SourceState(source=cast(Source, NamedSource()), pipeline=cast(Pipeline, None), reopen=None)
+    sound = np.zeros(10, np.float32)
+    blocks = [Block(samples=sound, sample_rate=8_000, mix=mix) for mix in (GOOD, CANCELLED, CANCELLED, GOOD)]
+    with caplog.at_level(logging.WARNING):
+        assert len(list(state.counted(blocks))) == 4
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "line: the channels cancel each other (antiphase)",
+        "line: the channels are in order again",
+    ]
+
+
+def test_a_problem_names_the_channel() -> None:
+    assert mix_problem(GOOD) is None
+    assert mix_problem(None) is None
+    assert "channel 2 is used" in str(mix_problem(CANCELLED))
+    assert "channel 1 of 2 is dead" in str(mix_problem(DEAD))
