@@ -31,7 +31,7 @@ QUIET = 1e-7
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How the channels of a stream are mixed at present."""
+    """The present way of mixing the channels of a stream."""
 
     channels: int
     """Channels of the source."""

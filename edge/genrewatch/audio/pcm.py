@@ -41,7 +41,7 @@ class Block:
     last: bool = False
     """Whether a break follows, so that sound before it need not wait for sound after it."""
     mix: Mix | None = None
-    """How the channels were mixed at the end of the block; None for one channel."""
+    """The way of mixing at the end of the block; None for one channel."""
 
     @property
     def duration_s(self) -> float:

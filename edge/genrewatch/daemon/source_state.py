@@ -45,7 +45,7 @@ class SourceState:
     lost_s: float = 0.0
     newest: SegmentResult | None = None
     mix: Mix | None = None
-    """How the channels are mixed; None for one channel."""
+    """The present way of mixing the channels; None for one channel."""
     offline_reason: str | None = None
     """The reason that was last reported; None while online."""
     failed: bool = False
