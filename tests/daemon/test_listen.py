@@ -210,7 +210,9 @@ def test_three_children_that_ignore_sigterm_do_not_hold_up_the_end(environment):
     daemon = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     online = 0
     while online < 3:
-        online += b"online" in daemon.stdout.readline()
+        line = daemon.stdout.readline()
+        assert line, daemon.stderr.read()
+        online += b"online" in line
     daemon.terminate()
     assert daemon.wait(5) == 0
     daemon.communicate()
