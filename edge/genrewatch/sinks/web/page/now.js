@@ -79,7 +79,8 @@ function draw(id) {
 function why(source, verdict) {
   const state = source.state ?? {};
   if (["stalled", "dead_air", "off", "waiting"].includes(verdict)) return t(`why_${verdict}`);
-  if (state.genre) return t("sure", { confidence: percent(state.confidence), share: percent(state.share), held: state.reason === "held" ? t("held") : "" });
+  const newest = source.votes?.votes[state.genre] / source.votes?.segments; // votes come each segment, states on a change
+  if (state.genre) return t("sure", { confidence: percent(state.confidence), share: percent(newest || state.share), held: state.reason === "held" ? t("held") : "" });
   const votes = Object.entries(source.votes?.votes ?? state.votes ?? {}).map(([label, count]) => `${name(label)} ${count}`);
   if (verdict === "warming_up") return t("why_warming_up", { count: source.ballots.length, of: source.segments });
   return verdict === "refused" ? t("why_refused", { votes: votes.join(", "), nearly: votes.length ? name(Object.keys(source.votes?.votes ?? state.votes)[0]) : "" }) : votes.join(", ");
