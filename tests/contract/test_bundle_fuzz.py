@@ -10,10 +10,11 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from tests.contract.test_bundle import bundle, edit, golden, npz, refusal, replace_golden  # noqa: F401
+from tests.contract.test_bundle import bundle, edit, golden, manifest, npz, refusal, replace_golden  # noqa: F401
 
-from genrewatch.contract.bundle import load_bundle
+from genrewatch.contract.bundle import golden_arrays, load_bundle
 from genrewatch.contract.errors import BundleError
+from genrewatch.contract.npz import read_npz
 
 LIMIT_BYTES = 30_000_000
 
@@ -50,6 +51,17 @@ def test_an_array_that_expands_to_more_than_its_shape_is_not_expanded(bundle):  
     whole = parts()
     replace_golden(bundle, zipped(**(whole | {"samples": whole["samples"] + bytes(100_000_000)})))
     assert "golden.npz" in refused_cheaply(bundle)
+
+
+def test_an_array_is_read_up_to_its_size_even_in_a_small_file():
+    whole, arrays = parts(), golden_arrays(manifest())
+    content = zipped(**(whole | {"samples": whole["samples"] + bytes(100_000_000)}))
+    tracemalloc.start()
+    with pytest.raises(BundleError, match="bytes or more"):
+        read_npz(content, arrays, where="golden.npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < LIMIT_BYTES
 
 
 def test_an_array_of_another_shape_is_not_expanded(bundle):  # noqa: F811
