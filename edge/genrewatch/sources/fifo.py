@@ -3,7 +3,6 @@
 import os
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,9 @@ from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.paths import expand_home
+from genrewatch.host.times import elapsed_s
 from genrewatch.sources.kind import Kind, Opening
-from genrewatch.sources.pipe import Pipe
+from genrewatch.sources.pipe import Pipe, with_pauses
 from genrewatch.sources.source import Source, SourceCounts, SourceEvents
 from genrewatch.sources.uri import PCM_KEYS, Uri
 
@@ -39,7 +39,7 @@ class FifoSource:
         self._path, self._pcm, self._stall_s, self._channel = path, pcm, stall_s, channel
         self._pipe: Pipe | None = None
         self._closed = threading.Event()
-        self._last_sound: float | None = None  # on the monotonic clock
+        self._last_sound: float | None = None  # by `elapsed_s`
         if not retry_start:
             self._check()
 
@@ -86,12 +86,12 @@ class FifoSource:
         try:
             if self._closed.is_set():
                 return
-            blocks = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
-            for block in until_break(blocks):
+            found = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
+            for block in until_break(with_pauses(found, self.counts)):
                 yield replace(block, lost=self._missed(block)) if first else block
                 first = False
                 if not block.last:
-                    self._last_sound = time.monotonic()
+                    self._last_sound = elapsed_s()
         finally:
             self._pipe = None
             pipe.reader.close()
@@ -101,7 +101,7 @@ class FifoSource:
         """Return, and count, the samples that passed between two writers."""
         if self._last_sound is None:
             return 0
-        seconds = max(0.0, time.monotonic() - self._last_sound - block.duration_s)
+        seconds = max(0.0, elapsed_s() - self._last_sound - block.duration_s)
         self.counts.lose("restart", seconds)
         return round(seconds * block.sample_rate)
 

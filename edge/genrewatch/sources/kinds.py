@@ -11,8 +11,8 @@
     demo:[?pace=max&loop=no]                the built-in programme
 
 Every kind takes `id=` (for topics; default the kind), `name=` (for people), `channel=` (left, right, mix or auto, which
-leaves out what cancels or is dead) and, if it is live, `stall_s=`. To add a kind, write a module that declares a `Kind`
-and add it to `KINDS`.
+leaves out what cancels or is dead) and, if it is live, `stall_s=` and `first_sound_s=`. To add a kind, write a module
+that declares a `Kind` and add it to `KINDS`.
 """
 
 import itertools
@@ -80,7 +80,8 @@ def resolve_auto(uri: Uri) -> Uri:
 
 def _supervision(config: SourceConfig, uri: Uri, *, retry_start: bool) -> Supervision:
     stall_s = config.stall_s or uri.seconds("stall_s")
-    limits = Supervision(retry_start=retry_start, channel=uri.channel())
+    first_sound_s = config.first_sound_s or uri.seconds("first_sound_s")
+    limits = Supervision(retry_start=retry_start, first_sound_s=first_sound_s, channel=uri.channel())
     return limits if stall_s is None else replace(limits, stall_s=stall_s)
 
 
