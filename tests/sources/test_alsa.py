@@ -71,7 +71,8 @@ def test_a_card_without_16_bits_is_recorded_in_the_first_format_that_it_offers(a
 
 def test_a_card_without_any_known_format_is_one_error_line(arecord):
     arecord(
-        "printf '%s\\n' 'arecord: set_params:1416: Sample format non available' 'Available formats:' '- MU_LAW' >&2; exit 1"
+        "printf '%s\\n' 'arecord: set_params:1416: Sample format non available' "
+        "'Available formats:' '- MU_LAW' >&2; exit 1"
     )
     with pytest.raises(SourceError, match=r"Sample format non available"):
         list(opened("alsa:hw:CARD=Pro").blocks(Events()))

@@ -10,8 +10,10 @@ from pathlib import Path
 from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
+from genrewatch.host.fifo_readers import other_reader
 from genrewatch.host.paths import expand_home
 from genrewatch.host.times import elapsed_s
+from genrewatch.host.untrusted_text import one_line
 from genrewatch.sources.kind import Kind, Opening
 from genrewatch.sources.pipe import Pipe, with_pauses
 from genrewatch.sources.source import Source, SourceCounts, SourceEvents
@@ -74,6 +76,8 @@ class FifoSource:
             found = os_error_reason(exc)
         if found:
             raise SourceError(f"fifo:{self._path}", found, "a FIFO (mkfifo makes one)")
+        if reader := other_reader(self._path):
+            raise SourceError(f"fifo:{self._path}", f"{one_line(reader)} reads it already", "a FIFO without a reader")
 
     def _read_writers(self, events: SourceEvents) -> Iterator[Block]:
         """Yield blocks until every writer has closed the FIFO; opening does not wait for one."""

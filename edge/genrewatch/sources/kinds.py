@@ -2,6 +2,7 @@
 
     auto                                    the default microphone, or the demo programme where there is none
     mic:   mic:NAME                         a microphone by its identity or a part of its name
+    monitor:  monitor:NAME                  what this machine plays, by PulseAudio or PipeWire
     alsa:DEVICE[?rate=48000&channels=2]     a sound card through arecord
     file:PATH[?pace=max]                    any file that ffmpeg reads, in real time or as fast as possible
     stdin:[?rate=44100&channels=2&format=s16le]   WAV, or raw PCM of the given format
@@ -29,6 +30,7 @@ from genrewatch.sources.file import FILE
 from genrewatch.sources.kind import Kind, Opening
 from genrewatch.sources.mic import MIC
 from genrewatch.sources.microphone.listing import microphones
+from genrewatch.sources.monitor import MONITOR
 from genrewatch.sources.source import Source
 from genrewatch.sources.stdin import STDIN
 from genrewatch.sources.stream import stream_kind
@@ -105,6 +107,7 @@ def _open_auto(uri: Uri, opening: Opening) -> Source:
 KINDS = {
     "auto": Kind(form="auto", open=_open_auto),
     "mic": MIC,
+    "monitor": MONITOR,
     "alsa": ALSA,
     "file": FILE,
     "stdin": STDIN,
