@@ -11,6 +11,7 @@ from docs.scripts.field_docs import field_docs
 from docs.scripts.markdown import code, page, sentence, table
 
 from genrewatch.contract.bundle import load_bundle
+from genrewatch.contract.decode import Unlimited
 from genrewatch.contract.vote import VoteOverrides
 from genrewatch.daemon.config import ListenConfig
 
@@ -21,7 +22,7 @@ command line replace keys of the file. [deploy/genrewatch.toml](../../deploy/gen
 holds every key.
 """
 
-SCALARS = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
+SCALARS = {str: "text", int: "integer", float: "number", Unlimited: "number or `inf`", bool: "`true` or `false`"}
 
 
 @dataclass(frozen=True, kw_only=True)

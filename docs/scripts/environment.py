@@ -25,6 +25,8 @@ MEANINGS = {
     "GENREWATCH_EVENT": "Set for the command of a hook: the type of the event.",
     "GENREWATCH_SOURCE": "Set for the command of a hook: the id of the source.",
     "GENREWATCH_GENRE": "Set for the command of a hook: the genre, empty without one.",
+    "GENREWATCH_CHILD": "Set for every child process: a mark by which what it leaves behind is found and ended.",
+    "MALLOC_ARENA_MAX": "Set for ffmpeg, so that its threads reserve little address space.",
     "KERAS_BACKEND": "Backend of Keras: `tensorflow` (default of the export), `jax` or `torch`.",
     "TF_CPP_MIN_LOG_LEVEL": "Log lines of TensorFlow: 0 is all of them, 3 none. Not set: none.",
 }

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, object] = {
     "source.id": "vinyl",
     "source.name": "Record player",
     "source.stall_s": 8.0,
+    "source.first_sound_s": 20.0,
     "mqtt.username": "living-room",
     "mqtt.password": "secret",
     "mqtt.ca_file": "/etc/genrewatch/ca.pem",

@@ -1,6 +1,7 @@
 """The decoder agrees with libsndfile, and a file without sound is one error line."""
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,14 @@ def test_tags_of_a_megabyte_do_not_matter(tmp_path: Path) -> None:
     command = ["ffmpeg", "-v", "error", "-i", str(plain), "-i", str(tags), "-map_metadata", "1", str(tagged)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     assert np.array_equal(read_samples(tagged, 22_050), read_samples(plain, 22_050))
+
+
+def test_a_wav_with_24_valid_bits_in_32_is_read_which_ffmpeg_takes_for_floats(tmp_path: Path) -> None:
+    sound = np.round(np.random.default_rng(5).uniform(-1, 1, 30_001) * 2**23) / 2**23 * 0.9
+    numbers = (sound * (2**23 - 1)).astype("<i4") * 256
+    head = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 22_050, 88_200, 4, 32, 22, 24, 4)
+    body = head + struct.pack("<H", 1) + bytes.fromhex("000000001000800000aa00389b71")
+    chunks = b"WAVEfmt " + struct.pack("<I", len(body)) + body + b"data" + struct.pack("<I", 4 * len(numbers))
+    path = tmp_path / "padded.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4 * len(numbers)) + chunks + numbers.tobytes())
+    assert np.abs(read_samples(path, 22_050) - sound).max() < 1e-6

@@ -62,7 +62,10 @@ def wav(body: bytes, data: bytes, *, before: bytes = b"", data_size: int | None 
     [
         ("s16le", struct.pack("<5h", 0, 1, -1, 32767, -32768), [0, 2**-15, -(2**-15), 1 - 2**-15, -1]),
         ("s32le", struct.pack("<4i", 0, 2**30, -(2**31), 2**16), [0, 0.5, -1, 2**-15]),
+        ("s24le", bytes.fromhex("000000 000040 000080 000100"), [0, 0.5, -1, 2**-15]),
+        ("s24in32le", struct.pack("<4i", 0, 2**22, -(2**23), 2**8), [0, 0.5, -1, 2**-15]),
         ("f32le", struct.pack("<4f", 0, 0.25, -1.5, 1), [0, 0.25, -1.5, 1]),
+        ("f64le", struct.pack("<5d", 0, 0.25, -1.5, 1, 1e300), [0, 0.25, -1.5, 1, 0]),
         ("u8", bytes([128, 0, 255, 129]), [0, -1, 127 / 128, 1 / 128]),
     ],
 )
@@ -108,7 +111,8 @@ def test_a_float_that_is_no_sound_in_one_channel_leaves_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "bits", "encoding"), [(1, 8, "u8"), (1, 16, "s16le"), (1, 32, "s32le"), (3, 32, "f32le")]
+    ("tag", "bits", "encoding"),
+    [(1, 8, "u8"), (1, 16, "s16le"), (1, 24, "s24le"), (1, 32, "s32le"), (3, 32, "f32le"), (3, 64, "f64le")],
 )
 @pytest.mark.parametrize("extensible", [False, True], ids=["plain", "extensible"])
 def test_a_wav_header_sets_the_format(tag: int, bits: int, encoding: Encoding, extensible: bool) -> None:
@@ -121,6 +125,18 @@ def test_a_wav_header_sets_the_format(tag: int, bits: int, encoding: Encoding, e
     assert block.sample_rate == 44_100
     expected = decoded(data, PcmFormat(rate=44_100, channels=2, encoding=encoding))
     assert block.samples.tobytes() == expected.tobytes()
+
+
+def test_24_valid_bits_in_32_are_the_high_ones() -> None:
+    body = fmt(0xFFFE, 32) + struct.pack("<HHIH", 22, 24, 4, 1) + SUBFORMAT_TAIL
+    assert decoded(wav(body, struct.pack("<2i", 2**30, -(2**31)))).tolist() == [0.5, -1]
+
+
+def test_an_rf64_has_its_length_in_a_chunk_of_its_own() -> None:
+    data, after = b"\x01\x00" * 10, chunk(b"LIST", b"\x7f" * 300)
+    sizes = chunk(b"ds64", struct.pack("<QQQI", 0, len(data), 10, 0))
+    head = b"RF64\xff\xff\xff\xffWAVE" + sizes + chunk(b"fmt ", fmt(1, 16)) + b"data\xff\xff\xff\xff"
+    assert decoded(head + data + after).tolist() == [2**-15] * 10
 
 
 def test_a_wav_header_may_come_byte_by_byte_and_hold_other_chunks() -> None:
@@ -150,12 +166,13 @@ def test_chunks_after_the_sound_of_a_wav_are_ignored() -> None:
         (b"RIFF\0\0\0\0WAVE" + chunk(b"fmt ", fmt(1, 16)), "a WAV header without sound data"),
         (b"RIFF\0\0\0\0WAVE" + chunk(b"data", b"\0\0"), "WAV data before its format"),
         (b"RIFF\0\0\0\0WAVE" + chunk(b"fmt ", b"\1\0\1\0"), "a WAV format of 4 bytes, expected at least 16"),
-        (wav(fmt(1, 24), b""), "WAV format 1 with 24 bits, expected 8, 16 or 32 bit PCM"),
+        (wav(fmt(1, 40), b""), "WAV format 1 with 40 bits, expected 8 to 32 bit PCM"),
         (wav(fmt(85, 0), b""), "WAV format 85 with 0 bits"),
-        (wav(fmt(3, 64), b""), "WAV format 3 with 64 bits"),
+        (wav(fmt(3, 16), b""), "WAV format 3 with 16 bits"),
         (wav(fmt(1, 16, rate=0), b""), "WAV rate: found 0, expected 1000 to 768000"),
         (wav(fmt(1, 16, channels=0), b""), "WAV channels: found 0, expected 1 to 64"),
-        (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff" + b"\0" * 100, "a WAV chunk"),
+        (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff" + b"\0" * 100, "4294967303 bytes of WAV chunks"),
+        (b"RIFF\0\0\0\0WAVE" + chunk(b"LIST", bytes(20)) * 40_000, "1048600 bytes of WAV chunks before the sound"),
     ],
 )
 def test_a_garbage_header_is_refused_in_one_line(data: bytes, reason: str) -> None:

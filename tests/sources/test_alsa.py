@@ -56,3 +56,23 @@ def test_without_arecord_or_a_device_it_is_one_error_line(monkeypatch, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceError, match="arecord is not installed, expected it on the PATH"):
         opened("alsa:default")
+
+
+def test_a_card_without_16_bits_is_recorded_in_the_first_format_that_it_offers(arecord, tmp_path):
+    arecord(
+        'case "$*" in *S32_LE*) head -c 192000 /dev/zero; sleep 600;; esac\n'
+        "printf '%s\\n' 'arecord: set_params:1416: Sample format non available' "
+        "'Available formats:' '- S32_LE' '- S24_3LE' >&2; exit 1"
+    )
+    with Running(opened("alsa:hw:CARD=Pro")) as running:
+        running.until(lambda: sum(len(block.samples) for block in running.blocks) == 48_000)
+    assert "-f S32_LE" in (tmp_path / "arguments").read_text()
+
+
+def test_a_card_without_any_known_format_is_one_error_line(arecord):
+    arecord(
+        "printf '%s\\n' 'arecord: set_params:1416: Sample format non available' "
+        "'Available formats:' '- MU_LAW' >&2; exit 1"
+    )
+    with pytest.raises(SourceError, match=r"Sample format non available"):
+        list(opened("alsa:hw:CARD=Pro").blocks(Events()))

@@ -1,6 +1,8 @@
 """A FIFO outlives its writers: it waits for one, counts missed sound, and can be closed at any moment."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -105,3 +107,32 @@ def test_with_retry_start_it_waits_for_the_fifo_itself(tmp_path):
         write(path, bytes(3200))
         running.until(lambda: n_samples(running) == 1600)
     assert isinstance(running.events, Events)
+
+
+def held_by(path: Path, mode: str) -> subprocess.Popen[bytes]:
+    """Start a program that holds the FIFO open, and wait until it does."""
+    program = (
+        f"import os, sys; [os.open(sys.argv[1], os.O_NONBLOCK | m) for m in {mode}]; print(1, flush=True); input()"
+    )
+    held = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    assert held.stdout
+    held.stdout.readline()
+    return held
+
+
+def test_a_fifo_that_another_program_reads_is_refused_since_each_would_steal_from_the_other(fifo):
+    with held_by(fifo, "[os.O_RDONLY]") as other:
+        with pytest.raises(
+            SourceError, match=rf"python.* \(process {other.pid}\) reads it already, expected a FIFO with"
+        ):
+            opened(f"fifo:{fifo}{RAW}")
+        other.kill()
+
+
+@pytest.mark.parametrize("mode", ["[os.O_RDWR]", "[os.O_RDONLY, os.O_WRONLY]"])
+def test_a_writer_that_holds_its_own_end_open_for_reading_is_no_reader(fifo, mode):
+    with held_by(fifo, mode) as other:
+        opened(f"fifo:{fifo}{RAW}")
+        other.kill()

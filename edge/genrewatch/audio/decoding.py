@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from genrewatch.audio.mix import Channel
-from genrewatch.audio.pcm import Block, pcm_blocks
+from genrewatch.audio.pcm import Block, is_padded_wav, pcm_blocks
 from genrewatch.audio.pre_filter import filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.contract.front_end import Samples
+from genrewatch.host.limits import DECODER_ADDRESS_SPACE
 from genrewatch.host.process import ChildProcess
 
+HEAD_BYTES = 4096
 EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
 ERROR_WAIT_S = 1.0  # for ffmpeg to explain why there is no sound
 TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
@@ -26,6 +28,10 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 def decode_file(path: Path, channel: Channel = "auto") -> Iterator[Block]:
     """Yield the blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
     _check_file(path)
+    if _is_padded_wav(path):
+        with path.open("rb") as file:
+            yield from pcm_blocks(file.read, None, where=str(path), channel=channel)
+        return
     with _decoder(path) as child:
         error, code, empty = None, None, True
         try:
@@ -71,9 +77,18 @@ def ffmpeg_path() -> str:
 def _decoder(path: Path) -> ChildProcess:
     command = [ffmpeg_path(), "-nostdin", "-v", "error", "-i", f"file:{path}", *TO_WAV]
     try:
-        return ChildProcess(command)
+        return ChildProcess(command, address_space=DECODER_ADDRESS_SPACE)
     except OSError as exc:
         raise SourceError(command[0], os_error_reason(exc), "a program that can run") from None
+
+
+def _is_padded_wav(path: Path) -> bool:
+    """Return True for a WAV whose samples have fewer valid bits than room (24 in 32), which ffmpeg misreads."""
+    try:
+        with path.open("rb") as file:
+            return is_padded_wav(file.read(HEAD_BYTES))
+    except OSError:
+        return False
 
 
 def _check_file(path: Path) -> None:

@@ -12,16 +12,26 @@ from genrewatch.audio.packets import HEADER_BYTES, MAGIC, PACKET_BYTES, parse_he
 from genrewatch.contract.errors import ConfigError, SourceError, require
 from genrewatch.contract.front_end import Samples
 
-Encoding = Literal["s16le", "s32le", "f32le", "u8"]
+Encoding = Literal["s16le", "s24le", "s24in32le", "s32le", "f32le", "f64le", "u8"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
-_NUMPY = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4", 1.0), "u8": ("u1", 128.0)}
-_WAV = {(1, 8): "u8", (1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}
+_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s24in32le": 4, "s32le": 4, "f32le": 4, "f64le": 8}
+_WAV: dict[tuple[int, int], Encoding] = {  # by format tag and bytes of a sample
+    (1, 1): "u8",
+    (1, 2): "s16le",
+    (1, 3): "s24le",
+    (1, 4): "s32le",
+    (3, 4): "f32le",
+    (3, 8): "f64le",
+}
 _EXTENSIBLE = 0xFFFE
+_RIFF = {b"RIFF", b"RF64", b"BW64"}  # the latter two with 64-bit sizes
 READ_BYTES = 65_536
+READ_S = 12.0
+"""Seconds of sound that one read may return: more than comes at once after the longest jitter that loses nothing."""
 ENDLESS = 2**62
 STREAMED_BYTES = 0x7FFF_0000  # a WAV length of at least this (arecord, sox, ffmpeg), or of 0, means unknown
 MAX_FLOAT = np.float32(2**20)  # above it a float is garbage, and its power would not fit the front end
-MAX_HEADER_BYTES = 2**20  # of one WAV chunk before the sound
+MAX_HEADER_BYTES = 2**20  # of all WAV chunks before the sound
 MAX_PACKET_BYTES = 2**24
 
 Read = Callable[[int], bytes]
@@ -67,7 +77,7 @@ class PcmFormat:
     @property
     def frame_bytes(self) -> int:
         """Bytes of one sample of every channel."""
-        return self.channels * np.dtype(_NUMPY[self.encoding][0]).itemsize
+        return self.channels * _BYTES[self.encoding]
 
 
 def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str, channel: Channel = "auto") -> Iterator[Block]:
@@ -83,7 +93,7 @@ def pcm_blocks(read: Read, pcm: PcmFormat | None, *, where: str, channel: Channe
     if len(start) == HEADER_BYTES and start[:4] == MAGIC:
         yield from _packet_blocks(read, start, where, channel)
         return
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+    if start[:4] not in _RIFF or start[8:] != b"WAVE":
         found = "nothing" if not start else "raw bytes without a WAV header"
         raise SourceError(where, found, "WAV, or raw PCM with ?rate=...&channels=...&format=s16le")
     yield from _raw_blocks(read, *_wav_format(read, where), channel)
@@ -103,10 +113,21 @@ def until_break(blocks: Iterable[Block]) -> Iterator[Block]:
         raise failure
 
 
+def is_padded_wav(head: bytes) -> bool:
+    """Return True for the start of a WAV whose samples have fewer valid bits than room, as 24 bits in 32."""
+    at = head.find(b"fmt ", 12)
+    if head[:4] not in _RIFF or head[8:12] != b"WAVE" or at < 0 or len(head) < at + 28:
+        return False
+    tag, channels, _, _, frame_bytes, bits, _, valid = struct.unpack("<HHIIHHHH", head[at + 8 : at + 28])
+    valid = valid if tag == _EXTENSIBLE and valid else bits
+    return bool(channels) and tag in (1, _EXTENSIBLE) and valid < 8 * frame_bytes // channels
+
+
 def _raw_blocks(read: Read, pcm: PcmFormat, left: int, channel: Channel) -> Iterator[Block]:
     """Yield blocks of the next `left` bytes."""
     rest, mixer = b"", Mixer(pcm.channels, pcm.rate, channel)
-    while left and (data := read(min(READ_BYTES, left))):
+    most = max(READ_BYTES, round(READ_S * pcm.rate) * pcm.frame_bytes)
+    while left and (data := read(min(most, left))):
         left -= len(data)
         data = rest + data
         whole = len(data) - len(data) % pcm.frame_bytes
@@ -135,26 +156,37 @@ def _packet_blocks(read: Read, start: bytes, where: str, channel: Channel) -> It
 
 
 def _block(data: bytes, pcm: PcmFormat, mixer: Mixer, lost: int = 0) -> Block:
+    samples = _samples(data, pcm.encoding)
     if pcm.channels == 1:
-        return Block(samples=_samples(data, pcm), sample_rate=pcm.rate, lost=lost)
-    samples = mixer.push(_samples(data, pcm).reshape(-1, pcm.channels))
-    return Block(samples=samples, sample_rate=pcm.rate, lost=lost, mix=mixer.mix)
+        return Block(samples=samples, sample_rate=pcm.rate, lost=lost)
+    mono = mixer.push(samples.reshape(-1, pcm.channels))
+    return Block(samples=mono, sample_rate=pcm.rate, lost=lost, mix=mixer.mix)
 
 
-def _samples(data: bytes, pcm: PcmFormat) -> Samples:
-    """Convert bytes to float32, channels interleaved; NaN and impossible floats become 0."""
-    dtype, full_scale = _NUMPY[pcm.encoding]
-    raw = np.frombuffer(data, dtype).astype(np.float32)
-    if pcm.encoding == "f32le":
-        raw[~(np.abs(raw) <= MAX_FLOAT)] = 0
-    elif pcm.encoding == "u8":
-        raw -= np.float32(128)
-    return raw * np.float32(1 / full_scale)
+def _samples(data: bytes, encoding: Encoding) -> Samples:
+    """Convert bytes to float32 in [-1, 1], channels interleaved; NaN and impossible floats become 0."""
+    match encoding:
+        case "u8":
+            return (np.frombuffer(data, "u1").astype(np.float32) - np.float32(128)) * np.float32(1 / 128)
+        case "s16le":
+            return np.frombuffer(data, "<i2").astype(np.float32) * np.float32(1 / 2**15)
+        case "f32le" | "f64le":
+            raw = np.frombuffer(data, "<f4" if encoding == "f32le" else "<f8")
+            return np.where(np.abs(raw) <= MAX_FLOAT, raw, 0).astype(np.float32)
+        case "s24le":
+            whole = np.zeros((len(data) // 3, 4), "u1")
+            whole[:, 1:] = np.frombuffer(data, "u1").reshape(-1, 3)  # the high bytes of 32 bits
+            wide = whole.view("<i4").reshape(-1)
+        case "s24in32le":
+            wide = np.frombuffer(data, "<i4") << 8
+        case "s32le":
+            wide = np.frombuffer(data, "<i4")
+    return wide.astype(np.float32) * np.float32(1 / 2**31)
 
 
 def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
     """Read chunks up to the sound; return its format and its length in bytes, `ENDLESS` for a streamed file."""
-    pcm = None
+    pcm, long_size, header_bytes = None, ENDLESS, 0
     while True:
         header = _read_exactly(read, 8)
         if len(header) < 8:
@@ -163,23 +195,28 @@ def _wav_format(read: Read, where: str) -> tuple[PcmFormat, int]:
         if name == b"data":
             if pcm is None:
                 raise SourceError(where, "WAV data before its format", "a fmt chunk first")
-            return pcm, size if 0 < size < STREAMED_BYTES else ENDLESS
-        if size > MAX_HEADER_BYTES:
-            raise SourceError(where, f"a WAV chunk {name!r} of {size} bytes before the sound", "a header")
+            return pcm, size if 0 < size < STREAMED_BYTES else long_size
+        header_bytes += 8 + size
+        if header_bytes > MAX_HEADER_BYTES:
+            raise SourceError(where, f"{header_bytes} bytes of WAV chunks before the sound", "a header")
         body = _read_exactly(read, size + size % 2)
         if name == b"fmt ":
             pcm = _parse_fmt(body, where)
+        elif name == b"ds64" and len(body) >= 16:
+            long_size = struct.unpack("<Q", body[8:16])[0] or ENDLESS
 
 
 def _parse_fmt(body: bytes, where: str) -> PcmFormat:
+    """Return the format of a fmt chunk; fewer valid bits than a sample has room for are its high bits."""
     if len(body) < 16:
         raise SourceError(where, f"a WAV format of {len(body)} bytes", "at least 16")
-    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+    tag, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", body[:16])
     if tag == _EXTENSIBLE and len(body) >= 26:
         tag = struct.unpack("<H", body[24:26])[0]
-    encoding = _WAV.get((tag, bits))
-    if encoding not in ENCODINGS:
-        raise SourceError(where, f"WAV format {tag} with {bits} bits", "8, 16 or 32 bit PCM, or 32 bit float")
+    sample_bytes = frame_bytes // channels if channels and frame_bytes % channels == 0 else 0
+    encoding = _WAV.get((tag, sample_bytes or -(-bits // 8)))
+    if encoding is None:
+        raise SourceError(where, f"WAV format {tag} with {bits} bits", "8 to 32 bit PCM, or 32 or 64 bit float")
     try:
         return PcmFormat(rate=rate, channels=channels, encoding=encoding)
     except ConfigError as exc:

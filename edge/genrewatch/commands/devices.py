@@ -9,6 +9,7 @@ from dataclasses import asdict
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.microphone.input_devices import InputDevice
 from genrewatch.sources.microphone.listing import microphones
+from genrewatch.sources.monitor import monitors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,21 +18,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each input device; return 1 when there is none or the sound system does not answer."""
+    """Print a line for each input device and each monitor; return 1 when there is none."""
+    played, found = monitors(), list[InputDevice]()
     try:
         found = microphones(with_rates=True)
+        if not found and not args.json:
+            print("no microphone on this machine; --source file:PATH, stdin:, cmd:COMMAND and demo: work without one")
     except SourceError as exc:
         print(exc, file=sys.stderr)
-        return 1
-    if not found and not args.json:
-        print("no microphone on this machine; --source file:PATH, stdin:, cmd:COMMAND and demo: work without one")
     for device in found:
         if args.json:
             print(json.dumps({**asdict(device), "identity": device.forms[0], "source": device.source}))
         else:
             mark = "*" if device.default else " "
             print(f"{mark} {device.name}  ({_shape(device)})  --source {shlex.quote(device.source)}")
-    return 0 if found else 1
+    for name in played:
+        _print_monitor(name, as_json=args.json)
+    return 0 if found or played else 1
+
+
+def _print_monitor(name: str, *, as_json: bool) -> None:
+    source = f"monitor:{name}"
+    if as_json:
+        print(json.dumps({"name": name, "identity": name, "source": source}))
+    else:
+        print(f"  what {name} plays  --source {shlex.quote(source)}")
 
 
 def _shape(device: InputDevice) -> str:

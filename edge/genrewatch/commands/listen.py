@@ -17,7 +17,9 @@ from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
+from genrewatch.host.limits import raise_open_files
 from genrewatch.host.node import held_node_id, state_directory
+from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.bundle_check import open_checked_pipeline
@@ -55,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Listen until stopped or until every source has ended."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
+    raise_open_files()
+    adopt_orphans()
     config = effective_config(args)
     pipeline = _open_pipeline(config, args.config)
     setups = _open_inputs(config, pipeline, args.config)

@@ -3,7 +3,8 @@
     decode(ListenConfig, tomllib.loads(text), where="genrewatch.toml")
     -> ConfigError: genrewatch.toml: mqtt.prot: unknown key, did you mean port?
 
-Supported field types: bool, int, float, str, another dataclass, `X | None`, `Literal`, `tuple[X, ...]`, `dict[str, X]`.
+Supported field types: bool, int, float, `Unlimited`, str, another dataclass, `X | None`, `Literal`, `tuple[X, ...]`,
+`dict[str, X]`.
 """
 
 import dataclasses
@@ -14,11 +15,13 @@ import tomllib
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from genrewatch.contract.errors import ConfigError, GenrewatchError, os_error_reason
 
 T = TypeVar("T")
+Unlimited = NewType("Unlimited", float)
+"""A number that may be infinite."""
 SCALARS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -112,6 +115,8 @@ def _value(kind: Any, data: object, where: str, path: str, error: type[Genrewatc
         return _container(origin, args, data, where, path, error)
     if kind is Any:
         return data
+    if kind is Unlimited:
+        return math.inf if data == math.inf else _scalar(float, data, f"{where}: {path}", error)
     return _scalar(kind, data, f"{where}: {path}", error)
 
 

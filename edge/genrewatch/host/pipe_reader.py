@@ -5,13 +5,24 @@ import select
 import threading
 import time
 
+from genrewatch.host.limits import move_high
+
+MAX_READ = 2**19
+"""Bytes of one read at most."""
+
 
 class PipeReader:
-    """Reads a file descriptor that it does not own; `stop` interrupts a blocked `read`."""
+    """Reads a file descriptor; `stop` interrupts a blocked `read`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._wake_out, self._wake_in = os.pipe()
+    def __init__(self, descriptor: int, *, owned: bool = False) -> None:
+        """`close` closes an `owned` descriptor as well, and so does a failure here, which is an OSError."""
+        self._descriptor, self._owned = descriptor, owned
+        try:
+            self._wake_out, self._wake_in = map(move_high, os.pipe())
+        except OSError:
+            if owned:
+                os.close(descriptor)
+            raise
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
         self._poll.register(self._wake_out, select.POLLIN)
@@ -25,7 +36,7 @@ class PipeReader:
     def read(self, n: int) -> bytes:
         """Return 1 to n bytes, blocking until there is one; none at the end or after `stop`."""
         self.wait()
-        return b"" if self._stopped else os.read(self._descriptor, n)
+        return b"" if self._stopped else os.read(self._descriptor, min(n, MAX_READ))
 
     def read_all(self, timeout_s: float) -> bytes | None:
         """Return everything up to the end; None when that takes longer than `timeout_s` seconds."""
@@ -50,3 +61,5 @@ class PipeReader:
             self._stopped = True
             os.close(self._wake_out)
             os.close(self._wake_in)
+            if self._owned:
+                os.close(self._descriptor)

@@ -8,6 +8,7 @@ interrupted. Every wait has a limit.
 import errno
 import logging
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -18,7 +19,10 @@ from contextlib import contextmanager
 from typing import IO
 
 from genrewatch.host.environment import child_environment
+from genrewatch.host.limits import CHILD_ADDRESS_SPACE, limit_child, move_high
+from genrewatch.host.orphans import MARK, end_orphans, new_mark
 from genrewatch.host.pipe_reader import PipeReader
+from genrewatch.host.untrusted_text import decode_line
 
 TERM_WAIT_S = 2.0
 KILL_WAIT_S = 1.0
@@ -44,22 +48,32 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         drain_stdout: bool = False,
         on_line: Callable[[bytes], None] | None = None,
+        address_space: int = CHILD_ADDRESS_SPACE,
     ) -> None:
         """Start `command` without a shell; OSError when that fails.
 
         `stdin` is all that it reads, for what must not be in the list of processes. `environment` is added to ours.
         `drain_stdout` drains standard output together with standard error; else it is read from `stdout`. `on_line`
-        receives each drained line, in the thread that drains.
+        receives each drained line, in the thread that drains. `address_space` is its limit in bytes.
         """
-        self._process = _spawn(command, stdin, environment, merged=drain_stdout)
-        assert self._process.stdout
-        self.stdout = self._drained = PipeReader(self._process.stdout.fileno())
-        if self._process.stderr:
-            self._drained = PipeReader(self._process.stderr.fileno())
+        self._mark = new_mark()
+        marked = {**(environment or {}), MARK: self._mark}
+        if address_space < CHILD_ADDRESS_SPACE:
+            marked["MALLOC_ARENA_MAX"] = "2"  # each arena reserves 64 MB
+        self._process = _spawn(command, stdin, marked, merged=drain_stdout)
         self._tail, self._on_line = b"", on_line
         self._ended = False
+        self._readers: list[PipeReader] = []
         self._drain = threading.Thread(target=self._drain_lines, daemon=True)
-        self._drain.start()
+        try:
+            limit_child(self._process.pid, address_space)
+            self.stdout = self._drained = self._reader(self._process.stdout)
+            if self._process.stderr:
+                self._drained = self._reader(self._process.stderr)
+            self._drain.start()
+        except (OSError, RuntimeError) as exc:  # no descriptor or no thread is left
+            self._abandon()
+            raise exc if isinstance(exc, OSError) else OSError(errno.EAGAIN, "no thread can be started") from None
 
     def __enter__(self) -> "ChildProcess":
         """Return the child itself."""
@@ -84,8 +98,8 @@ class ChildProcess:
     def last_line(self) -> str:
         """Return the last drained line that is not empty, at most 200 characters; "" when there is none."""
         self.wait_drained()
-        lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1][:200] if lines else ""
+        lines = [line for line in map(decode_line, re.split(rb"[\r\n]", self._tail)) if line]
+        return lines[-1] if lines else ""
 
     def end(self, *, term_wait_s: float = TERM_WAIT_S) -> None:
         """End it and all that it started: SIGTERM unless `term_wait_s` is 0, then SIGKILL, then abandon it."""
@@ -98,6 +112,7 @@ class ChildProcess:
         if self.wait(0) is None:
             log.error("process %d cannot be ended and is abandoned", self._process.pid)
         self._ended = True
+        end_orphans(self._mark)
         if self.stdout is not self._drained:
             self.stdout.stop()
         self.wait_drained()
@@ -106,11 +121,28 @@ class ChildProcess:
     def close(self) -> None:
         """Release its pipes; call it after `end`, when no thread reads `stdout` any more."""
         self._drain.join(DRAIN_WAIT_S)
-        for reader in {self.stdout, self._drained}:
+        for reader in self._readers:
             reader.close()
+
+    def _reader(self, pipe: IO[bytes] | None) -> PipeReader:
+        """Take a pipe over from `subprocess`."""
+        assert pipe
+        descriptor = os.dup(pipe.fileno())
+        pipe.close()
+        reader = PipeReader(move_high(descriptor), owned=True)
+        self._readers.append(reader)
+        return reader
+
+    def _abandon(self) -> None:
+        """Kill a child whose pipes cannot be read, and release what there is."""
+        self._signal_group(signal.SIGKILL)
+        self.wait(KILL_WAIT_S)
+        end_orphans(self._mark)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe:
                 pipe.close()
+        for reader in self._readers:
+            reader.close()
 
     def _signal_group(self, number: int) -> bool:
         """Send a signal, 0 for none; False when the group is empty or runs as another user."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 EARLIEST_MS = 1_735_689_600_000
 """2025-01-01 in UTC: a wall clock that shows an earlier time has not been set yet."""
+_HAS_BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")  # not on macOS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,11 @@ class Timestamp:
 def now() -> Timestamp:
     """Read both clocks."""
     return Timestamp(utc_ms=time.time_ns() // 1_000_000, mono_s=time.monotonic())
+
+
+def elapsed_s() -> float:
+    """Read the clock that never steps and, where there is one (CLOCK_BOOTTIME), runs during a suspend too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if _HAS_BOOTTIME else time.monotonic()
 
 
 def utc_now() -> datetime:

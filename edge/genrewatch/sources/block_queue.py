@@ -37,8 +37,8 @@ class BlockQueue:
                 self._drop_oldest(self._drop_counts)
             self._changed.notify_all()
 
-    def get(self, timeout_s: float) -> Block | PipeEnd | None:
-        """Remove and return the oldest item; None when there is none within the time."""
+    def get(self, timeout_s: float | None) -> Block | PipeEnd | None:
+        """Remove and return the oldest item; None when there is none within the time, if that is limited."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._items), timeout_s):
                 return None

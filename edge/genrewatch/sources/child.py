@@ -6,13 +6,14 @@ arrive are the sign of life; silence is bytes too.
 
 import random
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from genrewatch.audio.pcm import Block, PcmFormat, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
+from genrewatch.host.limits import CHILD_ADDRESS_SPACE
 from genrewatch.host.process import ChildProcess
+from genrewatch.host.times import elapsed_s
 from genrewatch.sources.child_reader import ChildReader
 from genrewatch.sources.source import NowPlaying, SourceCounts, SourceEvents
 from genrewatch.sources.stderr import LastLine, StderrParser
@@ -33,20 +34,24 @@ class ChildSource:
         stdin: Callable[[int], bytes] = lambda restarts: b"",
         stderr: Callable[[], StderrParser] = LastLine,
         another_way: Callable[[], bool] = lambda: False,
+        reports_lost: bool = False,
+        address_space: int = CHILD_ADDRESS_SPACE,
     ) -> None:
         """`where` names the source in an error, default its id. `stdin` returns what the next child reads, given the
         number of restarts so far. `stderr` makes the parser of one child's standard error. `another_way` returns
-        whether the next child would try what the last one did not, so that a start that failed is repeated."""
+        whether the next child would try what the last one did not, so that a start that failed is repeated. With
+        `reports_lost` the child itself reports what it loses. `address_space` is its limit in bytes."""
         self.id, self.counts = source_id, SourceCounts()
         self._command, self._pcm, self._supervision = list(command), pcm, supervision
         self._where, self._stdin, self._stderr = where or source_id, stdin, stderr
         self._another_way = another_way
+        self._reports_lost, self._address_space = reports_lost, address_space
         self._rng = random.Random()
         self._closed = threading.Event()
         self._child: ChildProcess | None = None
         self._reader: ChildReader | None = None
         self._playing: NowPlaying | None = None  # as last reported
-        self._last_sound: float | None = None  # on the monotonic clock
+        self._last_sound: float | None = None  # by `elapsed_s`
         self._sounded_s = 0.0  # by the present child
 
     def blocks(self, events: SourceEvents) -> Iterator[Block]:
@@ -78,14 +83,11 @@ class ChildSource:
         self._playing = None  # sinks forget it during an outage
         try:
             stderr = self._stderr()
-            child = self._start(stderr)
+            reader = self._reader = self._start(stderr)
         except OSError as exc:
             reason = f"{self._command[0]}: {os_error_reason(exc)}, expected a program that can run"
             self._report_end(reason, events)
             return reason
-        self._reader = reader = ChildReader(
-            child, self._pcm, self._supervision, self.counts, stderr, name=self._command[0]
-        )
         try:
             for number, block in enumerate(until_break(reader.blocks())):
                 if number == 0:
@@ -100,16 +102,19 @@ class ChildSource:
             reader.close()
         return reason
 
-    def _start(self, stderr: StderrParser) -> ChildProcess:
+    def _start(self, stderr: StderrParser) -> ChildReader:
+        """Start the child and the thread that reads it; OSError when that fails."""
         task = self._stdin(self.counts.restarts)
-        child = self._child = ChildProcess(self._command, stdin=task, on_line=stderr.feed)
+        child = ChildProcess(self._command, stdin=task, on_line=stderr.feed, address_space=self._address_space)
+        self._child = child
         if self._closed.is_set():  # `close` came before there was this child to end
             child.end()
-        return child
+        name, lost = self._command[0], self._reports_lost
+        return ChildReader(child, self._pcm, self._supervision, self.counts, stderr, name=name, reports_lost=lost)
 
     def _account(self, block: Block) -> None:
         if not block.last:
-            self._last_sound = time.monotonic()
+            self._last_sound = elapsed_s()
         self._sounded_s += block.duration_s
 
     def _report_playing(self, playing: NowPlaying | None, events: SourceEvents) -> None:
@@ -134,7 +139,7 @@ class ChildSource:
         """Return, and count, the samples that passed between two children."""
         if self._last_sound is None:
             return 0
-        seconds = time.monotonic() - self._last_sound
+        seconds = elapsed_s() - self._last_sound
         self.counts.lose("restart", seconds)
         return round(seconds * sample_rate)
 

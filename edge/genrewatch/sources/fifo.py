@@ -3,7 +3,6 @@
 import os
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,12 @@ from pathlib import Path
 from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
+from genrewatch.host.fifo_readers import other_reader
 from genrewatch.host.paths import expand_home
+from genrewatch.host.times import elapsed_s
+from genrewatch.host.untrusted_text import one_line
 from genrewatch.sources.kind import Kind, Opening
-from genrewatch.sources.pipe import Pipe
+from genrewatch.sources.pipe import Pipe, with_pauses
 from genrewatch.sources.source import Source, SourceCounts, SourceEvents
 from genrewatch.sources.uri import PCM_KEYS, Uri
 
@@ -39,7 +41,7 @@ class FifoSource:
         self._path, self._pcm, self._stall_s, self._channel = path, pcm, stall_s, channel
         self._pipe: Pipe | None = None
         self._closed = threading.Event()
-        self._last_sound: float | None = None  # on the monotonic clock
+        self._last_sound: float | None = None  # by `elapsed_s`
         if not retry_start:
             self._check()
 
@@ -74,6 +76,8 @@ class FifoSource:
             found = os_error_reason(exc)
         if found:
             raise SourceError(f"fifo:{self._path}", found, "a FIFO (mkfifo makes one)")
+        if reader := other_reader(self._path):
+            raise SourceError(f"fifo:{self._path}", f"{one_line(reader)} reads it already", "a FIFO without a reader")
 
     def _read_writers(self, events: SourceEvents) -> Iterator[Block]:
         """Yield blocks until every writer has closed the FIFO; opening does not wait for one."""
@@ -86,12 +90,12 @@ class FifoSource:
         try:
             if self._closed.is_set():
                 return
-            blocks = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
-            for block in until_break(blocks):
+            found = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
+            for block in until_break(with_pauses(found, self.counts)):
                 yield replace(block, lost=self._missed(block)) if first else block
                 first = False
                 if not block.last:
-                    self._last_sound = time.monotonic()
+                    self._last_sound = elapsed_s()
         finally:
             self._pipe = None
             pipe.reader.close()
@@ -101,7 +105,7 @@ class FifoSource:
         """Return, and count, the samples that passed between two writers."""
         if self._last_sound is None:
             return 0
-        seconds = max(0.0, time.monotonic() - self._last_sound - block.duration_s)
+        seconds = max(0.0, elapsed_s() - self._last_sound - block.duration_s)
         self.counts.lose("restart", seconds)
         return round(seconds * block.sample_rate)
 

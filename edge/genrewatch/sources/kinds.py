@@ -2,6 +2,7 @@
 
     auto                                    the default microphone, or the demo programme where there is none
     mic:   mic:NAME                         a microphone by its identity or a part of its name
+    monitor:  monitor:NAME                  what this machine plays, by PulseAudio or PipeWire
     alsa:DEVICE[?rate=48000&channels=2]     a sound card through arecord
     file:PATH[?pace=max]                    any file that ffmpeg reads, in real time or as fast as possible
     stdin:[?rate=44100&channels=2&format=s16le]   WAV, or raw PCM of the given format
@@ -11,8 +12,8 @@
     demo:[?pace=max&loop=no]                the built-in programme
 
 Every kind takes `id=` (for topics; default the kind), `name=` (for people), `channel=` (left, right, mix or auto, which
-leaves out what cancels or is dead) and, if it is live, `stall_s=`. To add a kind, write a module that declares a `Kind`
-and add it to `KINDS`.
+leaves out what cancels or is dead) and, if it is live, `stall_s=` and `first_sound_s=`. To add a kind, write a module
+that declares a `Kind` and add it to `KINDS`.
 """
 
 import itertools
@@ -29,6 +30,7 @@ from genrewatch.sources.file import FILE
 from genrewatch.sources.kind import Kind, Opening
 from genrewatch.sources.mic import MIC
 from genrewatch.sources.microphone.listing import microphones
+from genrewatch.sources.monitor import MONITOR
 from genrewatch.sources.source import Source
 from genrewatch.sources.stdin import STDIN
 from genrewatch.sources.stream import stream_kind
@@ -80,7 +82,8 @@ def resolve_auto(uri: Uri) -> Uri:
 
 def _supervision(config: SourceConfig, uri: Uri, *, retry_start: bool) -> Supervision:
     stall_s = config.stall_s or uri.seconds("stall_s")
-    limits = Supervision(retry_start=retry_start, channel=uri.channel())
+    first_sound_s = config.first_sound_s or uri.seconds("first_sound_s")
+    limits = Supervision(retry_start=retry_start, first_sound_s=first_sound_s, channel=uri.channel())
     return limits if stall_s is None else replace(limits, stall_s=stall_s)
 
 
@@ -104,6 +107,7 @@ def _open_auto(uri: Uri, opening: Opening) -> Source:
 KINDS = {
     "auto": Kind(form="auto", open=_open_auto),
     "mic": MIC,
+    "monitor": MONITOR,
     "alsa": ALSA,
     "file": FILE,
     "stdin": STDIN,

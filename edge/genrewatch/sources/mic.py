@@ -9,7 +9,7 @@ from genrewatch.sources.uri import Uri
 
 def _open(uri: Uri, opening: Opening) -> Source:
     command = microphone_command(uri.target, stall_s=opening.supervision.stall_s)
-    return ChildSource(opening.id, command, None, opening.supervision)
+    return ChildSource(opening.id, command, None, opening.supervision, reports_lost=True)
 
 
 MIC = Kind(form="mic:NAME", open=_open)

@@ -6,8 +6,8 @@ from typing import Literal, Protocol
 
 from genrewatch.audio.pcm import Block
 
-LossCause = Literal["restart", "overflow", "queue"]
-"""Why sound is missing: the source was offline; its sound card overflowed; we were too slow."""
+LossCause = Literal["restart", "pause", "overflow", "queue"]
+"""Why sound is missing: the source was offline; its writer paused; its sound card overflowed; we were too slow."""
 
 
 @dataclass(kw_only=True)

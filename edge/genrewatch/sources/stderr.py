@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from genrewatch.host.untrusted_text import decode_line
+from genrewatch.host.untrusted_text import decode_line, redact_urls
 from genrewatch.sources.source import NowPlaying
 
 
@@ -30,7 +30,7 @@ class LastLine:
 
     def feed(self, line: bytes) -> None:
         """See `StderrParser`."""
-        self._last = decode_line(line) or self._last
+        self._last = redact_urls(decode_line(line)) or self._last
 
     def reason(self, code: int) -> str | None:
         """See `StderrParser`."""

@@ -1,5 +1,7 @@
 """`stdin:`: WAV or raw PCM on standard input, whose end is the end of the source."""
 
+import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks
 from genrewatch.contract.errors import SourceError
 from genrewatch.sources.kind import Kind, Opening
-from genrewatch.sources.pipe import Pipe
+from genrewatch.sources.pipe import Pipe, with_pauses
 from genrewatch.sources.source import Source, SourceCounts, SourceEvents
 from genrewatch.sources.uri import PCM_KEYS, Uri
 
@@ -28,7 +30,9 @@ class StdinSource:
         """See `Source.blocks`."""
         self._pipe = Pipe(self.id, self._stall_s, events, sys.stdin.fileno())
         if not self._closed.is_set():
-            yield from pcm_blocks(self._pipe.read, self._pcm, where="stdin:", channel=self._channel)
+            found = pcm_blocks(self._pipe.read, self._pcm, where="stdin:", channel=self._channel)
+            is_file = stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+            yield from found if is_file else with_pauses(found, self.counts)
 
     def waiting_s(self) -> float:
         """See `Source.waiting_s`."""

@@ -11,6 +11,7 @@ from genrewatch import __version__
 from genrewatch.audio.decoding import TO_WAV
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.errors import SourceError
+from genrewatch.host.limits import DECODER_ADDRESS_SPACE
 from genrewatch.host.paths import expand_home
 from genrewatch.sources.child import ChildSource
 from genrewatch.sources.ffmpeg import FfmpegStderr
@@ -46,6 +47,7 @@ class StreamSource(ChildSource):
             stdin=self._task,
             stderr=self._new_stderr,
             another_way=self._another_way,
+            address_space=DECODER_ADDRESS_SPACE,
         )
 
     def blocks(self, events: SourceEvents) -> Iterator[Block]:

@@ -3,18 +3,20 @@
 `kinds` has the table of kinds and their options.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from genrewatch.audio.mix import CHANNELS, Channel
 from genrewatch.audio.pcm import ENCODINGS, PcmFormat
+from genrewatch.contract.decode import Unlimited
 from genrewatch.contract.errors import SourceError, require
 from genrewatch.contract.vote import VoteOverrides
 from genrewatch.host.untrusted_text import redact_urls
 
 PCM_KEYS = ("rate", "channels", "format")
-COMMON_KEYS = ("id", "name", "channel", "stall_s")
+COMMON_KEYS = ("id", "name", "channel", "stall_s", "first_sound_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,15 @@ class SourceConfig:
     """Name for people, any text; default the id."""
     stall_s: float | None = None
     """Seconds without sound after which a live source is restarted, 0.2 to 3600; default 8."""
+    first_sound_s: Unlimited | None = None
+    """Seconds that a live source may take to its first sound, 0.2 to 3600, or `inf` for a program that is silent while
+    idle; default 2.5 times `stall_s`, which is 20."""
     vote: VoteOverrides = VoteOverrides()
     """Settings of this source's vote that differ from `[vote]`."""
 
     def __post_init__(self) -> None:
         check_stall(self.stall_s, "stall_s")
+        check_first_sound(self.first_sound_s, "first_sound_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +80,8 @@ class Uri:
             value = float(self.options[key])
         except ValueError:
             raise SourceError(self.text, f"{key}={self.options[key]}", f"{key}=SECONDS") from None
-        check_stall(value, f"{self.text}: {key}")
+        check = check_first_sound if key == "first_sound_s" else check_stall
+        check(value, f"{self.text}: {key}")
         return value
 
     def pcm(self) -> PcmFormat | None:
@@ -117,3 +124,8 @@ def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) 
 def check_stall(value: float | None, where: str) -> None:
     """Raise ConfigError for a stall time out of range."""
     require(value is None or 0.2 <= value <= 3600, where, value, "0.2 to 3600")
+
+
+def check_first_sound(value: float | None, where: str) -> None:
+    """Raise ConfigError for a time to the first sound out of range."""
+    require(value is None or value == math.inf or 0.2 <= value <= 3600, where, value, "0.2 to 3600, or inf")

@@ -98,7 +98,7 @@ def _process(directory: Path, number: int, config: FleetConfig) -> subprocess.Po
     path.write_text(json.dumps(encode(config)))
     with (directory / f"fleet-{number}.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "genrewatch_drill.campaigns.fleet_node", str(path)],
+            [sys.executable, "-P", "-m", "genrewatch_drill.campaigns.fleet_node", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

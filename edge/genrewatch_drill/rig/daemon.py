@@ -200,7 +200,7 @@ class DaemonProcess:
         return subscriber
 
     def _spawn(self, config: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "genrewatch", "listen", "--config", str(config)]
+        command = [sys.executable, "-P", "-m", "genrewatch", "listen", "--config", str(config)]
         return subprocess.Popen(
             [*command, "--json"] if self._reads_lines else command,
             env={**os.environ, **environment},

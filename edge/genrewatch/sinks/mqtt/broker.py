@@ -101,7 +101,7 @@ def embedded_broker(port: int = PORT) -> Iterator[int]:
         )
     actual = _free_port(port)
     with subprocess.Popen(
-        [sys.executable, "-m", "genrewatch.sinks.mqtt.broker", str(actual)],
+        [sys.executable, "-P", "-m", "genrewatch.sinks.mqtt.broker", str(actual)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

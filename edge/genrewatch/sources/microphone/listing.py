@@ -8,7 +8,7 @@ from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.process import ChildProcess
 from genrewatch.sources.microphone.input_devices import InputDevice
 
-_CAPTURE = [sys.executable, "-m", "genrewatch.sources.microphone.capture"]
+_CAPTURE = [sys.executable, "-P", "-m", "genrewatch.sources.microphone.capture"]
 LIST_TIMEOUT_S = 15.0
 EXIT_WAIT_S = 1.0
 
