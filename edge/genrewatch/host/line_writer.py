@@ -135,7 +135,7 @@ class LineWriter:
                 self.dropped += len(self._lines)
                 self._lines.clear()
         first, self._error = self._error is None, os_error_reason(exc)
-        if first:
+        if first and not isinstance(exc, BrokenPipeError):  # ended by its reader, such as `head`
             log.error("%s cannot be written: %s", self._name, self._error)
         if isinstance(exc, BrokenPipeError):
             self.on_broken_pipe(exc)
