@@ -18,7 +18,7 @@ class Broker:
     tls: bool = False
     retry_s: float = 2.0
     version: Literal["5", "3.1.1"] = "5"
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         require(0 < self.port < 65536, "port", self.port, "1 to 65535")
@@ -97,7 +97,10 @@ def test_decode_undoes_encode_by_way_of_json() -> None:
         ({"node": "a", "mqtt": {"retry_s": "2"}}, 'genrewatch.toml: mqtt.retry_s: found "2", expected a number'),
         ({"node": "a", "mqtt": {"tls": 1}}, "genrewatch.toml: mqtt.tls: found 1, expected true or false"),
         ({"node": "a", "mqtt": {"version": "4"}}, 'genrewatch.toml: mqtt.version: found "4", expected one of 5, 3.1.1'),
-        ({"node": "a", "backup": {"password": 7}}, "genrewatch.toml: backup.password: found 7, expected a string"),
+        (
+            {"node": "a", "backup": {"password": 7}},
+            "genrewatch.toml: backup.password: found an integer, expected a string",
+        ),
         ({"node": "a", "mqtt": []}, "genrewatch.toml: mqtt: found [], expected a table of keys"),
         ({"node": "a", "rooms": {}}, "genrewatch.toml: rooms: found {}, expected a list"),
         ({"node": "a", "rooms": "bar"}, 'genrewatch.toml: rooms: found "bar", expected a list'),
@@ -173,3 +176,25 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigError, match=r"latin\.toml: is not UTF-8 text"):
         read_toml(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize("password", [123, 4.5, ["hunter2"], {"a": "hunter2"}])
+def test_the_error_of_a_secret_key_does_not_quote_its_value(password):
+    with pytest.raises(ConfigError, match=r"x\.toml: mqtt\.password: found .+, expected a string") as raised:
+        decode(Settings, {"node": "a", "mqtt": {"password": password}}, where="x.toml")
+    assert json.dumps(password) not in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_error_of_a_wrong_type_does_not_quote_a_url_which_may_hold_a_login():
+    with pytest.raises(ConfigError, match="found a list, expected a string"):
+        decode(Settings, {"node": ["rtsp://me:hunter2@host"]}, where="x.toml")
+    with pytest.raises(ConfigError, match="found a string, expected a list"):
+        decode(Settings, {"node": "a", "rooms": "rtsp://me:hunter2@host"}, where="x.toml")
+
+
+@pytest.mark.parametrize(("read", "text"), [(read_toml, "port = 1\n"), (read_json, '{"port": 1}')])
+def test_a_byte_order_mark_is_read_over(tmp_path, read, text):
+    path = tmp_path / "settings"
+    path.write_text(text, encoding="utf-8-sig")
+    assert read(path) == {"port": 1}

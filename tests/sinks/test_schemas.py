@@ -61,6 +61,7 @@ SOURCE: dict[str, Any] = {
     "hop_factor": 1,
 }
 HEALTH: dict[str, Any] = {
+    "lines_dropped": {"stdout": 0, "stderr": 12},
     "v": 1,
     "node": "box",
     "ts": "2026-11-22T12:00:00.123Z",
@@ -169,7 +170,7 @@ def test_a_health_payload_matches_the_schema() -> None:
 @pytest.mark.parametrize("name", ["history", "health"])
 def test_no_field_can_be_left_out_but_those_of_what_a_box_may_do_without(name: str) -> None:
     payload = HISTORY if name == "history" else HEALTH
-    optional = {"history", "hooks", "bundle_refused"} if name == "health" else set()
+    optional = {"history", "hooks", "bundle_refused", "lines_dropped"} if name == "health" else set()
     assert {key for key in payload if valid(name, changed(payload, key, ABSENT))} == optional
 
 

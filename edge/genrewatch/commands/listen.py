@@ -18,6 +18,7 @@ from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
 from genrewatch.host.limits import raise_open_files
+from genrewatch.host.line_writer import LineHandler, LineWriter
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.paths import expand_home
@@ -28,7 +29,7 @@ from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
 from genrewatch.sinks.mqtt.sink import MqttSink
-from genrewatch.sinks.printer import ChangePrinter, JsonPrinter
+from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
 from genrewatch.sinks.web.config import web_address
 from genrewatch.sinks.web.live_sources import SourceLabel
@@ -36,6 +37,8 @@ from genrewatch.sinks.web.sink import WebSink
 from genrewatch.sources.kinds import kind_of, name_for_people, open_sources
 from genrewatch.sources.source import Source
 from genrewatch.sources.uri import SourceConfig
+
+log = logging.getLogger("genrewatch")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +59,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Listen until stopped or until every source has ended."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="genrewatch: %(message)s")
+    mask = os.umask(0o077)  # what is kept on disk is for this user only
+    stdout, stderr = LineWriter(sys.stdout, "stdout"), LineWriter(sys.stderr, "stderr")
+    logging.basicConfig(handlers=[LineHandler(stderr)], level=logging.INFO, format="genrewatch: %(message)s")
     raise_open_files()
     adopt_orphans()
+    try:
+        return _listen(args, stdout, stderr)
+    finally:
+        stdout.close()
+        stderr.close()
+        os.umask(mask)
+
+
+def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter) -> int:
     config = effective_config(args)
     pipeline = _open_pipeline(config, args.config)
     setups = _open_inputs(config, pipeline, args.config)
@@ -68,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
         persistent_state = PersistentState(directory / f"memory-{node}.json")
         stack.callback(persistent_state.close)
         mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
-        sinks = _open_sinks(config, args, node, setups, mqtt)
+        printer = JsonPrinter(stdout) if args.json else ChangePrinter(stdout)
+        sinks = [printer, OutputHealth(stdout, stderr), *_open_sinks(config, args, node, setups, mqtt)]
         web = _open_web(config, node, setups, persistent_state)
         if web:
-            sinks.insert(1, web)
-        _print_status(
-            f"bundle {manifest.name} {manifest.version}, sources: {', '.join(setup.source.id for setup in setups)}"
-        )
+            sinks.insert(2, web)
+        sources = ", ".join(setup.source.id for setup in setups)
+        log.info("bundle %s %s, sources: %s", manifest.name, manifest.version, sources)
         daemon = Daemon(
             setups,
             sinks,
@@ -83,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             persistent_state=persistent_state,
             open_bundle=partial(_open_another, config, setups),
         )
+        stdout.on_broken_pipe = daemon.on_broken_pipe
         if mqtt:
             mqtt.set_command_handler(daemon)
             mqtt.start()
@@ -100,7 +115,7 @@ def _open_mqtt(
         return None
     settings = config.mqtt.with_environment(os.environ)
     broker = stack.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
-    _print_status(f"{broker.description}; watch: {broker.watch(config.mqtt.base, node)}")
+    log.info("%s; watch: %s", broker.description, broker.watch(config.mqtt.base, node))
     return MqttSink(
         broker.apply(settings),
         node,
@@ -114,8 +129,8 @@ def _open_mqtt(
 def _open_sinks(
     config: ListenConfig, args: argparse.Namespace, node: str, setups: Sequence[SourceSetup], mqtt: MqttSink | None
 ) -> list[Sink]:
-    """Return all sinks in the order in which they are notified."""
-    sinks: list[Sink] = [JsonPrinter() if args.json else ChangePrinter()]
+    """Return the sinks of history, hooks and MQTT, in the order in which they are notified."""
+    sinks: list[Sink] = []
     if config.history.enabled:
         path = database_path(state_directory(), node)
         transport = mqtt.history if mqtt and config.mqtt.history else None
@@ -123,7 +138,7 @@ def _open_sinks(
         if mqtt:
             mqtt.history.on_change = history.wake
         history.start()
-        _print_status(f"history in {path}; to print it: genrewatch history --node {node}")
+        log.info("history in %s; to print it: genrewatch history --node %s", path, node)
         sinks.append(history)
     if config.hook:
         try:
@@ -150,7 +165,7 @@ def _open_web(
     sink = WebSink(web, config.mqtt, node, manifest, labels, persistent_state=persistent_state, history=history)
     if not sink.start():
         return None
-    _print_status(f"page at {sink.url}")
+    log.info("page at %s", sink.url)
     return sink
 
 
@@ -214,7 +229,3 @@ def effective_config(args: argparse.Namespace) -> ListenConfig:
         require(is_id(args.node), "--node", repr(args.node), ID_CHARACTERS)
         config = replace(config, node=args.node)
     return config
-
-
-def _print_status(text: str) -> None:
-    print(f"genrewatch: {text}", file=sys.stderr, flush=True)

@@ -39,7 +39,7 @@ def decode(cls: type[T], data: object, *, where: str, path: str = "", error: typ
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in data:
-            values[name] = _value(hints[name], data[name], where, _join(path, name), error)
+            values[name] = _field_value(field, hints[name], data[name], where, _join(path, name), error)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise error(f"{where}: {_join(path, name)}", "missing key")
     try:
@@ -81,7 +81,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path, error: type[GenrewatchError]) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # without the byte order mark that editors on Windows write
     except OSError as exc:
         raise error(str(path), os_error_reason(exc)) from None
     except UnicodeDecodeError:
@@ -120,6 +120,18 @@ def _value(kind: Any, data: object, where: str, path: str, error: type[Genrewatc
     return _scalar(kind, data, f"{where}: {path}", error)
 
 
+def _field_value(
+    field: "dataclasses.Field[Any]", kind: Any, data: object, where: str, path: str, error: type[GenrewatchError]
+) -> Any:
+    """Decode the value of a field; the error of a secret one (`repr=False`) does not quote it."""
+    try:
+        return _value(kind, data, where, path, error)
+    except GenrewatchError as exc:
+        if field.repr:
+            raise
+        raise error(exc.where, f"found {_kind_of(data)}", exc.expected) from None
+
+
 def _container(
     origin: type, args: tuple[Any, ...], data: object, where: str, path: str, error: type[GenrewatchError]
 ) -> Any:
@@ -148,11 +160,21 @@ def _scalar(kind: Any, data: object, where: str, error: type[GenrewatchError]) -
 
 
 def _brief(data: object) -> str:
+    """Return a value as short JSON text; one with a URL, which may hold a login, is not quoted."""
     try:
         text = json.dumps(data, default=str)
     except ValueError:  # Python does not print an integer of thousands of digits
         return "a number out of range"
+    if "://" in text:
+        return _kind_of(data)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _kind_of(data: object) -> str:
+    """Return the kind of a value, for an error that must not quote it."""
+    if isinstance(data, Mapping):
+        return "a table"
+    return SCALARS.get(type(data), "a list" if isinstance(data, list | tuple) else "another value")
 
 
 def _join(path: str, key: str) -> str:

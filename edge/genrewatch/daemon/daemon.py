@@ -39,7 +39,7 @@ class Daemon:
         self._health_s, self._heartbeat_s, self._open_bundle = health_s, heartbeat_s, open_bundle
         self._stop, self._commands = threading.Event(), CommandQueue()
         self._crash: BaseException | None = None
-        self._sinks = SinkGroup(sinks, self._on_broken_pipe)
+        self._sinks = SinkGroup(sinks, self.on_broken_pipe)
         self._sources = SourceRunner(
             setups,
             self._sinks,
@@ -103,13 +103,13 @@ class Daemon:
         """See `CommandHandler`."""
         self._commands.put(self._notify_health)
 
-    def _notify_health(self) -> None:
-        self._sinks.notify(lambda sink: sink.on_health(self.health()))
-
-    def _on_broken_pipe(self, exc: BrokenPipeError) -> None:
-        """End the daemon when the reader of its output has exited, as `| head` expects."""
+    def on_broken_pipe(self, exc: BrokenPipeError) -> None:
+        """End the daemon, from any thread, when the reader of its output has exited, as `| head` expects."""
         self._crash = self._crash or exc
         self.stop()
+
+    def _notify_health(self) -> None:
+        self._sinks.notify(lambda sink: sink.on_health(self.health()))
 
     def _on_crash(self, exc: BaseException) -> None:
         self._crash = exc

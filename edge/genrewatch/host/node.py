@@ -20,11 +20,22 @@ log = logging.getLogger("genrewatch")
 
 
 def state_directory() -> Path:
-    """Return the directory of all that outlives a restart: $GENREWATCH_STATE, else systemd's or XDG's."""
+    """Return the directory of all that outlives a restart: $GENREWATCH_STATE, else systemd's or XDG's.
+
+    Raises ConfigError where none of them is set and this user has no home.
+    """
     for variable in ("GENREWATCH_STATE", "STATE_DIRECTORY"):
         if given := os.environ.get(variable):
             return Path(given)
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "genrewatch"
+    return Path(os.environ.get("XDG_STATE_HOME") or _home() / ".local" / "state") / "genrewatch"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user id without a name, as in containers
+        found = f"no HOME, and user {os.getuid()} has no home directory"
+        raise ConfigError("state directory", found, "GENREWATCH_STATE=DIRECTORY in the environment") from None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def expand_home(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ConfigError(text, "no such user", "a path") from None
+        raise ConfigError(text, "no such user, or a user without a home", "a path") from None
 
 
 def write_durably(path: Path, text: str) -> None:

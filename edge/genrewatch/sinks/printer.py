@@ -1,13 +1,12 @@
 """The sinks that print on stdout: a readable line for each change, or a JSON line for each segment."""
 
 import json
-import sys
-import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
 from genrewatch.contract.vote import Verdict
+from genrewatch.host.line_writer import LineWriter
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.json_fields import result_fields
 from genrewatch.inference.pipeline import SegmentResult
@@ -18,10 +17,9 @@ from genrewatch.sources.source import NowPlaying
 class ChangePrinter(Sink):
     """Prints `12:03:05  mic   rock        78 % of 9  confidence 0.64  majority` when genre or reason change."""
 
-    def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
-        self._out, self._clock = out or sys.stdout, clock
+    def __init__(self, lines: LineWriter, clock: Callable[[], datetime] = utc_now) -> None:
+        self._lines, self._clock = lines, clock
         self._last: dict[str, tuple[object, ...]] = {}
-        self._lock = threading.Lock()
 
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
@@ -53,16 +51,14 @@ class ChangePrinter(Sink):
         return self._clock().astimezone().strftime("%H:%M:%S")
 
     def _line(self, text: str) -> None:
-        with self._lock:
-            print(text + "\n", end="", file=self._out, flush=True)  # one write, so that lines do not mix
+        self._lines.put(text)
 
 
 class JsonPrinter(Sink):
     """Prints a JSON line for each segment, with the fields of `classify --timeline --json`."""
 
-    def __init__(self, out: TextIO | None = None, clock: Callable[[], datetime] = utc_now) -> None:
-        self._out, self._clock = out or sys.stdout, clock
-        self._lock = threading.Lock()
+    def __init__(self, lines: LineWriter, clock: Callable[[], datetime] = utc_now) -> None:
+        self._lines, self._clock = lines, clock
 
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
@@ -82,8 +78,26 @@ class JsonPrinter(Sink):
 
     def _line(self, record: dict[str, Any]) -> None:
         stamped = {"ts": rfc3339(self._clock()), **record}
-        with self._lock:
-            print(json.dumps(stamped, allow_nan=False) + "\n", end="", file=self._out, flush=True)
+        self._lines.put(json.dumps(stamped, allow_nan=False))
+
+
+class OutputHealth(Sink):
+    """Reports what stdout and stderr drop, and closes stdout at the end."""
+
+    def __init__(self, stdout: LineWriter, stderr: LineWriter) -> None:
+        self._stdout, self._stderr = stdout, stderr
+
+    def diagnostics(self) -> dict[str, Any]:
+        """See `Sink`."""
+        return {"lines_dropped": {"stdout": self._stdout.dropped, "stderr": self._stderr.dropped}}
+
+    def problems(self) -> list[str]:
+        """See `Sink`."""
+        return [problem for lines in (self._stdout, self._stderr) if (problem := lines.problem())]
+
+    def close(self) -> None:
+        """Print the last lines."""
+        self._stdout.close()
 
 
 def describe(verdict: Verdict) -> str:
