@@ -13,6 +13,7 @@ from tests.sinks.mqtt_rig import ROCK, running_sink
 
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt import repair
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 from genrewatch_drill.servers.programs import require_program
@@ -54,7 +55,7 @@ def kept(broker: Mosquitto) -> dict[str, str]:
 
 
 def arguments(url: str, **given: object) -> Namespace:
-    nothing = dict.fromkeys(("config", "node", "base", "discovery_prefix"))
+    nothing = dict.fromkeys(("config", "node", "base", "discovery_prefix", "source"))
     return Namespace(**{**nothing, "dry_run": False, "force": False, "mqtt": url, "node": "box", **given})
 
 
@@ -79,7 +80,8 @@ def test_a_dry_run_lists_and_deletes_nothing_even_of_a_node_that_is_online(broke
     assert set(kept(broker)) == {*OF_BOX, *OF_OTHERS}
 
 
-def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, capsys) -> None:
+def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, monkeypatch) -> None:
+    monkeypatch.setattr(repair, "DELAY_S", 60.0)  # the node would publish its retained messages again
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.until(lambda seen: seen.payload == "online" and not seen.retain)
         sink.on_result("mic", ROCK)

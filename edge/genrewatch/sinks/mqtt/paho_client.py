@@ -1,0 +1,51 @@
+"""paho's client with a bound on what it reads, and a network thread whose end and progress can be seen."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+
+
+class PacketTooLarge(ConnectionAbortedError):
+    """The broker sends a packet larger than the limit."""
+
+
+class PahoClient(Client):
+    """A paho client for one connection.
+
+    In MQTT 3.1.1 a client cannot announce the largest packet that it takes, so the connection is ended instead.
+    """
+
+    def __init__(self, *arguments: Any, largest_packet: int, on_end: Callable[[Exception | None], None], **more: Any):
+        """`on_end` is called in the network thread when it ends, with the exception that ended it."""
+        super().__init__(*arguments, **more)
+        self._largest_packet, self._on_end = largest_packet, on_end
+        self.progress_s = time.monotonic()
+        """Monotonic time at which the network thread last made progress; it does so each second."""
+        self.too_large = False
+        """True when the connection was ended because of a packet that is too large."""
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        """Run the network loop; an exception of the loop or of a callback ends it and goes to `on_end`."""
+        defect: Exception | None = None
+        try:
+            return super().loop_forever(timeout, retry_first_connection)
+        except Exception as exc:
+            defect = exc
+            return MQTTErrorCode.MQTT_ERR_UNKNOWN
+        finally:
+            self._on_end(defect)
+
+    def loop_misc(self) -> MQTTErrorCode:
+        """Note the progress and do paho's housekeeping."""
+        self.progress_s = time.monotonic()
+        return super().loop_misc()
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # paho asks for the rest of a packet at once, so the first call has the size of the whole packet.
+        if bufsize > self._largest_packet:
+            self.too_large = True
+            raise PacketTooLarge(f"a packet of {bufsize} bytes")
+        return super()._sock_recv(bufsize)
