@@ -14,6 +14,7 @@ from tests.sinks.mqtt_rig import ROCK, running_sink
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt import repair
+from genrewatch.sinks.mqtt.client import MqttClient
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 from genrewatch_drill.servers.programs import require_program
@@ -165,3 +166,21 @@ def test_what_the_broker_keeps_all_the_same_is_named(tmp_path: Path, capsys) -> 
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "4 retained topics of box removed"
     assert said.err == "genrewatch: still there, may this login write to it? homeassistant/device/box/config\n"
+
+
+def test_topics_that_wildcards_do_not_bring_are_asked_for_one_by_one(broker: Mosquitto, monkeypatch, capsys) -> None:
+    subscribe = MqttClient.subscribe
+
+    def without_wildcards(self: MqttClient, topics: list[str]) -> None:
+        """Subscribe like RabbitMQ, which sends no retained messages to wildcards."""
+        subscribe(self, [topic for topic in topics if not set("+#") & set(topic)])
+
+    monkeypatch.setattr(MqttClient, "subscribe", without_wildcards)
+    of_mic = {"homeassistant/device/box/mic/config": "{}"}
+    keep(broker, of_mic)
+    assert clean_mqtt(arguments(broker.url, source=["mic"])) == 0
+    assert kept(broker) == OF_OTHERS
+    assert capsys.readouterr().out.splitlines()[-1] == "6 retained topics of box removed"
+    keep(broker, OF_BOX | {"homeassistant/device/box/config": '{"components": {"mic.genre": {}}}'})
+    assert clean_mqtt(arguments(broker.url)) == 0, "the node's discovery names the source"
+    assert kept(broker) == OF_OTHERS

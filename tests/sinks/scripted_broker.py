@@ -1,4 +1,4 @@
-"""A small MQTT broker of the tests' own that enforces Receive Maximum and can misbehave: it stores and routes nothing."""
+"""A small MQTT broker that enforces Receive Maximum and can misbehave; it stores and routes nothing."""
 
 import socket
 import struct

@@ -32,7 +32,7 @@ def test_no_more_messages_wait_for_their_puback_than_receive_maximum() -> None:
 
 def test_without_receive_maximum_messages_wait_in_a_window_of_twenty() -> None:
     with (
-        scripted_broker(ScriptedBroker(ack_delay_s=0.2)) as broker,
+        scripted_broker(ScriptedBroker(ack_delay_s=5.0)) as broker,
         running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink,
     ):
         broker.wait_for("box/status")
@@ -142,13 +142,13 @@ def test_refused_messages_and_subscriptions_are_logged_once_and_degrade(caplog: 
     ):
         for turn in range(4):
             sink.on_result("mic", ROCK if turn % 2 else JAZZ)
-        broker.wait_until(lambda: len(sink.problems()) == 2 and "topic" in sink.problems()[1])
-        assert sink.problems() == [
-            "the broker refuses subscriptions to genrewatch/box/+/listen/set (not authorized)",
-            "the broker refuses messages on genrewatch/box/status and 2 more topics (quota exceeded)",
-        ] or time.sleep(0.5)
+        broker.wait_until(lambda: len(sink.problems()) == 2 and "1 more topic" in sink.problems()[1])
+        assert sink.problems()[0] == "the broker refuses subscriptions to genrewatch/box/+/listen/set (not authorized)"
+        assert sink.problems()[1].startswith("the broker refuses messages on genrewatch/box/status and ")
+        assert sink.problems()[1].endswith("(quota exceeded)")
         broker.puback_reason = 0
         sink.on_result("mic", ROCK)
+        broker.wait_until(lambda: "mic/state" not in "".join(sink.problems()))
     lines = [record for record in caplog.records if record.levelno == logging.ERROR and "refuses" in record.message]
     assert len(lines) == 2
 
@@ -166,9 +166,8 @@ def test_a_topic_that_the_access_list_refuses_is_reported_until_it_is_accepted(t
         sink.on_result("mic", ROCK)
         watcher.next("mic/state")
         deadline = time.monotonic() + 10
-        while "1 more topic" not in "".join(sink.problems()):
+        while "mic/availability" not in "".join(sink.problems()):
             assert time.monotonic() < deadline, sink.problems()
             time.sleep(0.01)
         (problem,) = sink.problems()
     assert "not authorized" in problem
-    assert "mic/availability" in problem

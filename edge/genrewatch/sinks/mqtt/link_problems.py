@@ -10,7 +10,8 @@ from genrewatch.sinks.mqtt.refusals import Refusals
 SHORT_S = 30.0
 """A connection that is lost earlier was short."""
 SHORT_IN_A_ROW = 4
-"""Short connections in MQTT 3.1.1 after which another client is suspected to use the same id: 3.1.1 gives no reason."""
+"""Short connections that ended without a reason, after which another client is suspected to use the same id: MQTT 3.1.1
+and Mosquitto give none."""
 TOO_LARGE_IN_A_ROW = 2
 """Connections that end with a packet that is too large, after which nothing is subscribed to."""
 
@@ -27,6 +28,7 @@ class LinkProblems:
         self._lines: dict[str, None] = {}
         self._defects: set[str] = set()
         self._short = self._too_large = 0
+        self._suspected: str | None = None  # the line of the suspicion, empty when it was wrong
 
     @property
     def may_read(self) -> bool:
@@ -47,8 +49,12 @@ class LinkProblems:
                 f"the broker sends packets larger than {LARGEST_PACKET} bytes on the command topics: "
                 "commands are not received until genrewatch is restarted"
             )
-        if client.taken_over or (not client.is_v5 and not client.too_large and self._short >= SHORT_IN_A_ROW):
-            self._use_another_id(certain=client.taken_over)
+        if client.taken_over:
+            self._use_another_id("uses")
+        elif self.client_id != self._node and self._short and self._suspected:
+            self._use_own_id()
+        elif self._short >= SHORT_IN_A_ROW and self._may_suspect(client):
+            self._suspected = self._use_another_id("seems to use")
 
     def on_no_connection(self) -> None:
         """Handle a failed attempt: with a second client of the same id, an attempt succeeds at once."""
@@ -64,11 +70,21 @@ class LinkProblems:
         self._lines[f"a defect has ended the connection to the broker: {type(exc).__name__} (see the log)"] = None
         return f"a defect of genrewatch: {type(exc).__name__}"
 
-    def _use_another_id(self, *, certain: bool) -> None:
-        """Avoid that two clients with one id disconnect each other for ever."""
+    def _may_suspect(self, client: MqttClient) -> bool:
+        own_fault = client.too_large or client.defect is not None
+        return self.client_id == self._node and self._suspected is None and not own_fault
+
+    def _use_another_id(self, verb: str) -> str:
+        """Avoid that two clients with one id disconnect each other for ever; return the problem's line."""
         self.client_id = f"{self._node}-{secrets.token_hex(3)}"
-        found = "uses" if certain else "seems to use"
-        self._add(f"another client {found} the id {self._node} at the broker: give each node an id of its own (--node)")
+        line = f"another client {verb} the id {self._node} at the broker: give each node an id of its own (--node)"
+        self._add(line)
+        return line
+
+    def _use_own_id(self) -> None:
+        """Withdraw the suspicion: connections with another id are short, too."""
+        self._lines.pop(self._suspected or "", None)
+        self.client_id, self._suspected = self._node, ""
 
     def _add(self, line: str) -> None:
         if line not in self._lines:

@@ -2,10 +2,17 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.exception import MalformedPacket
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+PACKET_TOO_LARGE = 149
+"""Reason code."""
 
 
 class PacketTooLarge(ConnectionAbortedError):
@@ -42,6 +49,23 @@ class PahoClient(Client):
         """Note the progress and do paho's housekeeping."""
         self.progress_s = time.monotonic()
         return super().loop_misc()
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """Handle a PUBACK, also with `Packet too large`, which Mosquitto sends though MQTT 5 has it only elsewhere."""
+        try:
+            return super()._handle_pubackcomp(cmd)
+        except MalformedPacket:
+            packet = bytes(self._in_packet["packet"])
+            if packet[2:3] != bytes([PACKET_TOO_LARGE]):
+                raise
+        packet_id, reason = (
+            int.from_bytes(packet[:2], "big"),
+            ReasonCode(PacketTypes.DISCONNECT, identifier=PACKET_TOO_LARGE),
+        )
+        with self._out_message_mutex:
+            if packet_id in self._out_messages:
+                return self._do_on_publish(packet_id, reason, Properties(PacketTypes.PUBACK))  # type: ignore[no-untyped-call]
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _sock_recv(self, bufsize: int) -> bytes:
         # paho asks for the rest of a packet at once, so the first call has the size of the whole packet.
