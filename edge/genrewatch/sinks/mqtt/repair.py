@@ -16,7 +16,7 @@ class Repair:
     """Calls an action with the topics that were overwritten; any thread may call any method."""
 
     def __init__(self, action: Callable[[Collection[str]], None], *, heartbeat_s: float) -> None:
-        """`action` runs in a thread of its own, at most once every `heartbeat_s`."""
+        """Run `action` in a thread of its own, on requests, at most twice every `heartbeat_s`."""
         self._action, self._heartbeat_s = action, heartbeat_s
         self._topics: set[str] = set()
         self._timer: threading.Timer | None = None
