@@ -8,7 +8,7 @@ from typing import Any
 
 from docs.scripts.markdown import code, page, sentence, table
 
-from genrewatch.sinks.mqtt.client import Message
+from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.topics import Topics
 
 INTRODUCTION = """\

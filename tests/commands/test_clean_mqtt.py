@@ -13,6 +13,8 @@ from tests.sinks.mqtt_rig import ROCK, running_sink
 
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt import repair
+from genrewatch.sinks.mqtt.client import MqttClient
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 from genrewatch_drill.servers.programs import require_program
@@ -54,7 +56,7 @@ def kept(broker: Mosquitto) -> dict[str, str]:
 
 
 def arguments(url: str, **given: object) -> Namespace:
-    nothing = dict.fromkeys(("config", "node", "base", "discovery_prefix"))
+    nothing = dict.fromkeys(("config", "node", "base", "discovery_prefix", "source"))
     return Namespace(**{**nothing, "dry_run": False, "force": False, "mqtt": url, "node": "box", **given})
 
 
@@ -79,7 +81,8 @@ def test_a_dry_run_lists_and_deletes_nothing_even_of_a_node_that_is_online(broke
     assert set(kept(broker)) == {*OF_BOX, *OF_OTHERS}
 
 
-def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, capsys) -> None:
+def test_a_node_that_is_online_is_left_alone_unless_forced(broker: Mosquitto, monkeypatch) -> None:
+    monkeypatch.setattr(repair, "DELAY_S", 60.0)  # the node would publish its retained messages again
     with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
         watcher.until(lambda seen: seen.payload == "online" and not seen.retain)
         sink.on_result("mic", ROCK)
@@ -163,3 +166,21 @@ def test_what_the_broker_keeps_all_the_same_is_named(tmp_path: Path, capsys) -> 
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "4 retained topics of box removed"
     assert said.err == "genrewatch: still there, may this login write to it? homeassistant/device/box/config\n"
+
+
+def test_topics_that_wildcards_do_not_bring_are_asked_for_one_by_one(broker: Mosquitto, monkeypatch, capsys) -> None:
+    subscribe = MqttClient.subscribe
+
+    def without_wildcards(self: MqttClient, topics: list[str]) -> None:
+        """Subscribe like RabbitMQ, which sends no retained messages to wildcards."""
+        subscribe(self, [topic for topic in topics if not set("+#") & set(topic)])
+
+    monkeypatch.setattr(MqttClient, "subscribe", without_wildcards)
+    of_mic = {"homeassistant/device/box/mic/config": "{}"}
+    keep(broker, of_mic)
+    assert clean_mqtt(arguments(broker.url, source=["mic"])) == 0
+    assert kept(broker) == OF_OTHERS
+    assert capsys.readouterr().out.splitlines()[-1] == "6 retained topics of box removed"
+    keep(broker, OF_BOX | {"homeassistant/device/box/config": '{"components": {"mic.genre": {}}}'})
+    assert clean_mqtt(arguments(broker.url)) == 0, "the node's discovery names the source"
+    assert kept(broker) == OF_OTHERS

@@ -57,6 +57,7 @@ def test_a_node_that_logs_in_as_itself_can_publish(broker: Mosquitto) -> None:
 
 def test_a_node_can_publish_to_its_own_topics_and_to_no_other_nodes(broker: Mosquitto) -> None:
     own = ("genrewatch/box/status", "genrewatch/box/mic/history", "homeassistant/device/box/config")
+    own += ("homeassistant/device/box/mic/config",)
     foreign = ("genrewatch/bar/status", "genrewatch/bar/mic/listen/set", "homeassistant/device/bar/config")
     nobodys = ("homeassistant/status", "genrewatch/status", "homeassistant/sensor/box/config", "elsewhere/box")
     with watcher(broker) as dashboard:
@@ -95,7 +96,7 @@ def test_a_box_can_take_back_what_is_kept_of_itself_and_not_of_another(broker: M
     for user in ("box", "bar"):
         login = {"username": user, "password": PASSWORD}
         publish.single(f"genrewatch/{user}/status", "offline", 1, True, port=broker.port, auth=login)
-    nothing = dict.fromkeys(("config", "base", "discovery_prefix"))
+    nothing = dict.fromkeys(("config", "base", "discovery_prefix", "source"))
     given = {**nothing, "mqtt": broker.url, "dry_run": False, "force": False}
     assert clean_mqtt(Namespace(node="box", **given)) == 0
     assert capsys.readouterr().out.splitlines() == ["genrewatch/box/status", "1 retained topic of box removed"]

@@ -12,7 +12,14 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from genrewatch.sinks.events import EVENT_TYPES
-from genrewatch.sinks.mqtt.home_assistant import Device, components, discovery, platforms
+from genrewatch.sinks.mqtt.home_assistant import (
+    Device,
+    components,
+    discovery,
+    platforms,
+    source_components,
+    source_discovery,
+)
 
 DEVICE = Device(
     node="gw-1",
@@ -46,9 +53,17 @@ def schema(name: str) -> dict[str, Any]:
     return content
 
 
+def everything(device: Device) -> dict[str, dict[str, Any]]:
+    """Return the components of the node and of all its sources."""
+    found = dict(components(device))
+    for source in device.sources:
+        found |= source_components(device, source)
+    return found
+
+
 def shown(key: str, payload: Mapping[str, Any]) -> str:
     """What a component makes of a payload, as Home Assistant would: JSON, a sandboxed Jinja, blanks stripped."""
-    template = components(DEVICE)[key]["value_template"]
+    template = everything(DEVICE)[key]["value_template"]
     value_json = json.loads(json.dumps(payload))
     return ImmutableSandboxedEnvironment().from_string(template).render(value_json=value_json).strip()
 
@@ -64,6 +79,8 @@ def shown(key: str, payload: Mapping[str, Any]) -> str:
 )
 def test_every_payload_matches_the_published_schema(box: Device) -> None:
     jsonschema.validate(discovery(box, {"tape.genre": "sensor", "tape.listen": "switch"}), schema("discovery"))
+    for source in box.sources:
+        jsonschema.validate(source_discovery(box, source, {f"{source}.old": "sensor"}), schema("discovery"))
 
 
 def test_the_device_and_its_origin_are_named() -> None:
@@ -76,7 +93,7 @@ def test_the_device_and_its_origin_are_named() -> None:
 
 def test_what_is_measured_of_a_source_needs_box_and_source_online() -> None:
     for thing in ("genre", "confidence", "level", "music_playing", "dead_air"):
-        component = components(TWO)[f"radio.{thing}"]
+        component = source_components(TWO, "radio")[f"radio.{thing}"]
         assert component["availability"] == [
             {"topic": "genrewatch/gw-1/status"},
             {"topic": "genrewatch/gw-1/radio/availability"},
@@ -86,7 +103,7 @@ def test_what_is_measured_of_a_source_needs_box_and_source_online() -> None:
 
 
 def test_a_source_that_is_offline_can_still_be_switched_and_still_has_events() -> None:
-    payload = discovery(TWO)
+    payload = source_discovery(TWO, "radio")
     assert payload["availability"] == [{"topic": "genrewatch/gw-1/status"}]
     switch, event = payload["components"]["radio.listen"], payload["components"]["radio.event"]
     assert "availability" not in switch
@@ -99,7 +116,7 @@ def test_a_source_that_is_offline_can_still_be_switched_and_still_has_events() -
 
 
 def test_diagnostics_are_read_from_health_and_need_the_box_alone() -> None:
-    found = {key: what for key, what in components(DEVICE).items() if "." not in key}
+    found = components(DEVICE)
     assert len(found) == 7
     for component in found.values():
         assert component["entity_category"] == "diagnostic"
@@ -118,7 +135,7 @@ def test_diagnostics_are_read_from_health_and_need_the_box_alone() -> None:
     ],
 )
 def test_the_genres_are_the_labels_and_what_there_is_without_one(labels: tuple[str, ...], options: list[str]) -> None:
-    genre = components(replace(DEVICE, labels=labels))["mic.genre"]
+    genre = source_components(replace(DEVICE, labels=labels), "mic")["mic.genre"]
     assert genre["options"] == options
     assert genre["device_class"] == "enum"
     assert "unit_of_measurement" not in genre
@@ -148,7 +165,7 @@ def test_a_state_is_shown_as_a_genre_and_as_music_or_none(state: dict[str, Any],
 
 def test_every_reason_of_a_state_is_shown_as_one_of_the_options() -> None:
     for reason in schema("state")["properties"]["reason"]["enum"]:
-        assert shown("mic.genre", {**NOBODY, "reason": reason}) in components(DEVICE)["mic.genre"]["options"]
+        assert shown("mic.genre", {**NOBODY, "reason": reason}) in everything(DEVICE)["mic.genre"]["options"]
 
 
 def test_what_is_not_there_is_unknown_and_no_number() -> None:
@@ -184,7 +201,7 @@ def test_diagnostics_are_shown_as_they_are_published() -> None:
 
 
 def test_every_field_that_is_read_is_one_that_the_schemas_promise() -> None:
-    for key, component in components(DEVICE).items():
+    for key, component in everything(DEVICE).items():
         promised = schema("state" if "." in key else "health")
         for field in re.findall(r"value_json\.([a-z_]+)", component.get("value_template", "")):
             assert field in (*promised["required"], "history"), f"{key} reads {field}"
@@ -193,7 +210,7 @@ def test_every_field_that_is_read_is_one_that_the_schemas_promise() -> None:
 
 def test_ids_stay_whatever_else_changes() -> None:
     other = replace(TWO, name="Bar", labels=("x",), version="9", sources={"tape": "Tape", "mic": "Mikrofon"})
-    before, after = components(DEVICE), components(other)
+    before, after = everything(DEVICE), everything(other)
     assert set(before) <= set(after)
     for key, component in before.items():
         assert component["unique_id"] == after[key]["unique_id"]
@@ -205,28 +222,37 @@ def test_no_two_things_have_one_id_even_of_boxes_and_sources_with_unlucky_names(
     ids = [
         component["unique_id"]
         for node, sources in boxes.items()
-        for component in components(replace(DEVICE, node=node, sources=dict.fromkeys(sources, "x"))).values()
+        for component in everything(replace(DEVICE, node=node, sources=dict.fromkeys(sources, "x"))).values()
     ]
     assert len(set(ids)) == len(ids) == 3 * 7 + 8 * 7
 
 
-def test_entity_ids_are_such_as_home_assistant_takes() -> None:
-    found = components(replace(DEVICE, node="GW--1", sources={"Line-In_2": "x"}))
-    assert found["Line-In_2.dead_air"]["default_entity_id"] == "binary_sensor.gw_1_line_in_2_dead_air"
+def test_entity_ids_are_such_as_home_assistant_takes_and_start_with_the_product() -> None:
+    found = everything(replace(DEVICE, node="GW--1", sources={"Line-In_2": "x"}))
+    assert found["Line-In_2.dead_air"]["default_entity_id"] == "binary_sensor.genrewatch_gw_1_line_in_2_dead_air"
+    assert found["uptime"]["default_entity_id"] == "sensor.genrewatch_gw_1_uptime"
 
 
-def test_names_include_the_source_when_there_are_several() -> None:
-    assert components(DEVICE)["mic.dead_air"]["name"] == "Dead air"
-    assert components(TWO)["radio.dead_air"]["name"] == "Radio Küche dead air"
+def test_each_source_is_a_device_of_its_own_that_is_connected_through_the_node() -> None:
+    node, source = discovery(TWO)["device"], source_discovery(TWO, "radio")["device"]
+    assert (source["identifiers"], source["name"]) == (["genrewatch.gw-1.radio"], "Radio Küche")
+    assert source["via_device"] in node["identifiers"]
+    assert source_components(TWO, "radio")["radio.dead_air"]["name"] == "Dead air"
     assert components(TWO)["cpu_temperature"]["name"] == "CPU temperature"
 
 
-def test_a_source_that_left_is_removed_by_its_platforms_alone_and_then_left_out() -> None:
-    kept = platforms(discovery(TWO))
+def test_no_payload_grows_with_the_number_of_sources() -> None:
+    many = replace(DEVICE, sources=dict.fromkeys((f"source-{number}" for number in range(200)), "A source"))
+    assert discovery(many) == discovery(DEVICE)
+    assert max(len(json.dumps(source_discovery(many, source))) for source in many.sources) < 5000
+
+
+def test_removed_components_are_sent_with_their_platforms_only_and_then_left_out() -> None:
+    kept = platforms(discovery(TWO)) | platforms(source_discovery(TWO, "radio"))
     assert kept["radio.event"] == "event"
     removal = discovery(DEVICE, kept)
     assert removal["components"]["radio.dead_air"] == {"platform": "binary_sensor"}
     assert {key for key, what in removal["components"].items() if len(what) == 1} == set(kept) - set(components(DEVICE))
-    assert removal["components"]["mic.genre"] == components(DEVICE)["mic.genre"]
-    assert platforms(removal) == platforms(components(DEVICE))
+    assert removal["components"]["uptime"] == components(DEVICE)["uptime"]
+    assert platforms(removal) == platforms(discovery(DEVICE))
     assert "radio.genre" not in discovery(DEVICE, {})["components"]

@@ -19,6 +19,7 @@ from genrewatch.sinks.mqtt import sink as mqtt
 from genrewatch_drill.servers.mosquitto import Mosquitto
 
 CONFIG = "homeassistant/device/box/config"
+MIC_CONFIG = "homeassistant/device/box/mic/config"
 DISCOVERY = {"discovery": True, "votes": False}
 
 
@@ -102,12 +103,13 @@ def test_a_bundle_is_chosen_by_its_name_and_only_where_that_is_allowed(broker: M
 def test_discovery_is_published_before_states(broker: Mosquitto) -> None:
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}) as sink:
         seen = watcher.next(CONFIG)
-        config = json.loads(seen.payload)
+        config, of_mic = json.loads(seen.payload), json.loads(watcher.next(MIC_CONFIG).payload)
         sink.on_availability("mic", True, "")
         sink.on_result("mic", ROCK)
         watcher.next("mic/state")
     assert config["device"]["identifiers"] == ["genrewatch.box"]
-    assert set(LABELS) <= set(config["components"]["mic.genre"]["options"])
+    assert of_mic["device"]["via_device"] == "genrewatch.box"
+    assert set(LABELS) <= set(of_mic["components"]["mic.genre"]["options"])
     assert retained(broker.port)[CONFIG] == seen.payload
 
 
@@ -123,10 +125,11 @@ def test_home_assistant_s_start_repeats_the_birth_sequence_in_order(broker: Mosq
         watcher.publish("homeassistant/status", "online")
         watcher.next("homeassistant/status")
         watcher.next("homeassistant/status")
-        topics = [watcher.until(lambda seen: True).topic for _ in range(5)]
+        topics = [watcher.until(lambda seen: True).topic for _ in range(6)]
     assert topics == [
         "genrewatch/box/status",
         CONFIG,
+        MIC_CONFIG,
         "genrewatch/box/mic/listen",
         "genrewatch/box/mic/availability",
         "genrewatch/box/mic/state",
@@ -148,9 +151,8 @@ def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_
         assert "genrewatch/box/line/listen" in retained(broker.port)
         watcher.settled()
         with running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}, persistent_state=PersistentState(path)):
-            first, second = (json.loads(watcher.next(CONFIG).payload)["components"] for _ in range(2))
-    assert first["line.genre"] == {"platform": "sensor"}
-    assert not any(key.startswith("line.") for key in second)
+            assert watcher.next("homeassistant/device/box/line/config").payload == ""
+            watcher.next(MIC_CONFIG)
     assert not any("/line/" in topic for topic in retained(broker.port))
     arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "persistent_state": PersistentState(path)}
     with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
@@ -159,6 +161,28 @@ def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_
             sink.on_availability("mic", True, "")
             seen.append(watcher.until(lambda message: not message.retain).topic)
     assert seen.count(CONFIG) == 1, "once is enough"
+
+
+def test_the_one_device_of_earlier_versions_is_split_and_unique_ids_stay(broker: Mosquitto) -> None:
+    persistent_state = PersistentState(None)
+    persistent_state.put("components", {"uptime": "sensor", "mic.genre": "sensor", "mic.listen": "switch"})
+    persistent_state.put("sources", ["mic"])
+    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "persistent_state": persistent_state}
+    for born in range(2):
+        with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments):
+            seen = [watcher.until(lambda message: not message.retain and "/device/" in message.topic)]
+            while seen[-1].topic != MIC_CONFIG:
+                seen.append(watcher.until(lambda message: not message.retain and "/device/" in message.topic))
+            watcher.settled()
+        found = [json.loads(message.payload)["components"] for message in seen]
+        if born == 0:
+            removal, after, of_mic = found
+            assert removal["mic.genre"] == {"platform": "sensor"}
+            assert removal["mic.listen"] == {"platform": "switch"}
+            assert not any(key.startswith("mic.") for key in after)
+            assert of_mic["mic.genre"]["unique_id"] == "genrewatch.box.mic.genre"
+        else:
+            assert [message.topic for message in seen] == [CONFIG, MIC_CONFIG], "the migration is done once"
 
 
 def test_discovery_that_is_disabled_is_deleted(broker: Mosquitto, tmp_path: Path) -> None:
@@ -173,17 +197,18 @@ def test_discovery_that_is_disabled_is_deleted(broker: Mosquitto, tmp_path: Path
                 sink.on_availability("mic", True, "")
                 watcher.next("mic/availability")
         assert (CONFIG in retained(broker.port)) is wanted
+        assert (MIC_CONFIG in retained(broker.port)) is wanted
 
 
 def test_a_model_with_other_labels_is_announced_at_once(broker: Mosquitto) -> None:
     pipeline: Pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
     with Watcher(broker.port) as watcher, running_sink(broker.url, settings=DISCOVERY, names={"mic": "Mic"}) as sink:
-        watcher.next(CONFIG)
+        watcher.next(MIC_CONFIG)
         sink.on_stream("mic", replace(pipeline, manifest=MODEL))
         sink.on_result("mic", ROCK)
         assert json.loads(watcher.next("mic/state").payload)["model"] == "net"
         sink.on_stream("mic", pipeline)
-        options = json.loads(watcher.next(CONFIG).payload)["components"]["mic.genre"]["options"]
+        options = json.loads(watcher.next(MIC_CONFIG).payload)["components"]["mic.genre"]["options"]
         sink.on_result("mic", JAZZ)
         assert json.loads(watcher.next("mic/state").payload)["model"] == "gtzan-compact"
     assert set(pipeline.manifest.genres) <= set(options)

@@ -14,17 +14,20 @@ from genrewatch.sinks.mqtt.connection import Reconnect
 
 
 @pytest.mark.parametrize(
-    ("url", "host", "port", "tls"),
+    ("url", "host", "port", "tls", "path"),
     [
-        ("mqtt://broker.local", "broker.local", 1883, False),
-        ("mqtts://broker.local", "broker.local", 8883, True),
-        ("mqtt://10.0.0.2:2000/", "10.0.0.2", 2000, False),
-        ("mqtt://[::1]:2000", "::1", 2000, False),
-        ("mqtt://kästchen.local", "kästchen.local", 1883, False),
+        ("mqtt://broker.local", "broker.local", 1883, False, None),
+        ("mqtts://broker.local", "broker.local", 8883, True, None),
+        ("mqtt://10.0.0.2:2000/", "10.0.0.2", 2000, False, None),
+        ("mqtt://[::1]:2000", "::1", 2000, False, None),
+        ("mqtt://kästchen.local", "kästchen.local", 1883, False, None),
+        ("ws://broker.local", "broker.local", 80, False, "/mqtt"),
+        ("wss://broker.local:9001/a/b", "broker.local", 9001, True, "/a/b"),
     ],
 )
-def test_a_url_gives_host_and_port(url: str, host: str, port: int, tls: bool) -> None:
-    assert parse_url(url) == (host, port, tls)
+def test_a_url_gives_host_port_and_path(url: str, host: str, port: int, tls: bool, path: str | None) -> None:
+    assert parse_url(url) == (host, port, tls, path)
+    assert parse_url(str(parse_url(url))) == parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,7 @@ def test_a_url_gives_host_and_port(url: str, host: str, port: int, tls: bool) ->
         "mqtt://h:x",
         "mqtt://h/topic",
         "mqtt://h?x",
+        "ws://h/mqtt?x",
         "mqtt://a b",
         "mqtt://h\n",
         "mqtt://.ü.",
@@ -74,7 +78,7 @@ def test_a_login_in_the_url_is_refused_and_not_repeated(url: str) -> None:
         ({"keepalive_s": 0}, "5 to 3600"),
         ({"protocol": "3"}, "one of auto, 5, 3.1.1"),
         ({"password": "geheim"}, "no username"),
-        ({"url": "mqtt://h", "ca_file": "ca.pem"}, "an mqtts:// url"),
+        ({"url": "mqtt://h", "ca_file": "ca.pem"}, "an mqtts:// or wss:// url"),
         ({"url": "mqtts://h", "key_file": "k.pem"}, "no cert_file"),
         ({"votes": 1}, "true or false"),
     ],

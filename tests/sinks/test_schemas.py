@@ -11,7 +11,7 @@ import pytest
 from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
 
 from genrewatch.sinks.events import EVENT_TYPES, EventDetector, event_payload
-from genrewatch.sinks.mqtt.home_assistant import Device, discovery
+from genrewatch.sinks.mqtt.home_assistant import Device, discovery, source_components
 from genrewatch.sinks.mqtt.payload import Payloads
 
 NAMES = ("state", "event", "votes", "history", "health", "discovery")
@@ -81,18 +81,18 @@ HEALTH: dict[str, Any] = {
     "sources": {"mic": SOURCE},
     "mqtt": {"protocol": "5", "connections": 1, "dropped": 0, "commands": 2, "ignored": 0},
 }
-DISCOVERY = discovery(
-    Device(
-        node="box",
-        root="genrewatch/box",
-        name="Box",
-        labels=LABELS,
-        sources={"mic": "Microphone"},
-        version="1",
-        expire_after_s=120,
-        health_expire_s=90,
-    )
+DEVICE = Device(
+    node="box",
+    root="genrewatch/box",
+    name="Box",
+    labels=LABELS,
+    sources={"mic": "Microphone"},
+    version="1",
+    expire_after_s=120,
+    health_expire_s=90,
 )
+DISCOVERY = discovery(DEVICE)
+DISCOVERY["components"] |= source_components(DEVICE, "mic")
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from genrewatch.contract.bundle import Manifest, load_bundle
 from genrewatch.contract.errors import GenrewatchError
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
-from genrewatch.host.node import state_directory
+from genrewatch.host.node import node_id, state_directory
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden
 from genrewatch.inference.runtime import runtime_version
-from genrewatch.sinks.mqtt.broker import try_broker
+from genrewatch.sinks.mqtt.broker import check_access, try_broker
 from genrewatch.sinks.mqtt.sink import MqttConfig
 from genrewatch.sources.microphone.listing import microphones
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         _try("bundle", "wrong", lambda: _golden(ListenConfig(bundle=args.bundle))),
         _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
         _try("microphone", "absent", _microphone),
-        _try("broker", "absent", lambda: _broker(args.mqtt)),
+        *_broker_checks(args.mqtt),
         _try("disk", "wrong", _disk),
         _try("history", "wrong", _history),
     ]
@@ -99,10 +99,19 @@ def _microphone() -> str:
     return ", ".join(device.name if device.usable else f"{device.name} (in use)" for device in found)
 
 
-def _broker(url: str) -> str:
-    if url in ("auto", "none"):
-        url = DEFAULT_BROKER
-    return try_broker(MqttConfig(url=url).with_environment(os.environ))
+def _broker_checks(url: str) -> list[Check]:
+    """Check the connection to the broker and, where there is one, what this login may publish and subscribe to."""
+    config = MqttConfig(url=DEFAULT_BROKER if url in ("auto", "none") else url).with_environment(os.environ)
+    connection = _try("broker", "absent", lambda: try_broker(config))
+    return [connection, _try("access", "wrong", lambda: _access(config))] if connection.result == "ok" else [connection]
+
+
+def _access(config: MqttConfig) -> str:
+    directory = state_directory()
+    node = node_id(directory) if (directory / "node_id").exists() else config.username or "doctor"
+    if problems := check_access(config, node):
+        raise OSError("; ".join(problems))
+    return f"publishing and subscribing below {config.base}/{node} work"
 
 
 def _history() -> str:

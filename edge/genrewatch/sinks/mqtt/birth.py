@@ -9,12 +9,13 @@ state, health                  now, and once more after a random delay: Home Ass
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from paho.mqtt.client import MQTTMessageInfo
 
 from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch.sinks.mqtt.discovery import Discovery
+from genrewatch.sinks.mqtt.repair import Repair
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import ONLINE, Topics
 
@@ -34,6 +35,7 @@ class BirthSequence:
         *,
         request_health: Callable[[], None],
         delay_s: tuple[float, float] = DELAY_S,
+        heartbeat_s: float = 30.0,
     ) -> None:
         """`request_health` asks for a health message and must not block."""
         self._connection, self._topics, self._discovery, self._states = connection, topics, discovery, states
@@ -42,6 +44,7 @@ class BirthSequence:
         self._deleted: list[MQTTMessageInfo | None] = [None]  # nothing is acknowledged before the first connection
         self._discovered: list[MQTTMessageInfo | None] = [None]
         self._timer: threading.Timer | None = None
+        self._repair = Repair(self._publish_repair, heartbeat_s=heartbeat_s)
 
     def on_connect(self) -> None:
         """Publish the birth sequence on a new connection."""
@@ -56,6 +59,16 @@ class BirthSequence:
         with self._states.lock:
             self._schedule(self._publish_again)
 
+    def on_overwritten(self, topic: str) -> None:
+        """Publish the retained messages again within a heartbeat: another client has published on `topic`."""
+        self._repair.request(topic)
+
+    def on_health(self) -> None:
+        """Publish status, switches and availability again, as often as health, where the broker retains nothing."""
+        if not self._connection.limits.retain_available:
+            with self._states.lock:
+                self._publish_status_and_sources()
+
     def publish_discovery(self) -> None:
         """Publish the discovery of the current model."""
         with self._states.lock:
@@ -67,6 +80,7 @@ class BirthSequence:
         with self._states.lock:
             if self._timer:
                 self._timer.cancel()
+        self._repair.cancel()
 
     def save_if_acknowledged(self) -> None:
         """Save what is published as discovery once the broker has acknowledged it, and the deletions, all."""
@@ -84,6 +98,18 @@ class BirthSequence:
         self.publish_discovery()
         self._states.publish_retained()
         self._publish_not_retained()
+
+    def _publish_status_and_sources(self) -> None:
+        self._connection.publish(self._topics.status(ONLINE))
+        self._states.publish_retained()
+
+    def _publish_repair(self, topics: Collection[str]) -> None:
+        with self._states.lock:
+            if not self._connection.number:
+                return
+            if any(not topic.startswith(self._topics.root + "/") for topic in topics):
+                self.publish_discovery()
+            self._publish_status_and_sources()
 
     def _publish_not_retained(self) -> None:
         self._states.publish_states()

@@ -19,11 +19,17 @@ from dataclasses import dataclass, replace
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.host.environment import child_environment
-from genrewatch.sinks.mqtt.client import Outcome, connect
+from genrewatch.sinks.mqtt.attempt import connect
+from genrewatch.sinks.mqtt.client import Callbacks, MqttClient, Outcome
 from genrewatch.sinks.mqtt.config import MqttConfig, Protocol, parse_url, tls_context
+from genrewatch.sinks.mqtt.message import Message
+from genrewatch.sinks.mqtt.refusals import Refusals
+from genrewatch.sinks.mqtt.topics import Topics
 
 PORT = 1883
 START_S = 20.0
+ANSWER_S = 5.0
+"""Longest wait for the reply to a publish or a subscription."""
 STOP_S = 3.0
 
 
@@ -32,7 +38,7 @@ class OpenBroker:
     """A broker to publish to."""
 
     url: str
-    """`mqtt://` or `mqtts://`."""
+    """A URL as `MqttConfig` takes it."""
     description: str
     """Description for people."""
     protocol: Protocol
@@ -44,7 +50,9 @@ class OpenBroker:
 
     def watch(self, base: str, node: str) -> str:
         """Return the command that shows what a node publishes."""
-        host, port, _ = parse_url(self.url)
+        host, port, _, path = parse_url(self.url)
+        if path is not None:
+            return f"an MQTT client with WebSockets, topic '{base}/{node}/#'"  # mosquitto_sub has none
         return f"mosquitto_sub -h {host} -p {port} -t '{base}/{node}/#' -v"
 
 
@@ -83,11 +91,38 @@ def try_broker(config: MqttConfig) -> str:
 
     The client id is random, since a broker disconnects a client whose id is used again.
     """
-    client, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config))
-    client.close()
-    if outcome is not Outcome.CONNECTED:
-        raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
-    return f"{config.endpoint} accepts the login, MQTT {client.protocol}"
+    with _connected(config, Refusals()) as client:
+        return f"{config.endpoint} accepts the login, MQTT {client.protocol}"
+
+
+def check_access(config: MqttConfig, node: str) -> list[str]:
+    """Subscribe and publish on topics of `node`; return what the broker refuses or does not support, a line each.
+
+    The message, on `<base>/<node>/doctor`, is empty and not retained. MQTT 3.1.1 reports no refused message. Raises
+    ConfigError when there is no connection.
+    """
+    topics = Topics(root=f"{config.base}/{node}", node=node, discovery_prefix=config.discovery_prefix)
+    refusals = Refusals(logs=False)
+    with _connected(config, refusals) as client:
+        client.subscribe(client.limits.filters([topics.listen_commands], [topics.listen_commands_of("doctor")]))
+        published = client.publish(Message(topic=f"{topics.root}/doctor", payload=b"", qos=1))
+        if published is not None:
+            published.wait_for_publish(ANSWER_S)
+        if not client.subacks.arrived.wait(ANSWER_S) or (published is not None and not published.is_published()):
+            return ["the broker accepts the login and answers no publish or subscription"]
+        return [*refusals.lines(), *client.limits.problems()]
+
+
+@contextmanager
+def _connected(config: MqttConfig, refusals: Refusals) -> Iterator[MqttClient]:
+    callbacks = Callbacks(refusals=refusals)
+    client, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config), callbacks)
+    try:
+        if outcome is not Outcome.CONNECTED:
+            raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
+        yield client
+    finally:
+        client.close()
 
 
 @contextmanager

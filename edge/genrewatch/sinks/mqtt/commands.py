@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from genrewatch.contract.ids import is_id
-from genrewatch.sinks.mqtt.client import Received
+from genrewatch.sinks.mqtt.message import Received
 from genrewatch.sinks.mqtt.topics import OFF, ON, Topics
 
 MAX_BYTES = 256

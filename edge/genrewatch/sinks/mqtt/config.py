@@ -14,7 +14,10 @@ from genrewatch.contract.errors import ConfigError, os_error_reason, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 
 Protocol = Literal["auto", "5", "3.1.1"]
-URL_FORMS = "mqtt://HOST[:PORT], mqtts://HOST[:PORT], auto or none"
+URL_FORMS = "mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT][/PATH], wss://HOST[:PORT][/PATH], auto or none"
+PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+"""Default port of each scheme."""
+WEBSOCKET_PATH = "/mqtt"
 NO_ADDRESS = ("auto", "none")
 USERNAME_VARIABLE = "GENREWATCH_MQTT_USERNAME"
 PASSWORD_VARIABLE = "GENREWATCH_MQTT_PASSWORD"
@@ -28,11 +31,14 @@ class Endpoint(NamedTuple):
     host: str
     port: int
     tls: bool
+    path: str | None = None
+    """Path of a WebSocket; None for MQTT over TCP."""
 
     def __str__(self) -> str:
         """Return the address as a URL with port, without a login."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+        scheme = ("mqtt" if self.path is None else "ws") + ("s" if self.tls else "")
+        return f"{scheme}://{host}:{self.port}{self.path or ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,8 @@ class MqttConfig:
     """The broker, and what is published."""
 
     url: str = "auto"
-    """`mqtt://HOST[:PORT]` (1883), `mqtts://HOST[:PORT]` (8883), `none`, or `auto`: localhost or an embedded broker."""
+    """`mqtt://HOST[:PORT]` (1883), `mqtts://` (8883), `ws://HOST[:PORT][/PATH]` (80, `/mqtt`), `wss://` (443), `none`,
+    or `auto`: localhost or an embedded broker."""
     base: str = "genrewatch"
     """First level or levels of every topic, ids joined by `/`."""
     username: str | None = None
@@ -48,9 +55,9 @@ class MqttConfig:
     password: str | None = field(default=None, repr=False)
     """Password; GENREWATCH_MQTT_PASSWORD in the environment overrides it."""
     ca_file: str | None = None
-    """PEM file of the certificate authorities to trust instead of the system's; mqtts only."""
+    """PEM file of the certificate authorities to trust instead of the system's; mqtts and wss only."""
     cert_file: str | None = None
-    """PEM file of the client certificate, for brokers that require one; mqtts only."""
+    """PEM file of the client certificate, for brokers that require one; mqtts and wss only."""
     key_file: str | None = None
     """PEM file of the key of `cert_file`, if `cert_file` does not hold it."""
     protocol: Protocol = "auto"
@@ -100,7 +107,9 @@ class MqttConfig:
         files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
         if self.url not in NO_ADDRESS and not parse_url(self.url).tls:
             for key, path in files.items():
-                require(path is None, key, f"{path} with an mqtt:// url", "an mqtts:// url, or no such key")
+                require(
+                    path is None, key, f"{path} with a url without TLS", "an mqtts:// or wss:// url, or no such key"
+                )
         require(not (self.key_file and not self.cert_file), "key_file", "no cert_file", "both or only cert_file")
         require(not (self.password is not None and self.username is None), "password", "no username", "both")
 
@@ -134,7 +143,7 @@ def _credentials(directory: str | None) -> dict[str, str]:
 
 
 def parse_url(url: str) -> Endpoint:
-    """Split `mqtt://HOST[:PORT]`; raises ConfigError that repeats no password."""
+    """Split the URL of a broker; raises ConfigError that repeats no password."""
     if "@" in url:
         shown = "...@" + url.rpartition("@")[2]
         where = f"{USERNAME_VARIABLE} and {PASSWORD_VARIABLE} or in the configuration file"
@@ -147,10 +156,12 @@ def parse_url(url: str) -> Endpoint:
         host.encode("idna")
     except ValueError as exc:  # UnicodeError is one
         raise ConfigError("url", f"found {url} ({exc})", URL_FORMS) from None
-    if parts.scheme not in ("mqtt", "mqtts") or not host or port == 0 or parts.path not in ("", "/") or "?" in url:
+    is_websocket = parts.scheme in ("ws", "wss")
+    has_path = parts.path not in ("", "/") and not is_websocket
+    if parts.scheme not in PORTS or not host or port == 0 or has_path or "?" in url or "#" in url:
         raise ConfigError("url", f"found {url}", URL_FORMS)
-    tls = parts.scheme == "mqtts"
-    return Endpoint(host, port if port is not None else 8883 if tls else 1883, tls)
+    path = (parts.path or WEBSOCKET_PATH) if is_websocket else None
+    return Endpoint(host, PORTS[parts.scheme] if port is None else port, parts.scheme in ("mqtts", "wss"), path)
 
 
 def check_id(value: str, key: str) -> str:
@@ -160,7 +171,7 @@ def check_id(value: str, key: str) -> str:
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
-    """Return the TLS context for mqtts, None for mqtt; raises ConfigError for a file that is absent or not PEM."""
+    """Return the TLS context for mqtts and wss, else None; raises ConfigError for a file that is absent or not PEM."""
     if not config.endpoint.tls:
         return None
     key, path = "mqtt.ca_file", config.ca_file

@@ -17,8 +17,16 @@ from functools import partial
 from paho.mqtt.client import MQTTMessageInfo
 
 from genrewatch.host.backoff import Backoff
-from genrewatch.sinks.mqtt.client import Callbacks, Message, MqttClient, Outcome, Received, connect
+from genrewatch.sinks.mqtt.attempt import connect
+from genrewatch.sinks.mqtt.client import Callbacks, MqttClient, Outcome
 from genrewatch.sinks.mqtt.config import MqttConfig
+from genrewatch.sinks.mqtt.limits import Limits
+from genrewatch.sinks.mqtt.link_problems import LinkProblems
+from genrewatch.sinks.mqtt.message import Message, Received
+from genrewatch.sinks.mqtt.retained import RetainedMessages
+
+WATCH_S = 1.0
+"""Time between two looks at the progress of paho's thread."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +43,17 @@ class Reconnect:
     def delay_s(self, failures: int, outcome: Outcome, rng: random.Random) -> float:
         """Return the pause after `failures` (at least 1) in a row, the last of which was `outcome`."""
         return (self.refused if outcome is Outcome.REFUSED else self.unreachable).delay_s(failures, rng)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscriptions:
+    """Topic filters of a connection."""
+
+    commands: Sequence[str]
+    exact_commands: Sequence[str] = ()
+    """Topics to subscribe to instead of filters with wildcards, with a broker that has none."""
+    own: Sequence[str] = ()
+    """Filters of this node's retained topics, on which others may publish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +79,10 @@ class Connection:
         will: Message,
         tls: ssl.SSLContext | None,
         reconnect: Reconnect,
-        subscriptions: Sequence[str],
+        subscriptions: Subscriptions,
         callbacks: ConnectionCallbacks,
     ) -> None:
-        self._config, self._client_id, self._will, self._tls = config, client_id, will, tls
+        self._config, self._will, self._tls = config, will, tls
         self._reconnect, self._rng = reconnect, random.Random()
         self._subscriptions, self._callbacks = subscriptions, callbacks
         self._client: MqttClient | None = None
@@ -71,10 +90,14 @@ class Connection:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._logged: Outcome | None = None
+        self._attempted = False  # the first attempt to connect has ended
+        self._problems = LinkProblems(client_id)
+        self.retained = RetainedMessages()
+        """The retained messages that were published."""
         self.connections = 0
         """Connections so far."""
         self.dropped = 0
-        """Messages that `publish` could not queue."""
+        """Messages that `publish` could not queue, not counting those before the first attempt to connect has ended."""
 
     @property
     def protocol(self) -> str | None:
@@ -87,6 +110,16 @@ class Connection:
         """The number of the current connection, from 1; 0 while disconnected."""
         return 0 if self._client is None else self.connections
 
+    @property
+    def limits(self) -> Limits:
+        """The limits of the current connection; without one, none."""
+        client = self._client
+        return Limits() if client is None else client.limits
+
+    def problems(self) -> list[str]:
+        """Return what does not work on this connection, a line each."""
+        return [*self.limits.problems(), *self._problems.lines()]
+
     def start(self) -> None:
         """Start to connect; returns at once, with or without a broker."""
         self._thread.start()
@@ -94,8 +127,9 @@ class Connection:
     def publish(self, message: Message) -> MQTTMessageInfo | None:
         """Publish a message; while disconnected or with a full queue it is dropped and None is returned."""
         with self._lock:
+            self.retained.add(message)
             info = None if self._client is None else self._client.publish(message)
-            if info is None:
+            if info is None and self._attempted:
                 self.dropped += 1
             return info
 
@@ -122,18 +156,34 @@ class Connection:
     def _run(self) -> None:
         failures = 0
         while not self._closing.is_set():
-            on_publish = partial(self._on_publish, self.connections + 1)
-            callbacks = Callbacks(on_message=self._callbacks.on_message, on_publish=on_publish)
-            client, outcome = connect(self._config, self._client_id, self._will, self._tls, callbacks)
-            if outcome is Outcome.CONNECTED:
-                began = time.monotonic()
-                self._serve(client)
-                failures = 0 if time.monotonic() - began >= self._reconnect.unreachable.max_s else failures
+            began = time.monotonic()
+            try:
+                outcome, why = self._connect_and_serve()
+            except Exception as exc:
+                outcome, why = Outcome.UNREACHABLE, self._problems.on_defect(exc)
+            self._attempted = True
             if self._closing.is_set():
                 break
-            self._log(Outcome.REFUSED if outcome is Outcome.REFUSED else Outcome.UNREACHABLE, client.why)
-            failures += 1
+            held_s = time.monotonic() - began if outcome is Outcome.CONNECTED else 0.0
+            self._log(Outcome.REFUSED if outcome is Outcome.REFUSED else Outcome.UNREACHABLE, why)
+            failures = 1 if held_s >= self._reconnect.unreachable.max_s else failures + 1
             self._closing.wait(self._reconnect.delay_s(failures, outcome, self._rng))
+
+    def _connect_and_serve(self) -> tuple[Outcome, str]:
+        """Connect and use the connection until its end; return the outcome, and why there is no connection now."""
+        on_publish = partial(self._on_publish, self.connections + 1)
+        callbacks = Callbacks(
+            on_message=self._callbacks.on_message, on_publish=on_publish, refusals=self._problems.refusals
+        )
+        client, outcome = connect(self._config, self._problems.client_id, self._will, self._tls, callbacks)
+        self._attempted = True
+        if outcome is Outcome.CONNECTED:
+            self._serve(client)
+        else:
+            self._problems.on_no_connection()
+        if client.defect is not None:
+            self._problems.on_defect(client.defect)
+        return outcome, client.why
 
     def _serve(self, client: MqttClient) -> None:
         """Let `publish` use the client until it is disconnected; one that connected after `close` is closed unused."""
@@ -141,15 +191,34 @@ class Connection:
             wanted = not self._closing.is_set()
             if wanted:
                 self._client, self.connections = client, self.connections + 1
-        if wanted:
-            self._log(Outcome.CONNECTED, f"connected to {self._config.endpoint}, MQTT {client.protocol}")
-            client.subscribe(self._subscriptions)
-            self._callbacks.on_connect()
-            client.wait_disconnected()
-        with self._lock:
-            self._client = None
-        self._callbacks.on_disconnect()
-        client.close()
+        began = time.monotonic()
+        try:
+            if wanted:
+                self._log(Outcome.CONNECTED, f"connected to {self._config.endpoint}, MQTT {client.protocol}")
+                self._problems.refusals.clear()
+                self._subscribe(client)
+                self._callbacks.on_connect()
+                self._watch(client)
+        finally:
+            with self._lock:
+                self._client = None
+            self._callbacks.on_disconnect()
+            client.close()
+        if not self._closing.is_set():
+            self._problems.on_disconnect(client, time.monotonic() - began)
+
+    def _subscribe(self, client: MqttClient) -> None:
+        wanted = self._subscriptions
+        if self._problems.may_read:
+            client.subscribe(client.limits.filters(wanted.commands, wanted.exact_commands))
+            client.subscribe(client.limits.filters(wanted.own, ()), foreign=True)
+
+    def _watch(self, client: MqttClient) -> None:
+        """Wait until the client is disconnected or its thread makes no progress."""
+        while not client.wait_disconnected(WATCH_S):
+            if client.is_stalled:
+                client.why = "paho's thread makes no progress"
+                return
 
     def _on_publish(self, number: int, mid: int, accepted: bool) -> None:
         self._callbacks.on_publish(_unique_id(number, mid), accepted)

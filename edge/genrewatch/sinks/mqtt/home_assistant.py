@@ -1,7 +1,10 @@
-"""The payload of Home Assistant's MQTT device discovery, `<prefix>/device/<node>/config`.
+"""The payloads of Home Assistant's MQTT device discovery.
 
-A node is one device with the entities of each source and its own diagnostics. Every id is made of the ids of the node
-and the source only, so Home Assistant keeps the history of an entity when names or models change.
+`<prefix>/device/<node>/config`            the node, with its diagnostics
+`<prefix>/device/<node>/<source>/config`   a source, a device that is connected through the node
+
+No payload grows with the number of sources. Every id is made of the ids of the node and the source only, so Home
+Assistant keeps the history of an entity when names or models change.
 """
 
 import re
@@ -21,7 +24,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """The facts of a device that its discovery announces."""
+    """The facts of a node that its discovery and those of its sources announce."""
 
     node: str
     """Id of the node."""
@@ -42,22 +45,33 @@ class Device:
 
 
 def discovery(device: Device, removed: Mapping[str, str] = NOTHING) -> dict[str, Any]:
-    """Return the whole payload.
+    """Return the payload of the node.
 
     `removed` maps the keys of components that no longer exist to their platforms (see `platforms`): Home Assistant
     deletes a component that is sent with nothing but its platform. A key that exists is ignored.
     """
-    present = components(device)
+    about = {"identifiers": [f"genrewatch.{device.node}"], "name": device.name, "serial_number": device.node}
+    return _payload(device, about, components(device), removed)
+
+
+def source_discovery(device: Device, source: str, removed: Mapping[str, str] = NOTHING) -> dict[str, Any]:
+    """Return the payload of a source of the device, like `discovery`."""
+    about = {
+        "identifiers": [f"genrewatch.{device.node}.{source}"],
+        "name": device.sources[source],
+        "serial_number": f"{device.node}.{source}",
+        "via_device": f"genrewatch.{device.node}",
+    }
+    return _payload(device, about, source_components(device, source), removed)
+
+
+def _payload(
+    device: Device, about: Mapping[str, Any], present: Components, removed: Mapping[str, str]
+) -> dict[str, Any]:
     gone = {key: {"platform": platform} for key, platform in removed.items() if key not in present}
+    made = {"manufacturer": "genrewatch", "model": "Music genre watcher", "sw_version": device.version}
     return {
-        "device": {
-            "identifiers": [f"genrewatch.{device.node}"],
-            "name": device.name,
-            "manufacturer": "genrewatch",
-            "model": "Music genre watcher",
-            "serial_number": device.node,
-            "sw_version": device.version,
-        },
+        "device": {**about, **made},
         "origin": {"name": "genrewatch", "sw_version": device.version, "support_url": SUPPORT_URL},
         "availability": [_node_online(device)],  # the default of components without their own
         "components": {**present, **gone},
@@ -65,23 +79,23 @@ def discovery(device: Device, removed: Mapping[str, str] = NOTHING) -> dict[str,
 
 
 def platforms(announced: Mapping[str, Any]) -> dict[str, str]:
-    """Return the platform of each component in the result of `components` or `discovery`, without removed ones."""
-    found = announced.get("components", announced)
+    """Return the platform of each component in a payload, without removed ones."""
+    found = announced["components"]
     return {key: component["platform"] for key, component in found.items() if len(component) > 1}
 
 
 def components(device: Device) -> Components:
-    """Return all entities by stable key: `<source>.<entity>` for a source, `<entity>` for the node."""
-    made = {
-        key: _named(device, key, key, what)
-        for key, what in node_entities(f"{device.root}/health", device.health_expire_s).items()
+    """Return the entities of the node by stable key, `<entity>`."""
+    found = node_entities(f"{device.root}/health", device.health_expire_s)
+    return {key: _named(device, key, key, what) for key, what in found.items()}
+
+
+def source_components(device: Device, source: str) -> Components:
+    """Return the entities of a source by stable key, `<source>.<entity>`."""
+    return {
+        f"{source}.{entity}": _named(device, f"{source}.{entity}", entity, what)
+        for entity, what in _of_source(device, source).items()
     }
-    for source, name in device.sources.items():
-        # The source's name is only useful where there are several.
-        prefix = f"{name} " if len(device.sources) > 1 else ""
-        for entity, what in _of_source(device, source).items():
-            made[f"{source}.{entity}"] = _named(device, f"{source}.{entity}", entity, what, prefix)
-    return made
 
 
 def _of_source(device: Device, source: str) -> Components:
@@ -91,15 +105,15 @@ def _of_source(device: Device, source: str) -> Components:
     return {**{entity: {**what, **online} for entity, what in shown.items()}, **source_controls(topic)}
 
 
-def _named(device: Device, key: str, entity: str, what: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _named(device: Device, key: str, entity: str, what: Mapping[str, Any]) -> dict[str, Any]:
     """Return a component with its name and ids; joined by dots, which ids lack, so `a_b` + `c` is not `a` + `b_c`."""
     title = NAMES.get(entity, entity.replace("_", " ").capitalize())
     slug = re.sub(r"[^a-z0-9]+", "_", f"{device.node}_{key}".lower()).strip("_")
     return {
         "platform": what["platform"],
-        "name": prefix + title.lower() if prefix else title,
+        "name": title,
         "unique_id": f"genrewatch.{device.node}.{key}",
-        "default_entity_id": f"{what['platform']}.{slug}",
+        "default_entity_id": f"{what['platform']}.genrewatch_{slug}",
         "qos": 1,
         **what,
     }

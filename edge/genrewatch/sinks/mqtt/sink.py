@@ -8,7 +8,8 @@
     <base>/<node>/<source>/votes          JSON; for each segment, if configured
     <base>/<node>/<source>/history        JSON; for each spell, sent again until the broker has acknowledged it
     <base>/<node>/health                  JSON
-    <prefix>/device/<node>/config         Home Assistant's discovery, retained
+    <prefix>/device/<node>/config         Home Assistant's discovery of the node, retained
+    <prefix>/device/<node>/<source>/config  of a source
 
 Nothing waits for the broker. While disconnected, only the newest state of each source is kept, and published on the
 next connection unless it has expired; events, votes and health are dropped and counted. The history waits in the
@@ -16,7 +17,7 @@ outbox.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +27,12 @@ from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Event, EventDetector, sample_event
 from genrewatch.sinks.mqtt.birth import DELAY_S, BirthSequence
-from genrewatch.sinks.mqtt.client import Received
 from genrewatch.sinks.mqtt.commands import CommandHandler, CommandReceiver
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
-from genrewatch.sinks.mqtt.connection import Connection, ConnectionCallbacks, Reconnect
+from genrewatch.sinks.mqtt.connection import Connection, ConnectionCallbacks, Reconnect, Subscriptions
 from genrewatch.sinks.mqtt.discovery import Discovery
 from genrewatch.sinks.mqtt.history_publisher import HistoryPublisher
+from genrewatch.sinks.mqtt.message import Received
 from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import OFFLINE, ONLINE, Topics
@@ -76,7 +77,7 @@ class MqttSink(Sink):
             will=topics.status(OFFLINE),
             tls=tls_context(config),
             reconnect=reconnect or Reconnect(),
-            subscriptions=self._subscriptions(),
+            subscriptions=self._subscriptions(names),
             callbacks=ConnectionCallbacks(
                 on_connect=self._on_connect,
                 on_disconnect=lambda: self.history.on_disconnect(),
@@ -98,7 +99,13 @@ class MqttSink(Sink):
         discovery = Discovery(config, topics, names, persistent_state, health_s=health_s)
         request_health = self._commands.request_health
         self._birth = BirthSequence(
-            connection, topics, discovery, self._states, request_health=request_health, delay_s=birth_delay_s
+            connection,
+            topics,
+            discovery,
+            self._states,
+            request_health=request_health,
+            delay_s=birth_delay_s,
+            heartbeat_s=config.heartbeat_s,
         )
 
     @property
@@ -176,6 +183,12 @@ class MqttSink(Sink):
         """Publish the diagnostics of the node and of this connection; `health` must be serializable as JSON."""
         self._connection.publish(self._topics.health(self._payloads.health({**health, **self.diagnostics()})))
 
+        self._birth.on_health()
+
+    def problems(self) -> list[str]:
+        """See `Sink`."""
+        return self._connection.problems()
+
     def close(self) -> None:
         """Publish `offline` for every source and the node, wait until the broker has it, and disconnect; under 5 s."""
         self._birth.cancel()
@@ -193,12 +206,20 @@ class MqttSink(Sink):
         self.history.on_change()
 
     def _on_message(self, received: Received) -> None:
-        if received.topic != self._topics.home_assistant_status:
+        if self._topics.is_retained(received.topic):
+            if self._connection.retained.is_overwritten_by(received, echoes=self._connection.protocol != "5"):
+                self._birth.on_overwritten(received.topic)
+        elif received.topic != self._topics.home_assistant_status:
             self._commands.on_message(received)
         elif received.payload == ONLINE and not received.retain:
             self._birth.on_home_assistant_start()
 
-    def _subscriptions(self) -> list[str]:
+    def _subscriptions(self, sources: Iterable[str]) -> Subscriptions:
         wanted = [self._topics.listen_commands]
         wanted += [self._topics.bundle_command] if self._config.bundles else []
-        return wanted + ([self._topics.home_assistant_status] if self._config.discovery else [])
+        wanted += [self._topics.home_assistant_status] if self._config.discovery else []
+        return Subscriptions(
+            commands=wanted,
+            exact_commands=[self._topics.listen_commands_of(source) for source in sources],
+            own=self._topics.retained_filters(discovery=self._config.discovery),
+        )

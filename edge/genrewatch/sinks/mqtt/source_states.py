@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
-from genrewatch.sinks.mqtt.client import Message
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id
+from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.payload import Payloads, no_sound_fields
 from genrewatch.sinks.mqtt.topics import Topics
 from genrewatch.sources.source import NowPlaying

@@ -1,9 +1,10 @@
 """The messages of a node: topic, quality of service, retained or not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genrewatch.contract.payload import SCHEMA_VERSION
-from genrewatch.sinks.mqtt.client import Message
+from genrewatch.sinks.mqtt.message import Message
 
 ONLINE, OFFLINE = b"online", b"offline"
 ON, OFF = b"ON", b"OFF"
@@ -58,10 +59,38 @@ class Topics:
         topic = f"{self.discovery_prefix}/device/{self.node}/config"
         return Message(topic=topic, payload=payload, qos=1, retain=True, schema="homeassistant/device")
 
+    def source_discovery(self, source: str, payload: bytes) -> Message:
+        """Return the discovery of a source; an empty payload deletes it."""
+        topic = f"{self.discovery_prefix}/device/{self.node}/{source}/config"
+        return Message(topic=topic, payload=payload, qos=1, retain=True, schema="homeassistant/device")
+
     def deletions(self, source: str) -> list[Message]:
         """Return messages that delete everything retained of a source."""
         topics = [f"{self.root}/{source}/{last}" for last in ("availability", "listen", "state")]
+        topics.append(self.source_discovery(source, b"").topic)
         return [Message(topic=topic, payload=b"", qos=1, retain=True) for topic in topics]
+
+    def retained_topics(self, sources: Iterable[str]) -> list[str]:
+        """Return every topic that may hold a retained message of this node or of `sources`."""
+        of_sources = [message.topic for source in sources for message in self.deletions(source)]
+        return [self.status(ONLINE).topic, self.discovery(b"").topic, *of_sources]
+
+    def retained_filters(self, *, discovery: bool) -> list[str]:
+        """Return filters of the retained topics that other clients must not publish on."""
+        own = [self.status(ONLINE).topic, f"{self.root}/+/availability", f"{self.root}/+/listen"]
+        found = [self.discovery(b"").topic, self.source_discovery("+", b"").topic] if discovery else []
+        return own + found
+
+    def is_retained(self, topic: str) -> bool:
+        """Return True for a topic that `retained_filters` match."""
+        last = topic.rpartition("/")[2]
+        if topic.startswith(self.root + "/"):
+            return last in ("availability", "listen") or topic == self.status(ONLINE).topic
+        return topic.startswith(f"{self.discovery_prefix}/device/{self.node}/")
+
+    def listen_commands_of(self, source: str) -> str:
+        """Return the topic of the commands that switch one source."""
+        return f"{self.root}/{source}/listen/set"
 
     @property
     def listen_commands(self) -> str:

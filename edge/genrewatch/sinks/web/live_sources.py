@@ -10,8 +10,8 @@ from typing import Any
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.mqtt.client import Message
 from genrewatch.sinks.mqtt.config import MqttConfig
+from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.payload import Payloads
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import ON, ONLINE, Topics
