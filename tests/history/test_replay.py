@@ -307,8 +307,8 @@ def filtering():
 
 @pytest.fixture(scope="module")
 def filtered(filtering):
-    """Results of the filtering pipeline on `heard`."""
-    return heard(filtering)
+    """Results of the filtering pipeline on `classified`."""
+    return classified(filtering)
 
 
 def test_filtered_verdicts_follow_from_the_recorded_posteriors(tmp_path, filtering, filtered, results, capsys):
@@ -342,11 +342,34 @@ def test_filtered_verdicts_in_mid_stream_are_judged_once_the_filter_no_longer_de
     tmp_path, filtering, filtered, capsys
 ):
     first_silent = next(i for i, r in enumerate(filtered) if r.ballot.posterior is None)
-    path = recorded(tmp_path, filtering, filtered, keep=len(filtered) - 1)
+    path = recorded(tmp_path, filtering, filtered, rows=len(filtered) - 1)
     (found,) = replayed(capsys, path)
     assert found["disagreeing"] == 0
     assert 2 < found["not_judgeable"] <= first_silent + 1  # silence at the latest determines the filter
     assert found["agreeing"] == len(filtered) - 1 - found["not_judgeable"]
+
+
+def test_wherever_a_filtered_recording_starts_nothing_disagrees(filtering, filtered):
+    of = replace(stream(), labels=filtering.manifest.labels, vote=filtering.vote)
+    of = replace(of, segment_samples=filtering.manifest.front_end.segment_samples)
+    segments = [
+        RecordedSegment(
+            start=result.start,
+            end=result.end,
+            sample_rate=RATE,
+            lost=result.lost,
+            label=result.ballot.label,
+            posterior=None if result.ballot.posterior is None else result.ballot.posterior.tobytes(),
+            verdict=json.loads(json.dumps(verdict_fields(result.verdict))),
+        )
+        for result in filtered
+    ]
+    assert answers(of, segments) == [True] * len(segments)
+    silent = [segment.label for segment in segments].index(SILENCE)
+    for begin in range(1, len(segments)):
+        found = answers(of, segments[begin:])
+        assert "no" not in found
+        assert begin > silent or found[-1] is True  # silence determines the state of the filter
 
 
 def test_a_filter_of_unknown_beginning_is_the_same_for_every_mixture_of_states(filtering, filtered):
