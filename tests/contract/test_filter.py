@@ -1,5 +1,6 @@
 """The forward filter: against the matrix form of the forward pass, and what hops, gaps and silence do to it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genrewatch.contract.errors import ConfigError
-from genrewatch.contract.filter import Caster, ForwardFilter, segment_ballot
+from genrewatch.contract.filter import Caster, ForwardFilter, LabelChain, clip_ballots, segment_ballot, smoothed_states
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, MajorityVote, VoteConfig, VoteOverrides
 
 LABELS = ("rock", "pop", "jazz", NOT_MUSIC)
@@ -22,7 +23,11 @@ def config(**keys: object) -> VoteConfig:
 
 
 def new_filter(**keys: object) -> ForwardFilter:
-    return ForwardFilter(config(**keys), len(LABELS), RATE)
+    return ForwardFilter(new_chain(**keys))
+
+
+def new_chain(**keys: object) -> LabelChain:
+    return LabelChain(config(**keys), len(LABELS), RATE)
 
 
 def posterior(label: str, probability: float = 0.7) -> np.ndarray:
@@ -116,19 +121,17 @@ def test_ageing_in_parts_is_ageing_at_once(cuts: list[int], weight: float) -> No
 
 
 @given(start=st.integers(1, 10**7), middle=st.floats(0, 1))
-def test_predictions_compose(start: int, middle: float) -> None:
+def test_ageing_composes(start: int, middle: float) -> None:
     state = np.array([0.7, 0.1, 0.1, 0.05, 0.05])
     between = round(start * middle)
-    whole = ForwardFilter(config(), len(LABELS), RATE, state=state, start=0)._predicted(start)
-    first = ForwardFilter(config(), len(LABELS), RATE, state=state, start=0)._predicted(between)
-    second = ForwardFilter(config(), len(LABELS), RATE, state=first, start=between)._predicted(start)
-    np.testing.assert_allclose(second, whole, atol=1e-12)
+    chain = new_chain()
+    in_two = chain.aged(chain.aged(state, between), start - between)
+    np.testing.assert_allclose(in_two, chain.aged(state, start), atol=1e-12)
 
 
 def test_a_label_is_left_after_its_expected_duration_on_average() -> None:
     for elapsed_s in (0.01, 0.1):
-        aged = ForwardFilter(config(), len(LABELS), RATE, state=np.eye(N_STATES)[0], start=0)
-        left = 1 - aged._predicted(round(elapsed_s * RATE))[0]
+        left = 1 - new_chain().aged(np.eye(N_STATES)[0], round(elapsed_s * RATE))[0]
         assert left == pytest.approx(1 - math.exp(-elapsed_s / 20), rel=0.01)
 
 
@@ -199,6 +202,45 @@ def test_the_confidence_of_a_verdict_is_the_filters() -> None:
     assert verdict.confidence > 0.6
 
 
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_a_clip_is_smoothed_as_by_enumeration_of_all_paths(weight: float, rng: np.random.Generator) -> None:
+    posteriors = [*random_posteriors(rng, 4), None]
+    starts = [0, 300, 900, 1000, 2500]
+    chain = new_chain(segment_weight=weight, expected_duration_s=3.0)
+    total = np.zeros((len(starts), N_STATES))
+    for path in itertools.product(range(N_STATES), repeat=len(starts)):
+        probability = 1 / N_STATES
+        for i, state in enumerate(path):
+            if i:
+                probability *= transition((starts[i] - starts[i - 1]) / RATE, 3.0)[path[i - 1], state]
+            probability *= chain.likelihood(posteriors[i])[state]
+        for i, state in enumerate(path):
+            total[i, state] += probability
+    expected = total / total.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(smoothed_states(posteriors, starts, chain), expected, atol=1e-6)
+
+
+def test_the_last_smoothed_state_is_the_forward_filters(rng: np.random.Generator) -> None:
+    posteriors, starts = random_posteriors(rng, 30), [HOP * i for i in range(30)]
+    forward = new_filter()
+    states = [forward.update(posterior, start) for posterior, start in zip(posteriors, starts, strict=True)]
+    np.testing.assert_allclose(smoothed_states(posteriors, starts, new_chain())[-1], states[-1])
+
+
+def test_a_clips_first_segments_vote_with_the_knowledge_of_its_last() -> None:
+    posteriors = [posterior("pop", 0.4)] * 3 + [posterior("rock", 0.9)] * 6
+    starts = [HOP * i for i in range(9)]
+    caster = Caster(config(), LABELS, RATE)
+    forward = [caster.cast(each, start).label for each, start in zip(posteriors, starts, strict=True)]
+    smoothed = clip_ballots(posteriors, starts, LABELS, config(), RATE)
+    assert forward[:3] == ["pop"] * 3
+    assert [ballot.label for ballot in smoothed] == ["rock"] * 9
+    assert [ballot.posterior for ballot in smoothed] == posteriors
+    alone = clip_ballots(posteriors, starts, LABELS, config(filter="none"), RATE)
+    assert alone == [segment_ballot(each, LABELS) for each in posteriors]
+    assert clip_ballots([], [], LABELS, config(), RATE) == []
+
+
 def test_a_posterior_of_zeros_and_ones_is_no_dead_end() -> None:
     caster = Caster(config(segment_weight=1.0), LABELS, RATE)
     sure = {label: np.eye(len(LABELS), dtype=np.float32)[i] for i, label in enumerate(LABELS)}
@@ -211,8 +253,8 @@ def test_the_memory_of_the_filter_does_not_grow(rng: np.random.Generator) -> Non
     for i, each in enumerate(random_posteriors(rng, 500)):
         forward.update(each, i * HOP)
     held = [value for value in vars(forward).values() if isinstance(value, np.ndarray)]
-    assert sum(array.size for array in held) == N_STATES
-    assert all(array.base is None or array.base.size <= N_STATES**2 for array in held)
+    assert [array.shape for array in held] == [(N_STATES,)]
+    assert held[0].base is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.sounds import RATE, tune
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.cli import main
-from genrewatch.contract.filter import ForwardFilter
+from genrewatch.contract.filter import ForwardFilter, LabelChain
 from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
@@ -379,7 +379,8 @@ def test_a_filter_of_unknown_beginning_is_the_same_for_every_mixture_of_states(f
     posteriors = list(rng.dirichlet(np.full(n_labels, 0.2), 400).astype(np.float32))
     starts = [vote.segment_hop * (1 + i) for i in range(len(posteriors))]
     mixtures = [*np.eye(n_labels + 1), *rng.dirichlet(np.ones(n_labels + 1), 5)]
-    filters = [ForwardFilter(vote, n_labels, RATE, state=state, start=0) for state in mixtures]
+    chain = LabelChain(vote, n_labels, RATE)
+    filters = [ForwardFilter(chain, state=state, start=0) for state in mixtures]
     spread = [
         (np.ptp(states[: n_labels + 1], axis=0).max(), np.ptp(states, axis=0).max())
         for states in (

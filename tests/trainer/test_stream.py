@@ -54,7 +54,7 @@ def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
     """
     ballots = segments("rock", "rock", "rock", "jazz", "rock", "jazz", "jazz", "jazz", "rock", "jazz")
     piece_spans = [PieceSpan(label="rock", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(ballots, revote(ballots, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.announce_median_s == pytest.approx((30 + 10) / 2)
     assert (found.never_announced, found.false_changes_per_hour) == (0, 0)
     assert found.right == pytest.approx((30 + 40) / 110)
@@ -68,16 +68,16 @@ def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
 def test_a_false_change_is_to_something_wrong_or_away_from_what_is_right() -> None:
     once = segments(*["rock"] * 3, *["jazz"] * 3, *["rock"] * 3)
     piece_spans = [PieceSpan(label="rock", start=0, end=100)]
-    found = figures(once, revote(once, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(once, revote(once, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.false_changes_per_hour == pytest.approx(1 * 3600 / 100)  # to jazz; the way back is right
     steady = replace(VOTE, enter_segments=4)  # jazz leads for three votes
-    assert figures(once, revote(once, steady, LABELS), piece_spans, sample_rate=1).wrong == 0
+    assert figures(once, revote(once, steady, LABELS, 1), piece_spans, sample_rate=1).wrong == 0
 
 
 def test_talk_that_is_known_and_a_genre_that_is_never_named() -> None:
     ballots = segments(*["not_music"] * 6, *["rock"] * 4)
     piece_spans = [PieceSpan(label="not_music", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(ballots, revote(ballots, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.not_music_recall == pytest.approx(30 / 60)
     assert found.music_as_not_music == pytest.approx(30 / 50)
     assert (found.never_announced, found.announce_median_s) == (1, None)
@@ -120,7 +120,7 @@ def test_a_vote_on_the_ballots_alone_is_the_pipelines_own(tmp_path: Path) -> Non
     results = list(classify_stream(rendered.blocks(), pipeline))
     ballots = [SegmentBallot(start=result.start, end=result.end, ballot=result.ballot) for result in results]
     assert len(results) > 8
-    assert revote(ballots, pipeline.vote, pipeline.manifest.labels) == [result.verdict for result in results]
+    assert revote(ballots, pipeline.vote, pipeline.manifest.labels, RATE) == [result.verdict for result in results]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genrewatch.contract.filter import ForwardFilter, filtered_ballot, segment_ballot
+from genrewatch.contract.filter import ForwardFilter, LabelChain, filtered_ballot, segment_ballot
 from genrewatch.contract.vote import Ballot, Posterior
 from genrewatch.history.recording import RecordedSegment, RecordedStream
 
@@ -20,18 +20,16 @@ class RecordedCaster:
 
     def __init__(self, stream: RecordedStream, first: RecordedSegment, *, known: bool) -> None:
         """`known`: `first` is the first segment of the stream."""
-        self._labels, n_labels = stream.labels, len(stream.labels)
+        self._labels = stream.labels
         self._filters: list[ForwardFilter] = []
         if stream.vote.filter == "none":
             return
+        chain = LabelChain(stream.vote, len(stream.labels), first.sample_rate)
         if known:
-            self._filters = [ForwardFilter(stream.vote, n_labels, first.sample_rate)]
+            self._filters = [ForwardFilter(chain)]
             return
         start = first.start - stream.vote.segment_hop  # of the latest segment that can have been before it
-        self._filters = [
-            ForwardFilter(stream.vote, n_labels, first.sample_rate, state=state, start=start)
-            for state in np.eye(n_labels + 1)
-        ]
+        self._filters = [ForwardFilter(chain, state=state, start=start) for state in np.eye(chain.n_states)]
 
     @property
     def known(self) -> bool:

@@ -4,7 +4,7 @@ blocks -> Resampler -> HighPass -> SegmentBuffer -> LevelGate -> FrontEnd -> Cla
 -> SegmentResult
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from genrewatch.audio.pre_filter import Sound, pre_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.audio.segments import Segment, SegmentBuffer
 from genrewatch.contract.bundle import Bundle, Manifest, load_bundle
-from genrewatch.contract.filter import Caster
+from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, Samples
-from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, Verdict, VoteConfig
+from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, Verdict, VoteConfig, clip_verdict
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.hop_control import EveryHop, HopControl
 
@@ -103,6 +103,14 @@ def classify_stream(
         if missing:
             stream.gap(missing)
         yield from stream.push(sound)
+
+
+def verdict_on_clip(results: Sequence[SegmentResult], pipeline: Pipeline) -> Verdict:
+    """Return the verdict over all segments of a clip (eq. 2); a filter smooths over the whole clip first."""
+    labels, vote = pipeline.manifest.labels, pipeline.vote
+    posteriors, starts = [result.ballot.posterior for result in results], [result.start for result in results]
+    ballots = clip_ballots(posteriors, starts, labels, vote, pipeline.manifest.front_end.sample_rate)
+    return clip_verdict(ballots, labels, vote.min_share, vote.sharpness)
 
 
 class _Stream:
