@@ -13,11 +13,11 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.bundle import Manifest, Tensor
 from genrewatch.contract.errors import ConfigError, SourceError
-from genrewatch.contract.filter import Caster
+from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
-from genrewatch.contract.vote import SILENCE, VoteConfig
+from genrewatch.contract.vote import SILENCE, VoteConfig, clip_verdict
 from genrewatch.inference.classifier import Classifier, softmax
-from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled, verdict_on_clip
 
 RATE = 8_000
 TINY = FrontEndConfig(sample_rate=RATE, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
@@ -373,3 +373,17 @@ def test_a_widened_hop_ages_the_filter_by_the_wider_hop() -> None:
         assert expected is not None
         assert np.asarray(result.ballot.filtered).tobytes() == expected.tobytes()
     assert labels(wide) == ["low", "high"]
+
+
+def test_the_verdict_on_a_clip_counts_ballots_smoothed_over_all_of_it() -> None:
+    clip = blocks(np.concatenate([tone(200, 0.3), tone(3_000, 0.6)]))
+    here = pipeline(**FILTERED)
+    results = list(classify_stream(clip, here))
+    posteriors, starts = [r.ballot.posterior for r in results], [r.start for r in results]
+    smoothed = clip_ballots(posteriors, starts, LABELS, here.vote, RATE)
+    assert verdict_on_clip(results, here) == clip_verdict(smoothed, LABELS)
+    assert verdict_on_clip(results, here).genre == "high"
+    plain = pipeline()
+    unfiltered = list(classify_stream(clip, plain))
+    assert verdict_on_clip(unfiltered, plain) == clip_verdict([r.ballot for r in unfiltered], LABELS)
+    assert verdict_on_clip([], here).reason == "warming_up"
