@@ -15,9 +15,9 @@ from genrewatch.audio.decoding import decode_file
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.vote import Verdict, clip_verdict
+from genrewatch.contract.vote import Verdict
 from genrewatch.host.paths import SHIPPED_BUNDLE
-from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline, verdict_on_clip
 from genrewatch.sources.kinds import open_sources
 from genrewatch.sources.source import NowPlaying
 from genrewatch.sources.uri import SourceConfig
@@ -62,10 +62,7 @@ def classify(samples: ArrayLike, sample_rate: int, pipeline: Pipeline) -> Classi
 def classify_blocks(blocks: Iterable[Block], pipeline: Pipeline) -> Classification:
     """Classify the blocks of one clip."""
     segments = tuple(classify_stream(blocks, pipeline))
-    ballots = [segment.ballot for segment in segments]
-    vote = pipeline.vote
-    verdict = clip_verdict(ballots, pipeline.manifest.labels, vote.min_share, vote.sharpness)
-    return Classification(verdict=verdict, segments=segments)
+    return Classification(verdict=verdict_on_clip(segments, pipeline), segments=segments)
 
 
 def listen(source: str, pipeline: Pipeline) -> Iterator[SegmentResult]:

@@ -61,12 +61,12 @@ def export(run: Run, calibration: Run, output: Path, options: Options, report: R
     """
     _require_runs(run, calibration)
     check_replaceable(output)
-    _vote(run, options)  # an impossible vote is an error before the long conversion
+    vote = _vote(run, options)  # an impossible vote is an error before the long conversion
     report("converting to float32, dynamic range and int8")
     model = load_model(run)
     content, float_layers = _quantized(model, run, options, report)
     calibrated = _calibration(run, calibration, content, options, report)
-    comparison = _comparison(model, content, run, calibrated, report)
+    comparison = _comparison(model, content, run, calibrated, vote, report)
     check_limits(comparison, options.limits, str(run.path))
     classifier = Classifier(content, temperature=calibrated.temperature)
     provenance = _provenance(run, calibration) | {"float_layers": list(float_layers), "vote": options.vote_reason}
@@ -119,12 +119,14 @@ def _require_runs(run: Run, calibration: Run) -> None:
             raise DataError(str(each.path), done, "a finished run: run genrewatch-train fit again to resume it")
 
 
-def _comparison(model: object, content: bytes, run: Run, calibrated: Calibration, report: Report) -> Comparison:
+def _comparison(
+    model: object, content: bytes, run: Run, calibrated: Calibration, vote: VoteConfig, report: Report
+) -> Comparison:
     """Compare the float32, dynamic and int8 forms on held-out clips, and report the table."""
     part = held_out_part(run)
     report(f"comparing the forms on {part}")
     forms = {FLOAT32: to_float(model, run), DYNAMIC: to_dynamic(model, run), INT8: content}
-    comparison = compare(forms, run, part, calibrated)
+    comparison = compare(forms, run, part, calibrated, vote)
     for line in [*comparison.table(), _summary(comparison, calibrated)]:
         report(line)
     return comparison
@@ -148,7 +150,7 @@ def _calibration(run: Run, calibration: Run, content: bytes, options: Options, r
     if calibration is not run:  # with the last epoch's weights where `run` had no part to choose a better one
         model = load_model(calibration, last=run.record.validation_part is None)
         content, _ = _quantized(model, calibration, options, report)
-    return calibrate(Classifier(content), calibration, part)
+    return calibrate(Classifier(content), calibration, part, _vote(run, options))
 
 
 def held_out_part(run: Run) -> str:

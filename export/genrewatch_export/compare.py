@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from genrewatch.contract.bundle import Threshold
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
+from genrewatch.contract.vote import VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.evaluation.calibration import fit_temperature
-from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
 from genrewatch_trainer.run import HeldOutClip, Run
 from genrewatch_trainer.training.feed import clip_segments
 
@@ -103,19 +104,20 @@ class Calibration:
 NOT_CALIBRATED = Calibration(temperature=1.0, thresholds=())
 
 
-def calibrate(classifier: Classifier, run: Run, part: str) -> Calibration:
-    """Fit temperature, then sharpness and thresholds, of a classifier on a held-out part of its own run."""
+def calibrate(classifier: Classifier, run: Run, part: str, vote: VoteConfig) -> Calibration:
+    """Fit temperature, then the vote's sharpness and thresholds, of a classifier on a held-out part of its own run."""
     clips = run.held_out(part)
     logits = clip_logits(classifier, clips, run)
     truth = _truth(clips, run)
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
-    sharpness = fit_sharpness(posteriors, truth)
-    found = thresholds(posteriors, truth, ACCURACIES, sharpness)
+    filtered = _filtered(posteriors, run, vote)
+    sharpness = fit_sharpness(filtered, truth)
+    found = thresholds(filtered, truth, ACCURACIES, sharpness)
     return Calibration(temperature=temperature, thresholds=found, sharpness=sharpness)
 
 
-def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration) -> Comparison:
+def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration, vote: VoteConfig) -> Comparison:
     """Measure the forms of a network on a held-out part with one calibration; float32 and int8 must be among them."""
     temperature = calibration.temperature
     clips = run.held_out(part)
@@ -125,11 +127,18 @@ def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calib
     for name, content in models.items():
         classifier = Classifier(content)
         posteriors[name] = [softmax(clip / np.float32(temperature)) for clip in clip_logits(classifier, clips, run)]
-        metrics = clip_metrics(posteriors[name], truth, calibration.sharpness)
+        filtered = _filtered(posteriors[name], run, vote)
+        metrics = clip_metrics(posteriors[name], truth, calibration.sharpness, filtered=filtered)
         forms[name] = Form(metrics=metrics, n_bytes=len(content), ms=_ms(classifier, run.representative()))
     drop = forms[FLOAT32].metrics["clip_accuracy_mean"] - forms[INT8].metrics["clip_accuracy_mean"]
     difference = np.abs(np.concatenate(posteriors[FLOAT32]) - np.concatenate(posteriors[INT8]))
     return Comparison(part=part, forms=forms, accuracy_drop=float(drop), posterior_error=float(difference.mean()))
+
+
+def _filtered(posteriors: list[NDArray[np.float32]], run: Run, vote: VoteConfig) -> list[NDArray[np.float32]]:
+    """Return the posteriors that cast each clip's votes."""
+    hop = run.recipe.segment_hop_frames * run.front_end.hop_length
+    return vote_posteriors(posteriors, vote, hop=hop, sample_rate=run.front_end.sample_rate)
 
 
 def check_limits(comparison: Comparison, limits: Limits, where: str) -> None:

@@ -90,6 +90,19 @@ def test_the_front_end_recomputes_the_golden_log_mel(bundle: Path) -> None:
     assert FrontEnd(read.manifest.front_end).log_mel(read.golden.waveform).tobytes() == read.golden.log_mel.tobytes()
 
 
+def test_a_manifest_from_before_there_were_filters_votes_without_one(bundle: Path) -> None:
+    for key in ("filter", "expected_duration_s", "segment_weight"):
+        edit(bundle, lambda record, key=key: record["vote"].pop(key))  # type: ignore[misc]
+    assert load_bundle(bundle).manifest.vote == VoteConfig(segment_hop=400)
+    assert load_bundle(bundle).manifest.vote.filter == "none"
+
+
+def test_a_filter_travels_in_the_manifest(tmp_path: Path) -> None:
+    vote = VoteConfig(segment_hop=400, filter="hmm", expected_duration_s=90.0, segment_weight=0.25)
+    written = write_bundle(tmp_path / "filtered", manifest(vote=vote), MODEL_BYTES, golden())
+    assert load_bundle(written.path).manifest.vote == vote
+
+
 def test_not_music_is_a_label_and_no_genre(bundle: Path) -> None:
     assert load_bundle(bundle).manifest.genres == ("rock", "pop")
 
@@ -142,6 +155,8 @@ def test_every_key_of_the_manifest_without_a_default_is_required(bundle: Path) -
         (lambda r: r["front_end"].update(hop=1), "bundle.json: front_end.hop: unknown key"),
         (lambda r: r["front_end"].update(n_fft=1000), "bundle.json: front_end.n_fft: found 1000"),
         (lambda r: r["vote"].update(segments=0), "bundle.json: vote.segments: found 0"),
+        (lambda r: r["vote"].update(filter="kalman"), 'bundle.json: vote.filter: found "kalman", expected one of none'),
+        (lambda r: r["vote"].update(segment_weight=2), "bundle.json: vote.segment_weight: found 2"),
         (lambda r: r["vote"].update(segment_hop=450), "bundle.json: vote.segment_hop: found 450, expected a multiple"),
         (lambda r: r.update(format=2), "bundle.json: format: found 2, expected 1"),
         (lambda r: r.update(temperature=0), "bundle.json: temperature: found 0"),

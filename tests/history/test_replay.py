@@ -11,6 +11,7 @@ from tests.sounds import RATE, tune
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.cli import main
+from genrewatch.contract.filter import ForwardFilter, LabelChain
 from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
@@ -292,3 +293,101 @@ def test_unrecorded_segments_make_the_next_verdicts_undecidable():
     of = stream()
     segments = record(of, ["jazz"] * 30 + ["blues"] * 4)
     assert answers(of, [*segments[:4], *segments[30:]]) == [True] * 4 + [None, None, True, True]
+
+
+@pytest.fixture(scope="module")
+def filtering():
+    """The pipeline with a forward filter."""
+
+    def adjust(vote):
+        return replace(vote, segments=3, filter="hmm", expected_duration_s=60.0, segment_weight=0.5)
+
+    return open_pipeline(SHIPPED_BUNDLE, adjust, LevelConfig())
+
+
+@pytest.fixture(scope="module")
+def filtered(filtering):
+    """Results of the filtering pipeline on `classified`."""
+    return classified(filtering)
+
+
+def test_filtered_verdicts_follow_from_the_recorded_posteriors(tmp_path, filtering, filtered, results, capsys):
+    assert [r.verdict for r in filtered] != [r.verdict for r in results]
+    path = recorded(tmp_path, filtering, filtered)
+    (found,) = replayed(capsys, path)
+    assert (found["agreeing"], found["disagreeing"], found["not_judgeable"]) == (len(filtered), 0, 0)
+    with sqlite3.connect(path) as db:
+        (vote,) = db.execute("SELECT vote FROM streams").fetchone()
+    header = json.loads(vote)
+    assert (header["filter"], header["expected_duration_s"], header["segment_weight"]) == ("hmm", 60.0, 0.5)
+
+
+def test_the_filter_of_the_header_is_the_one_that_is_followed(tmp_path, filtering, filtered, capsys):
+    path = recorded(tmp_path, replace(filtering, vote=replace(filtering.vote, filter="none")), filtered)
+    assert replayed(capsys, path, 1)[0]["disagreeing"] > 0
+
+
+def test_a_header_without_a_filter_is_replayed_without_one(tmp_path, pipeline, results, capsys):
+    path = recorded(tmp_path, pipeline, results)
+    with sqlite3.connect(path) as db:
+        (vote,) = db.execute("SELECT vote FROM streams").fetchone()
+        new = {"filter", "expected_duration_s", "segment_weight"}
+        old = {key: value for key, value in json.loads(vote).items() if key not in new}
+        assert len(old) == len(json.loads(vote)) - len(new)
+        db.execute("UPDATE streams SET vote = ?", (json.dumps(old),))
+    assert replayed(capsys, path)[-1]["agreeing"] == len(results)
+
+
+def test_filtered_verdicts_in_mid_stream_are_judged_once_the_filter_no_longer_depends_on_its_beginning(
+    tmp_path, filtering, filtered, capsys
+):
+    first_silent = next(i for i, r in enumerate(filtered) if r.ballot.posterior is None)
+    path = recorded(tmp_path, filtering, filtered, rows=len(filtered) - 1)
+    (found,) = replayed(capsys, path)
+    assert found["disagreeing"] == 0
+    assert 2 < found["not_judgeable"] <= first_silent + 1  # silence at the latest determines the filter
+    assert found["agreeing"] == len(filtered) - 1 - found["not_judgeable"]
+
+
+def test_wherever_a_filtered_recording_starts_nothing_disagrees(filtering, filtered):
+    of = replace(stream(), labels=filtering.manifest.labels, vote=filtering.vote)
+    of = replace(of, segment_samples=filtering.manifest.front_end.segment_samples)
+    segments = [
+        RecordedSegment(
+            start=result.start,
+            end=result.end,
+            sample_rate=RATE,
+            lost=result.lost,
+            label=result.ballot.label,
+            posterior=None if result.ballot.posterior is None else result.ballot.posterior.tobytes(),
+            verdict=json.loads(json.dumps(verdict_fields(result.verdict))),
+        )
+        for result in filtered
+    ]
+    assert answers(of, segments) == [True] * len(segments)
+    silent = [segment.label for segment in segments].index(SILENCE)
+    for begin in range(1, len(segments)):
+        found = answers(of, segments[begin:])
+        assert "no" not in found
+        assert begin > silent or found[-1] is True  # silence determines the state of the filter
+
+
+def test_a_filter_of_unknown_beginning_is_the_same_for_every_mixture_of_states(filtering, filtered):
+    """Followed from any state, the filter is where it is followed from all, once these agree."""
+    vote, n_labels = filtering.vote, len(filtering.manifest.labels)
+    rng = np.random.default_rng(5)
+    posteriors = list(rng.dirichlet(np.full(n_labels, 0.2), 400).astype(np.float32))
+    starts = [vote.segment_hop * (1 + i) for i in range(len(posteriors))]
+    mixtures = [*np.eye(n_labels + 1), *rng.dirichlet(np.ones(n_labels + 1), 5)]
+    chain = LabelChain(vote, n_labels, RATE)
+    filters = [ForwardFilter(chain, state=state, start=0) for state in mixtures]
+    spread = [
+        (np.ptp(states[: n_labels + 1], axis=0).max(), np.ptp(states, axis=0).max())
+        for states in (
+            np.stack([one.update(posterior, start) for one in filters])
+            for posterior, start in zip(posteriors, starts, strict=True)
+        )
+    ]
+    assert all(pure == pytest.approx(every, abs=1e-12) for pure, every in spread)
+    assert spread[0][0] > 0.1
+    assert spread[-1][0] < 1e-12

@@ -13,10 +13,11 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.bundle import Manifest, Tensor
 from genrewatch.contract.errors import ConfigError, SourceError
+from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
-from genrewatch.contract.vote import SILENCE, VoteConfig
+from genrewatch.contract.vote import SILENCE, VoteConfig, clip_verdict
 from genrewatch.inference.classifier import Classifier, softmax
-from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled, verdict_on_clip
 
 RATE = 8_000
 TINY = FrontEndConfig(sample_rate=RATE, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
@@ -302,3 +303,87 @@ def test_a_widened_hop_skips_segments_and_is_reported() -> None:
     assert {r.hop_factor for r in wide} == {2}
     by_start = {r.start: r for r in every}
     assert all(np.array_equal(r.ballot.posterior, by_start[r.start].ballot.posterior) for r in wide)
+
+
+FILTERED = {"filter": "hmm", "expected_duration_s": 1.0, "segment_weight": 0.5}
+"""A filter for sound that changes every second or so."""
+
+
+def test_the_filter_removes_doubtful_ballots_and_keeps_the_pieces() -> None:
+    results = results_of(blocks(programme()), **FILTERED)
+    assert labels(results) == ["low", "middle", SILENCE, "high"]
+    assert results[-1].verdict.genre == "high"
+    assert all((r.ballot.filtered is None) == (r.ballot.label == SILENCE) for r in results)
+
+
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(0, 16_800), max_size=60))
+def test_blocks_of_any_sizes_give_bit_equal_filtered_results(cuts: list[int]) -> None:
+    def filtered(cuts: list[int]) -> list[object]:
+        results = results_of(blocks(programme(), cuts), **FILTERED)
+        return [*as_bytes(results), *(np.asarray(r.ballot.filtered).tobytes() for r in results)]
+
+    assert filtered([min(at, len(programme())) for at in cuts]) == filtered([])
+
+
+def test_without_a_filter_nothing_differs_from_a_vote_that_has_never_known_one() -> None:
+    plain = results_of(blocks(programme()))
+    none = results_of(blocks(programme()), filter="none", expected_duration_s=7.0, segment_weight=0.1)
+    assert as_bytes(none) == as_bytes(plain)
+    assert {r.ballot.filtered for r in none} == {None}
+
+
+def first_filtered_after(lost: int) -> np.ndarray:
+    stream = [*blocks(tone(200, 0.5)), Block(samples=tone(3_000, 0.2), sample_rate=RATE, lost=lost)]
+    first = next(r for r in results_of(stream, **FILTERED) if r.lost)
+    assert first.ballot.filtered is not None
+    return first.ballot.filtered
+
+
+def test_a_gap_ages_the_filter_by_its_length() -> None:
+    low = [float(first_filtered_after(seconds * RATE)[0]) for seconds in (1, 2, 60)]
+    assert low == sorted(low, reverse=True)
+    new_stream = results_of(blocks(tone(3_000, 0.2)), **FILTERED)[0].ballot.filtered
+    np.testing.assert_allclose(first_filtered_after(60 * RATE), new_stream, atol=1e-6)
+
+
+def test_a_short_gap_leaves_vote_and_filter_in_place() -> None:
+    stream = [*blocks(tone(200, 0.5)), Block(samples=tone(200, 0.2), sample_rate=RATE, lost=100)]
+    first = next(r for r in results_of(stream, **FILTERED) if r.lost)
+    assert first.verdict.genre == "low"
+    assert first.ballot.filtered is not None
+    assert first.ballot.filtered[0] > results_of(blocks(tone(200, 0.2)), **FILTERED)[0].ballot.filtered[0]  # type: ignore[index]
+
+
+def test_a_restarted_stream_begins_with_a_new_filter() -> None:
+    once, again = (results_of(blocks(tone(900, 0.5)), **FILTERED) for _ in range(2))
+    assert as_bytes(once) == as_bytes(again)
+
+
+def test_a_widened_hop_ages_the_filter_by_the_wider_hop() -> None:
+    class Four:
+        def hop_factor(self, hop_s: float) -> int:
+            return 4
+
+    sound = [Block(samples=np.concatenate([tone(200, 1), tone(3_000, 1)]), sample_rate=RATE)]
+    wide = list(classify_stream(sound, pipeline(**FILTERED), Four()))
+    by_hand = Caster(pipeline(segment_hop=800, **FILTERED).vote, LABELS, RATE)
+    for result in wide:
+        expected = by_hand.cast(result.ballot.posterior, result.start).filtered
+        assert expected is not None
+        assert np.asarray(result.ballot.filtered).tobytes() == expected.tobytes()
+    assert labels(wide) == ["low", "high"]
+
+
+def test_the_verdict_on_a_clip_counts_ballots_smoothed_over_all_of_it() -> None:
+    clip = blocks(np.concatenate([tone(200, 0.3), tone(3_000, 0.6)]))
+    here = pipeline(**FILTERED)
+    results = list(classify_stream(clip, here))
+    posteriors, starts = [r.ballot.posterior for r in results], [r.start for r in results]
+    smoothed = clip_ballots(posteriors, starts, LABELS, here.vote, RATE)
+    assert verdict_on_clip(results, here) == clip_verdict(smoothed, LABELS)
+    assert verdict_on_clip(results, here).genre == "high"
+    plain = pipeline()
+    unfiltered = list(classify_stream(clip, plain))
+    assert verdict_on_clip(unfiltered, plain) == clip_verdict([r.ballot for r in unfiltered], LABELS)
+    assert verdict_on_clip([], here).reason == "warming_up"

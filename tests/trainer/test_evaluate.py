@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import genrewatch
 from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.filter import LabelChain, smoothed_states
 from genrewatch.contract.front_end import FrontEnd
+from genrewatch.contract.vote import VoteConfig
 from genrewatch.inference.classifier import Classifier
 from genrewatch_trainer.cli import main
 from genrewatch_trainer.data.store import Store, new_store
@@ -19,6 +22,7 @@ from genrewatch_trainer.evaluation.metrics import (
     confusion,
     genre_report,
     mean_top1,
+    vote_posteriors,
     vote_top1,
 )
 from genrewatch_trainer.run import Run
@@ -116,3 +120,25 @@ def test_a_bundle_holds_no_clips_of_its_own() -> None:
     path = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
     with pytest.raises(ConfigError, match="--store: is missing"):
         evaluate(path, store=None, split=("all", "new"))
+
+
+HMM = VoteConfig(segment_hop=100, filter="hmm", expected_duration_s=30.0, segment_weight=0.5)
+
+
+def test_the_votes_of_a_filter_are_cast_by_smoothed_posteriors() -> None:
+    filtered = vote_posteriors([RIGHT, TIED], HMM, hop=100, sample_rate=1000)
+    chain = LabelChain(HMM, 3, 1000)
+    expected = smoothed_states(list(TIED), [0, 100, 200, 300], chain)[:, :-1]
+    np.testing.assert_allclose(filtered[1], expected, rtol=1e-6)
+    assert vote_top1([TIED]).tolist() == [-1]
+    assert vote_top1(filtered).tolist() == [0, 1]  # nothing is refused
+    own = vote_posteriors(POSTERIORS, replace(HMM, filter="none"), hop=100, sample_rate=1000)
+    assert all(mine is theirs for mine, theirs in zip(own, POSTERIORS, strict=True))
+
+
+def test_a_filter_changes_votes_and_confidence_and_not_segments_and_mean() -> None:
+    plain = clip_metrics(POSTERIORS, LABELS)
+    filtered = clip_metrics(POSTERIORS, LABELS, filtered=vote_posteriors(POSTERIORS, HMM, hop=100, sample_rate=1000))
+    assert (filtered["refused"], filtered["clip_accuracy_vote"]) == (0, pytest.approx(2 / 3))
+    for key in ("segment_accuracy", "segment_nll", "segment_ece", "clip_accuracy_mean"):
+        assert filtered[key] == plain[key]

@@ -13,6 +13,7 @@ from tests.sounds import tune, write_wav
 import genrewatch
 from genrewatch import programme as demo
 from genrewatch.audio.level import LevelConfig
+from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.errors import ConfigError, GenrewatchError
 from genrewatch.contract.vote import Ballot, VoteConfig
 from genrewatch.inference.pipeline import classify_stream, open_pipeline
@@ -25,6 +26,7 @@ from genrewatch_trainer.evaluation.programme import (
     random_programme,
     render_programme,
 )
+from genrewatch_trainer.evaluation.stream import default_grid, evaluate_stream, grid
 from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, figures, revote
 from genrewatch_trainer.evaluation.vote_values import changed, parse_values, parse_vote
 
@@ -54,7 +56,7 @@ def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
     """
     ballots = segments("rock", "rock", "rock", "jazz", "rock", "jazz", "jazz", "jazz", "rock", "jazz")
     piece_spans = [PieceSpan(label="rock", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(ballots, revote(ballots, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.announce_median_s == pytest.approx((30 + 10) / 2)
     assert (found.never_announced, found.false_changes_per_hour) == (0, 0)
     assert found.right == pytest.approx((30 + 40) / 110)
@@ -68,16 +70,16 @@ def test_delay_airtime_and_flicker_are_those_of_a_hand_made_stream() -> None:
 def test_a_false_change_is_to_something_wrong_or_away_from_what_is_right() -> None:
     once = segments(*["rock"] * 3, *["jazz"] * 3, *["rock"] * 3)
     piece_spans = [PieceSpan(label="rock", start=0, end=100)]
-    found = figures(once, revote(once, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(once, revote(once, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.false_changes_per_hour == pytest.approx(1 * 3600 / 100)  # to jazz; the way back is right
     steady = replace(VOTE, enter_segments=4)  # jazz leads for three votes
-    assert figures(once, revote(once, steady, LABELS), piece_spans, sample_rate=1).wrong == 0
+    assert figures(once, revote(once, steady, LABELS, 1), piece_spans, sample_rate=1).wrong == 0
 
 
 def test_talk_that_is_known_and_a_genre_that_is_never_named() -> None:
     ballots = segments(*["not_music"] * 6, *["rock"] * 4)
     piece_spans = [PieceSpan(label="not_music", start=0, end=60), PieceSpan(label="jazz", start=60, end=110)]
-    found = figures(ballots, revote(ballots, VOTE, LABELS), piece_spans, sample_rate=1)
+    found = figures(ballots, revote(ballots, VOTE, LABELS, 1), piece_spans, sample_rate=1)
     assert found.not_music_recall == pytest.approx(30 / 60)
     assert found.music_as_not_music == pytest.approx(30 / 50)
     assert (found.never_announced, found.announce_median_s) == (1, None)
@@ -120,7 +122,7 @@ def test_a_vote_on_the_ballots_alone_is_the_pipelines_own(tmp_path: Path) -> Non
     results = list(classify_stream(rendered.blocks(), pipeline))
     ballots = [SegmentBallot(start=result.start, end=result.end, ballot=result.ballot) for result in results]
     assert len(results) > 8
-    assert revote(ballots, pipeline.vote, pipeline.manifest.labels) == [result.verdict for result in results]
+    assert revote(ballots, pipeline.vote, pipeline.manifest.labels, RATE) == [result.verdict for result in results]
 
 
 @pytest.fixture
@@ -202,3 +204,46 @@ def test_votes_are_read_as_numbers_and_impossible_ones_refused() -> None:
         changed(own, {"segments": 0})
     with pytest.raises(GenrewatchError, match=r"segments: found 2\.5, expected an integer"):
         parse_vote("segments=2.5", "--vote")
+
+
+HMM = {"filter": "hmm", "segments": 3, "expected_duration_s": 30.0, "segment_weight": 0.5}
+
+
+def test_a_filtered_vote_on_the_segments_is_the_pipelines_own(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", tune(25, seed=3))
+    pieces = (Piece(label="jazz", files=("a.wav",)), Piece(label="silence", seconds=12))
+    rendered = render_programme(Programme(piece=pieces), tmp_path, RATE)
+    pipeline = open_pipeline(BUNDLE, lambda own: changed(own, HMM), LevelConfig())
+    results = list(classify_stream(rendered.blocks(), pipeline))
+    evaluation = evaluate_stream(BUNDLE, rendered, lambda own: changed(own, HMM))
+    assert list(evaluation.verdicts) == [result.verdict for result in results]
+    assert any(result.verdict.genre for result in results)
+    assert [s.ballot.filtered for s in evaluation.segments] == [None] * len(results)
+    (trial,) = grid(BUNDLE, rendered, lambda own: own, {key: (value,) for key, value in HMM.items()})
+    assert trial.figures == evaluation.figures
+
+
+def test_the_default_grid_is_that_of_the_votes_filter() -> None:
+    manifest = load_bundle(BUNDLE).manifest
+    assert "segment_weight" not in default_grid(manifest, manifest.vote)
+    assert "segment_weight" in default_grid(manifest, replace(manifest.vote, filter="hmm"))
+
+
+def test_filters_are_named_on_the_command_line() -> None:
+    assert parse_vote("filter=hmm,segment_weight=0.25", "--vote").apply(VOTE) == replace(
+        VOTE, filter="hmm", segment_weight=0.25
+    )
+    assert parse_values(["filter=none,hmm"], "--grid") == {"filter": ("none", "hmm")}
+    with pytest.raises(ConfigError, match=r'--vote: filter: found "kalman", expected one of none, hmm'):
+        parse_vote("filter=kalman", "--vote")
+
+
+def test_changes_music_right_and_the_error_of_the_confidence_are_those_of_a_hand_made_stream() -> None:
+    ballots = segments(*["rock"] * 4, *["not_music"] * 6)
+    piece_spans = [PieceSpan(label="rock", start=0, end=50), PieceSpan(label="not_music", start=50, end=110)]
+    found = figures(ballots, revote(ballots, VOTE, LABELS, 1), piece_spans, sample_rate=1)
+    # rock at its second ballot (30), not_music at its second (70)
+    assert found.changes_per_hour == pytest.approx(2 * 3600 / 110)
+    assert found.music_right == pytest.approx(20 / 50)
+    # four verdicts of rock with confidence 1/3: at 30, 40 and 50 it is played, at 60 no longer
+    assert found.confidence_error == pytest.approx(3 / 4 - 1 / 3)

@@ -14,10 +14,10 @@ from typing import Any
 from genrewatch.audio.decoding import SUFFIXES, decode_file
 from genrewatch.commands.options import add_bundle
 from genrewatch.contract.errors import ConfigError, SourceError
-from genrewatch.contract.vote import Verdict, clip_verdict
+from genrewatch.contract.vote import Verdict
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.json_fields import result_fields, verdict_fields
-from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline
+from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline, verdict_on_clip
 from genrewatch.sinks.printer import describe
 
 
@@ -91,10 +91,7 @@ def classify_file(path: Path, pipeline: Pipeline) -> Classified:
         timeline = tuple(classify_stream(decode_file(path), pipeline))
     except SourceError as exc:
         return Classified(path=path, verdict=None, error=str(exc))
-    ballots = [result.ballot for result in timeline]
-    vote = pipeline.vote
-    verdict = clip_verdict(ballots, pipeline.manifest.labels, vote.min_share, vote.sharpness)
-    return Classified(path=path, verdict=verdict, timeline=timeline)
+    return Classified(path=path, verdict=verdict_on_clip(timeline, pipeline), timeline=timeline)
 
 
 _listener: Pipeline | None = None  # of a worker process

@@ -38,6 +38,13 @@ class VoteConfig:
     """Votes in a row that a genre must win before it is announced, 1 to 1000."""
     exit_segments: int = 1
     """Votes in a row that an announced genre must fail to win before it is withdrawn, 1 to 1000."""
+    filter: Literal["none", "hmm"] = "none"
+    """Ballots of each segment by itself (`none`), or of the forward filter `genrewatch.contract.filter` (`hmm`)."""
+    expected_duration_s: float = 180.0
+    """Mean time that a label lasts, for the filter, seconds, 1 to 86400."""
+    segment_weight: float = 0.5
+    """Power of a segment's posterior in the filter, 0.01 to 1. Overlapping segments repeat one another, so each counts
+    for less than 1."""
     sharpness: float = 1.0
     """Power of the ballots' mean posterior in `confidence`, 0.1 to 10, fitted with the network: a verdict over several
     segments is right more often than their mean posterior predicts."""
@@ -53,6 +60,8 @@ class VoteConfig:
         )
         require(1 <= self.enter_segments <= 1000, "enter_segments", self.enter_segments, "1 to 1000")
         require(1 <= self.exit_segments <= 1000, "exit_segments", self.exit_segments, "1 to 1000")
+        require(1 <= self.expected_duration_s <= 86_400, "expected_duration_s", self.expected_duration_s, "1 to 86400")
+        require(0.01 <= self.segment_weight <= 1, "segment_weight", self.segment_weight, "0.01 to 1")
         require(0.1 <= self.sharpness <= 10, "sharpness", self.sharpness, "0.1 to 10")
 
     def check_geometry(self, *, hop_length: int, segment_samples: int) -> None:
@@ -85,6 +94,12 @@ class VoteOverrides:
     """Wins in a row before a genre is announced."""
     exit_segments: int | None = None
     """Misses in a row before it is withdrawn."""
+    filter: Literal["none", "hmm"] | None = None
+    """Ballots of each segment by itself, or of the forward filter."""
+    expected_duration_s: float | None = None
+    """Mean time that a label lasts, for the filter."""
+    segment_weight: float | None = None
+    """Power of a segment's posterior in the filter."""
 
     def apply(self, defaults: VoteConfig) -> VoteConfig:
         """Return the vote with these settings; ConfigError if it is invalid."""
@@ -96,10 +111,19 @@ class VoteOverrides:
 
 @dataclass(frozen=True, kw_only=True)
 class Ballot:
-    """One segment's vote: its label and its posterior (n_labels,); silence is `SILENCE` without a posterior."""
+    """One segment's vote; silence is `SILENCE` without posteriors."""
 
     label: str
+    """The label that is counted: of the filter where there is one, else of the segment."""
     posterior: Posterior | None
+    """(n_labels,) the network's, of this segment."""
+    filtered: Posterior | None = None
+    """(n_labels,) the filter's, of all segments up to this one; None without a filter."""
+
+    @property
+    def basis(self) -> Posterior | None:
+        """The posterior behind the label."""
+        return self.posterior if self.filtered is None else self.filtered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,5 +249,5 @@ def _reason(announced: str | None, *, held: bool, refusal: Reason) -> Reason:
 
 
 def _confidence(ballots: Sequence[Ballot] | deque[Ballot], label: int, sharpness: float) -> float | None:
-    posteriors = [ballot.posterior for ballot in ballots if ballot.posterior is not None]
+    posteriors = [ballot.basis for ballot in ballots if ballot.basis is not None]
     return confidence(posteriors, label, sharpness) if posteriors else None

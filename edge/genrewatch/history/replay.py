@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, majority
+from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, majority
 from genrewatch.history.posterior_buffer import POSTERIOR_TYPE
+from genrewatch.history.recast import RecordedCaster
 from genrewatch.history.recording import RecordedSegment, RecordedStream, recorded_segments, recorded_streams
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.json_fields import verdict_fields
@@ -97,11 +98,15 @@ class VerdictChecker:
         self._stream = stream
         self._previous: RecordedSegment | None = None
         self._hypotheses: list[_VoteHypothesis] = []
+        self._caster: RecordedCaster
 
     def check(self, segment: RecordedSegment) -> Disagreement | bool | None:
         """Return True if the recorded verdict follows from the posteriors, None if that cannot be decided."""
         self._update_hypotheses(segment)
-        ballot = self._ballot(segment)
+        ballot = self._caster.cast(self._posterior(segment), segment.start)
+        if not self._caster.known:
+            self._hypotheses = [_VoteHypothesis(self._stream, known=False)]
+            return None
         derived = [(hypothesis, hypothesis.add(ballot)) for hypothesis in self._hypotheses]
         right = [h for h, verdict in derived if h.known and verdict == segment.verdict]
         unknown = [h for h, _ in derived if not h.known]
@@ -113,28 +118,31 @@ class VerdictChecker:
     def _update_hypotheses(self, segment: RecordedSegment) -> None:
         previous, self._previous = self._previous, segment
         if previous is None:
-            self._hypotheses = [_VoteHypothesis(self._stream, known=self._is_first(segment))]
+            self._begin(segment, known=self._is_first(segment))
             return
         lost = segment.lost - previous.lost
         if lost > self._stream.segment_samples:
             self._hypotheses = [_VoteHypothesis(self._stream, known=True), *self._hypotheses]
         elif lost == 0 and segment.start - previous.start > WidenWhenLate.WIDEST * self._stream.vote.segment_hop:
-            self._hypotheses = [_VoteHypothesis(self._stream, known=False)]  # segments in between were not recorded
+            self._begin(segment, known=False)  # segments in between were not recorded
+
+    def _begin(self, segment: RecordedSegment, *, known: bool) -> None:
+        self._hypotheses = [_VoteHypothesis(self._stream, known=known)]
+        self._caster = RecordedCaster(self._stream, segment, known=known)
 
     def _is_first(self, segment: RecordedSegment) -> bool:
         """Return whether too little sound came before the segment for an earlier one."""
         return segment.start - segment.lost < self._stream.vote.segment_hop
 
-    def _ballot(self, segment: RecordedSegment) -> Ballot:
-        """Derive the segment's ballot from its posterior."""
+    def _posterior(self, segment: RecordedSegment) -> Posterior | None:
+        """Return the segment's posterior, None for silence."""
         if segment.posterior is None:
-            return Ballot(label=SILENCE, posterior=None)
+            return None
         found, expected = len(segment.posterior), len(self._stream.labels) * POSTERIOR_TYPE.itemsize
         if found != expected:
             where = f"stream {self._stream.number}, segment at {segment.start}"
             raise DataError(where, f"a posterior of {found} bytes", f"{expected}")
-        posterior = np.frombuffer(segment.posterior, POSTERIOR_TYPE)
-        return Ballot(label=self._stream.labels[int(posterior.argmax())], posterior=posterior)
+        return np.frombuffer(segment.posterior, POSTERIOR_TYPE)
 
 
 def replay(db: sqlite3.Connection, sources: Sequence[str] = ()) -> dict[str, Outcome]:

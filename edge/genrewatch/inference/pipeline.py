@@ -1,9 +1,10 @@
 """The pipeline from blocks to verdicts, the same for files, live sources and tests.
 
-blocks -> Resampler -> HighPass -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> MajorityVote -> SegmentResult
+blocks -> Resampler -> HighPass -> SegmentBuffer -> LevelGate -> FrontEnd -> Classifier -> Caster -> MajorityVote
+-> SegmentResult
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from genrewatch.audio.pre_filter import Sound, pre_filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.audio.segments import Segment, SegmentBuffer
 from genrewatch.contract.bundle import Bundle, Manifest, load_bundle
+from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, Samples
-from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, Posterior, Verdict, VoteConfig
+from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, Verdict, VoteConfig, clip_verdict
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.hop_control import EveryHop, HopControl
 
@@ -103,8 +105,16 @@ def classify_stream(
         yield from stream.push(sound)
 
 
+def verdict_on_clip(results: Sequence[SegmentResult], pipeline: Pipeline) -> Verdict:
+    """Return the verdict over all segments of a clip (eq. 2); a filter smooths over the whole clip first."""
+    labels, vote = pipeline.manifest.labels, pipeline.vote
+    posteriors, starts = [result.ballot.posterior for result in results], [result.start for result in results]
+    ballots = clip_ballots(posteriors, starts, labels, vote, pipeline.manifest.front_end.sample_rate)
+    return clip_verdict(ballots, labels, vote.min_share, vote.sharpness)
+
+
 class _Stream:
-    """State of one stream: segment buffer, level gate and vote."""
+    """State of one stream: segment buffer, level gate, filter and vote."""
 
     def __init__(self, pipeline: Pipeline, hop_control: HopControl) -> None:
         self._pipeline, self._hop_control = pipeline, hop_control
@@ -113,11 +123,15 @@ class _Stream:
         self._buffer = SegmentBuffer(pipeline.front_end, pipeline.vote.segment_hop)
         hops = self._buffer.hops_per_segment
         self._gate = LevelGate(pipeline.level, hops_per_segment=hops, hop_s=self._hop_s)
+        self._caster = Caster(pipeline.vote, pipeline.manifest.labels, self._sample_rate)
         self._vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
         self._lost = 0
 
     def gap(self, missing: int) -> None:
-        """Count a gap of `missing` samples; one longer than a segment clears the vote."""
+        """Count a gap of `missing` samples; one longer than a segment clears the vote.
+
+        The filter is aged by the gap at the next segment, whose start includes it.
+        """
         self._lost += missing
         self._buffer.gap(missing)
         self._gate.clear()
@@ -133,7 +147,7 @@ class _Stream:
             yield self._result(segment)
 
     def _result(self, segment: Segment) -> SegmentResult:
-        ballot = cast_ballot(segment, self._pipeline, silent=self._gate.silent)
+        ballot = self._caster.cast(self._posterior(segment), segment.start)
         return SegmentResult(
             start=segment.start,
             end=segment.end,
@@ -146,13 +160,11 @@ class _Stream:
             hop_factor=self._buffer.hop_factor,
         )
 
-
-def cast_ballot(segment: Segment, pipeline: Pipeline, *, silent: bool) -> Ballot:
-    """Return the ballot of a segment: `SILENCE`, or the network's top1 with its posterior."""
-    if silent:
-        return Ballot(label=SILENCE, posterior=None)
-    posterior: Posterior = pipeline.classifier.posterior(pipeline.front_end.scale(segment.power_db))
-    return Ballot(label=pipeline.manifest.labels[int(posterior.argmax())], posterior=posterior)
+    def _posterior(self, segment: Segment) -> Posterior | None:
+        """Run the network on a segment; None for a silent one."""
+        if self._gate.silent:
+            return None
+        return self._pipeline.classifier.posterior(self._pipeline.front_end.scale(segment.power_db))
 
 
 def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Samples, int]]:

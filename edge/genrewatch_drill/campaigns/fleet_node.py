@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from genrewatch.audio.pcm import Block
 from genrewatch.contract.decode import decode
 from genrewatch.contract.front_end import Samples
+from genrewatch.contract.vote import VoteConfig
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
@@ -118,8 +119,8 @@ def main(path: str) -> None:
     fleet = decode(FleetConfig, json.loads(Path(path).read_text()), where=path)
     config = ListenConfig()
     pipeline = open_pipeline(config.bundle_path, config.vote.apply, config.level)
-    vote = {"segments": fleet.vote_segments, "segment_hop": pipeline.vote.segment_hop}
-    pipeline = Pipeline(**{**vars(pipeline), "vote": type(pipeline.vote)(**vote)})
+    vote = VoteConfig(segments=fleet.vote_segments, segment_hop=pipeline.vote.segment_hop)
+    pipeline = replace(pipeline, vote=vote)
     sound: Samples = np.fromfile(fleet.sound, "<i2").astype(np.float32) / np.float32(32768)
     rng = np.random.default_rng(sum(map(ord, fleet.nodes[0])))
     nodes = [

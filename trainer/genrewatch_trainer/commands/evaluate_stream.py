@@ -20,9 +20,14 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle directory")
     _add_programme(parser)
-    parser.add_argument("--vote", metavar="KEY=VALUE,...", help="instead of the bundle's: segments=9,exit_segments=4")
     parser.add_argument(
-        "--grid", nargs="*", metavar="KEY=VALUE,VALUE", help="try every combination; without values: a wide choice"
+        "--vote", metavar="KEY=VALUE,...", help="instead of the bundle's: segments=3,filter=hmm,segment_weight=0.5"
+    )
+    parser.add_argument(
+        "--grid",
+        nargs="*",
+        metavar="KEY=VALUE,VALUE",
+        help="try every combination; without values: a wide choice for the vote's filter",
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write figures, timeline and programme there")
@@ -48,7 +53,9 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.output:
         stream_report.write_stream(evaluation, programme, rendered.piece_spans, parsed.output)
     if values is not None:
-        trials = stream.grid(parsed.bundle, rendered, vote.apply, values or stream.default_grid(manifest))
+        trials = stream.grid(
+            parsed.bundle, rendered, vote.apply, values or stream.default_grid(manifest, evaluation.vote)
+        )
         _print_trials(trials, as_json=parsed.json)
         if parsed.output:
             stream_report.write_grid(trials, parsed.output)

@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 from genrewatch.contract.bundle import MANIFEST, load_bundle
 from genrewatch.contract.errors import ConfigError, DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, PowerDb
+from genrewatch.contract.vote import VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.data.splits import parts_of
 from genrewatch_trainer.data.store import Store
-from genrewatch_trainer.evaluation.metrics import clip_metrics, confusion, genre_report, mean_top1, vote_top1
+from genrewatch_trainer.evaluation.metrics import (
+    clip_metrics,
+    confusion,
+    genre_report,
+    mean_top1,
+    vote_posteriors,
+    vote_top1,
+)
 from genrewatch_trainer.quiet import import_quietly
 from genrewatch_trainer.run import RECORD, Run
 from genrewatch_trainer.training.feed import segments_of
@@ -74,8 +82,7 @@ class _Evaluated:
     """Seed of the random splits."""
     run: Run | None = None
     classifier: Classifier | None = None
-    sharpness: float = 1.0
-    """Exponent of a verdict's confidence."""
+    vote: VoteConfig
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """A bundle's record of its training."""
 
@@ -89,6 +96,11 @@ class _Evaluated:
             assert self.classifier
             posterior = np.stack([self.classifier.posterior(segment) for segment in segments])
         return np.split(posterior, np.cumsum(counts)[:-1])
+
+    def vote_posteriors(self, posteriors: PosteriorPerClip) -> PosteriorPerClip:
+        """Return the posteriors that cast each clip's votes."""
+        hop = self.hop_frames * self.front_end.hop_length
+        return vote_posteriors(posteriors, self.vote, hop=hop, sample_rate=self.front_end.sample_rate)
 
 
 def parse_split(text: str) -> tuple[str, str]:
@@ -109,7 +121,8 @@ def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) 
         names, labels, clips = _from_run(evaluated, model, scheme, part)
     posteriors = evaluated.posteriors(clips)
     truth = [evaluated.labels.index(label) for label in labels]
-    mean, voted = mean_top1(posteriors), vote_top1(posteriors)
+    filtered = evaluated.vote_posteriors(posteriors)
+    mean, voted = mean_top1(posteriors), vote_top1(filtered)
     predictions = [
         ClipPrediction(name=n, label=lb, mean=evaluated.labels[m], vote=evaluated.labels[v] if v >= 0 else None)
         for n, lb, m, v in zip(names, labels, mean, voted, strict=True)
@@ -120,7 +133,7 @@ def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) 
         split=f"{scheme}:{part}",
         labels=evaluated.labels,
         segment_hop_frames=evaluated.hop_frames,
-        metrics=clip_metrics(posteriors, truth, evaluated.sharpness),
+        metrics=clip_metrics(posteriors, truth, evaluated.vote.sharpness, filtered=filtered),
         genres=genre_report(truth, voted.tolist(), evaluated.labels),
         confusion_vote=confusion(truth, voted.tolist(), len(evaluated.labels)),
         confusion_mean=confusion(truth, mean.tolist(), len(evaluated.labels)),
@@ -140,6 +153,7 @@ def _load(path: Path) -> _Evaluated:
             hop_frames=run.recipe.segment_hop_frames,
             seed=run.record.seed,
             run=run,
+            vote=VoteConfig(segment_hop=run.recipe.segment_hop_frames * run.front_end.hop_length),
         )
     if not (path / MANIFEST).is_file():
         raise DataError(str(path), f"holds neither {RECORD} nor {MANIFEST}", "a run or a bundle")
@@ -152,7 +166,7 @@ def _load(path: Path) -> _Evaluated:
         hop_frames=bundle.manifest.vote.segment_hop // front_end.hop_length,
         seed=int(bundle.manifest.provenance.get("seed", 0)),
         classifier=Classifier.of(bundle),
-        sharpness=bundle.manifest.vote.sharpness,
+        vote=bundle.manifest.vote,
         provenance=bundle.manifest.provenance,
     )
 

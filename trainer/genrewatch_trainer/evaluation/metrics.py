@@ -12,29 +12,36 @@ from numpy.typing import NDArray
 
 from genrewatch.contract import vote
 from genrewatch.contract.bundle import Threshold
-from genrewatch.contract.vote import majority
+from genrewatch.contract.filter import LabelChain, smoothed_states
+from genrewatch.contract.vote import VoteConfig, majority
 
 REFUSED = "refused"
 CALIBRATION_BINS = 15
 SIMULATIONS = 200
-SHARPNESSES = tuple(round(0.5 + 0.05 * step, 2) for step in range(71))  # 0.5 to 4
+SHARPNESSES = tuple(round(0.2 + 0.05 * step, 2) for step in range(77))  # 0.2 to 4
 FEWEST_VERDICTS = 20
 """A threshold is suggested only where at least this many verdicts are above it."""
 
 
 def clip_metrics(
-    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], sharpness: float = 1.0
+    posteriors: Sequence[NDArray[np.float32]],
+    labels: Sequence[int],
+    sharpness: float = 1.0,
+    *,
+    filtered: Sequence[NDArray[np.float32]] | None = None,
 ) -> dict[str, float | int]:
     """Compute all metrics from posteriors (n_segments, n_labels) and label of each clip; shares are from 0 to 1.
 
-    `sharpness` is the vote's: the exponent that turns mean posteriors into a verdict's confidence.
+    `sharpness` is the vote's: the exponent that turns mean posteriors into a verdict's confidence. `filtered` are the
+    posteriors that cast the votes, see `vote_posteriors`; by default the segments' own.
     """
+    filtered = posteriors if filtered is None else filtered
     truth = np.asarray(labels)
     stacked = np.concatenate(list(posteriors))
     truth_of_segment = np.repeat(truth, [len(p) for p in posteriors])
-    voted = vote_top1(posteriors)
+    voted = vote_top1(filtered)
     covered = voted >= 0
-    confidence, right = verdict_confidence(posteriors, voted, sharpness), (voted == truth)[covered]
+    confidence, right = verdict_confidence(filtered, voted, sharpness), (voted == truth)[covered]
     return {
         "n_clips": len(posteriors),
         "n_segments": len(stacked),
@@ -49,6 +56,19 @@ def clip_metrics(
         "verdict_ece": binned_error(confidence, right),
         "verdict_ece_by_chance": error_by_chance(confidence),
     }
+
+
+def vote_posteriors(
+    posteriors: Sequence[NDArray[np.float32]], config: VoteConfig, *, hop: int, sample_rate: int
+) -> list[NDArray[np.float32]]:
+    """Return the posteriors (n_segments, n_labels) of each clip that cast its votes: smoothed where a filter is set.
+
+    `hop` is the number of samples between segments.
+    """
+    if config.filter == "none":
+        return list(posteriors)
+    chain = LabelChain(config, posteriors[0].shape[1], sample_rate)
+    return [smoothed_states(list(p), range(0, hop * len(p), hop), chain)[:, :-1].astype(np.float32) for p in posteriors]
 
 
 def mean_top1(posteriors: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:

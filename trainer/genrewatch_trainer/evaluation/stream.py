@@ -20,11 +20,16 @@ from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, StreamFi
 from genrewatch_trainer.evaluation.vote_values import Values, changed
 from genrewatch_trainer.progress import progress
 
-GRID: Values = {
-    "segments": (3, 5, 7, 9, 13, 17),
-    "enter_segments": (1, 2, 3),
-    "exit_segments": (1, 2, 4, 8),
+GRIDS: dict[str, Values] = {
+    "none": {"segments": (3, 5, 7, 9, 13, 17), "enter_segments": (1, 2, 3), "exit_segments": (1, 2, 4, 8)},
+    "hmm": {
+        "segments": (1, 3, 5),
+        "exit_segments": (1, 4),
+        "expected_duration_s": (60.0, 180.0, 600.0, 1800.0),
+        "segment_weight": (0.25, 0.35, 0.5, 0.75, 1.0),
+    },
 }
+"""Values of each key that matters, by the vote's filter."""
 GRID_HOPS_PER_SEGMENT = (2, 4, 8)
 
 
@@ -79,18 +84,18 @@ def grid(
         segments, _ = _classify(rendered, pipeline)
         for combination in product(*rest.values()):
             vote = changed(pipeline.vote, dict(zip(rest, combination, strict=True)))
-            verdicts = revote(segments, vote, own.manifest.labels)
+            verdicts = revote(segments, vote, own.manifest.labels, rendered.sample_rate)
             trials.append(
                 Trial(vote=vote, figures=figures(segments, verdicts, rendered.piece_spans, rendered.sample_rate))
             )
     return sorted(trials, key=lambda trial: -trial.figures.score)
 
 
-def default_grid(manifest: Manifest) -> Values:
-    """Return a few values of each key that matters, for this bundle's geometry."""
+def default_grid(manifest: Manifest, vote: VoteConfig) -> Values:
+    """Return a few values of each key that matters, for this bundle's geometry and this vote's filter."""
     config = manifest.front_end
     hops = [config.segment_frames // parts * config.hop_length for parts in GRID_HOPS_PER_SEGMENT]
-    return {"segment_hop": tuple(hop for hop in hops if hop)} | GRID
+    return {"segment_hop": tuple(hop for hop in hops if hop)} | GRIDS[vote.filter]
 
 
 def row_of(found: StreamFigures) -> dict[str, float | int | None]:
@@ -106,6 +111,7 @@ def trial_rows(trials: Sequence[Trial]) -> list[dict[str, object]]:
 
 def _classify(rendered: RenderedProgramme, pipeline: Pipeline) -> tuple[tuple[SegmentBallot, ...], tuple[Verdict, ...]]:
     blocks = progress(rendered.blocks(), total=-(-len(rendered.samples) // BLOCK), unit="block", name="listen")
-    results = list(classify_stream(blocks, pipeline))
+    by_segment = replace(pipeline, vote=replace(pipeline.vote, filter="none"))
+    results = classify_stream(blocks, by_segment)
     segments = tuple(SegmentBallot(start=result.start, end=result.end, ballot=result.ballot) for result in results)
-    return segments, tuple(result.verdict for result in results)
+    return segments, tuple(revote(segments, pipeline.vote, pipeline.manifest.labels, rendered.sample_rate))

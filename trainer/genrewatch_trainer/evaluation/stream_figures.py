@@ -4,6 +4,7 @@ A verdict holds from the end of its segment to the end of the next one. The *out
 or none (refused or warming up); it is right if it is the label of the piece that plays.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from genrewatch.contract.filter import Caster
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig
+from genrewatch_trainer.evaluation.metrics import binned_error
 from genrewatch_trainer.evaluation.programme import PieceSpan
 
 FALSE_CHANGE_COSTS_S = 10.0
@@ -26,6 +29,7 @@ class SegmentBallot:
     end: int
     """Samples from the start of the stream; one past the last."""
     ballot: Ballot
+    """Of the segment by itself, without a filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,10 @@ class StreamFigures:
     """Share of music pieces whose genre is announced at no time while they play."""
     false_changes_per_hour: float
     """Changes to a wrong output or away from a right one, per hour."""
+    changes_per_hour: float
+    """All changes of the output, right and wrong ones, per hour."""
+    music_right: float | None
+    """Share of the time of music with the right output."""
     right: float
     """Share of time with the right output."""
     wrong: float
@@ -74,6 +82,8 @@ class StreamFigures:
     music_as_not_music: float | None
     """Share of the time of music with output `not_music`."""
     silence_recall: float | None
+    confidence_error: float | None
+    """Expected calibration error of the confidence of verdicts with a genre; None without any."""
     segment_accuracy: float | None
     """Share of right ballots among segments that lie in one piece."""
 
@@ -83,10 +93,14 @@ class StreamFigures:
         return self.right - self.wrong - self.false_changes_per_hour * FALSE_CHANGE_COSTS_S / 3600
 
 
-def revote(segments: Sequence[SegmentBallot], vote: VoteConfig, labels: Sequence[str]) -> list[Verdict]:
+def revote(
+    segments: Sequence[SegmentBallot], vote: VoteConfig, labels: Sequence[str], sample_rate: int
+) -> list[Verdict]:
     """Return the rolling verdict after each segment, as in the pipeline."""
-    counting = MajorityVote(vote, labels)
-    return [counting.add(segment.ballot) for segment in segments]
+    counting, caster = MajorityVote(vote, labels), Caster(vote, labels, sample_rate)
+    if vote.filter == "none":
+        return [counting.add(segment.ballot) for segment in segments]
+    return [counting.add(caster.cast(segment.ballot.posterior, segment.start)) for segment in segments]
 
 
 def output_spans(
@@ -131,6 +145,8 @@ def figures(
         announce_p95_s=float(np.percentile(delays_s, 95)) if delays_s else None,
         never_announced=1 - len(delays_s) / len(music) if music else None,
         false_changes_per_hour=_false_changes(course) / hours,
+        changes_per_hour=sum(before.output != now.output for before, now in pairwise(course)) / hours,
+        music_right=_music_right(time, genres),
         right=right / end,
         wrong=(end - right - refused) / end,
         refused=refused / end,
@@ -138,6 +154,7 @@ def figures(
         not_music_recall=_share(time, {NOT_MUSIC}, NOT_MUSIC),
         music_as_not_music=_share(time, genres, NOT_MUSIC),
         silence_recall=_share(time, {SILENCE}, SILENCE),
+        confidence_error=_confidence_error(segments, verdicts, piece_spans),
         segment_accuracy=_segment_accuracy(segments, piece_spans),
     )
 
@@ -152,6 +169,27 @@ def _share(time: Counter[tuple[str, str | None]], labels: set[str], word: str) -
     """Return the share of `word` in the time of pieces with these labels."""
     total = sum(n for (true, _), n in time.items() if true in labels)
     return sum(n for (true, what), n in time.items() if true in labels and what == word) / total if total else None
+
+
+def _music_right(time: Counter[tuple[str, str | None]], genres: set[str]) -> float | None:
+    total = sum(n for (true, _), n in time.items() if true in genres)
+    return sum(n for (true, word), n in time.items() if true in genres and word == true) / total if total else None
+
+
+def _confidence_error(
+    segments: Sequence[SegmentBallot], verdicts: Sequence[Verdict], piece_spans: Sequence[PieceSpan]
+) -> float | None:
+    """Compare each confidence with what is played at the end of the segment."""
+    ends = [span.end for span in piece_spans]
+    pairs = [
+        (verdict.confidence, verdict.genre == piece_spans[bisect_left(ends, segment.end)].label)
+        for segment, verdict in zip(segments, verdicts, strict=True)
+        if verdict.confidence is not None
+    ]
+    if not pairs:
+        return None
+    confidence, right = zip(*pairs, strict=True)
+    return binned_error(np.array(confidence, np.float32), np.array(right))
 
 
 def _airtime_error(time: Counter[tuple[str, str | None]]) -> float | None:

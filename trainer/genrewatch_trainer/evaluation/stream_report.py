@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.decode import encode
+from genrewatch.contract.vote import VoteConfig
 from genrewatch_trainer.evaluation.programme import PieceSpan, Programme
 from genrewatch_trainer.evaluation.stream import StreamEvaluation, Trial, trial_rows
 from genrewatch_trainer.evaluation.stream_figures import StreamFigures, output_spans
@@ -14,18 +15,23 @@ ROWS_SHOWN = 15
 LINE_S = 600
 """Length of a line of the timeline, seconds."""
 COLUMNS = {
+    "filter": "filter",
+    "expected_duration_s": "lasts s",
+    "segment_weight": "weight",
     "segments": "T",
     "segment_hop": "hop",
     "enter_segments": "enter",
     "exit_segments": "exit",
     "min_share": "share",
     "score": "score",
+    "music_right": "music",
     "right": "right",
     "wrong": "wrong",
     "refused": "refused",
     "announce_median_s": "median s",
     "announce_p95_s": "p95 s",
     "never_announced": "never",
+    "changes_per_hour": "chg/h",
     "false_changes_per_hour": "false/h",
     "airtime_error": "airtime",
     "not_music_recall": "talk",
@@ -37,7 +43,7 @@ def print_stream(evaluation: StreamEvaluation) -> None:
     found, vote = evaluation.figures, evaluation.vote
     print(
         f"{evaluation.bundle}: {found.hours:.2f} h, {found.pieces} pieces, T {vote.segments}, hop {vote.segment_hop}, "
-        f"enter {vote.enter_segments}, exit {vote.exit_segments}, min_share {vote.min_share:g}"
+        f"enter {vote.enter_segments}, exit {vote.exit_segments}, min_share {vote.min_share:g}, {_filter(vote)}"
     )
     for name, text in _lines(found):
         print(f"  {name:<34}{text}")
@@ -73,14 +79,22 @@ def _lines(found: StreamFigures) -> list[tuple[str, str]]:
     return [
         ("genre announced after", f"{_seconds(found.announce_median_s)} median, {_seconds(found.announce_p95_s)} p95"),
         ("genre never announced", _percent(found.never_announced)),
-        ("false changes per hour", f"{found.false_changes_per_hour:.1f}"),
+        ("changes per hour, false ones", f"{found.changes_per_hour:.1f}, {found.false_changes_per_hour:.1f}"),
+        ("music's time right", _percent(found.music_right)),
         ("time right, wrong, refused", " ".join(map(_percent, (found.right, found.wrong, found.refused)))),
         ("airtime shares off by", _percent(found.airtime_error)),
         ("not-music recall", f"{_percent(found.not_music_recall)}, of music {_percent(found.music_as_not_music)}"),
         ("silence recall", _percent(found.silence_recall)),
+        ("calibration error of confidence", _percent(found.confidence_error)),
         ("segments right, before the vote", _percent(found.segment_accuracy)),
         ("score", f"{found.score:.3f}"),
     ]
+
+
+def _filter(vote: VoteConfig) -> str:
+    if vote.filter == "none":
+        return "no filter"
+    return f"filter {vote.filter}: lasts {vote.expected_duration_s:g} s, weight {vote.segment_weight:g}"
 
 
 def _percent(share: float | None) -> str:
