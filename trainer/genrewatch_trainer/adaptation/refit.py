@@ -12,14 +12,14 @@ from genrewatch import __version__
 from genrewatch.contract.bundle import Bundle, Threshold, check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
-from genrewatch.contract.vote import NOT_MUSIC
+from genrewatch.contract.vote import NOT_MUSIC, VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch.inference.golden import check_golden, make_golden
 from genrewatch.inference.head import Head, replace_head
 from genrewatch_trainer.adaptation.balanced_fit import Collection, fit_balanced
 from genrewatch_trainer.adaptation.clip_features import ClipFeatures
 from genrewatch_trainer.evaluation.calibration import fit_temperature
-from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
 from genrewatch_trainer.progress import progress
 
 ACCURACIES = (0.9, 0.95)
@@ -72,22 +72,24 @@ class Measured:
         }
 
 
-def measure(material: Material, strength: float, n_folds: int) -> Measured:
+def measure(material: Material, strength: float, n_folds: int, vote: VoteConfig, sample_rate: int) -> Measured:
     """Cross-validate across artists and collections, and calibrate on the main collection's held-out answers.
 
-    Raises DataError where there are fewer artists than folds.
+    `vote` is that of the new bundle, `sample_rate` its front end's, Hz. Raises DataError where there are fewer artists
+    than folds.
     """
     main, held_out = material.main, _held_out_logits(material, strength, n_folds)
     truth = [material.labels.index(label) for label in main.labels]
     logits = held_out[main.collection]
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
-    sharpness = fit_sharpness(posteriors, truth)
+    filtered = vote_posteriors(posteriors, vote, hop=vote.segment_hop, sample_rate=sample_rate)
+    sharpness = fit_sharpness(filtered, truth)
     return Measured(
         temperature=temperature,
         sharpness=sharpness,
-        thresholds=thresholds(posteriors, truth, ACCURACIES, sharpness),
-        across_artists=clip_metrics(posteriors, truth, sharpness),
+        thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
+        across_artists=clip_metrics(posteriors, truth, sharpness, filtered=filtered),
         other_collections={
             other.clips.collection: _right(other.clips, held_out[other.clips.collection], material.labels)
             for other in material.others
@@ -96,7 +98,9 @@ def measure(material: Material, strength: float, n_folds: int) -> Measured:
     )
 
 
-def write_refit(bundle: Bundle, material: Material, output: Path, measured: Measured, strength: float) -> Bundle:
+def write_refit(
+    bundle: Bundle, material: Material, output: Path, measured: Measured, strength: float, vote: VoteConfig
+) -> Bundle:
     """Fit the head on all clips and write the bundle; raises BundleError, or DataError for a label without a clip."""
     check_replaceable(output)
     model = replace_head(bundle.model, material.fit(strength))
@@ -105,7 +109,7 @@ def write_refit(bundle: Bundle, material: Material, output: Path, measured: Meas
         version=__version__,
         labels=material.labels,
         temperature=measured.temperature,
-        vote=replace(bundle.manifest.vote, sharpness=measured.sharpness),
+        vote=replace(vote, sharpness=measured.sharpness),
         thresholds=measured.thresholds,
         output=Classifier(model).output,
         metrics=measured.as_metrics(),

@@ -24,6 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--strength", type=positive_number, default=0.0005, metavar="C", help="inverse of the penalty; default: 0.0005"
     )
     parser.add_argument("--folds", type=int, default=8, metavar="N", help="folds of the measurement; default: 8")
+    parser.add_argument("--vote", metavar="KEY=VALUE,...", help="vote defaults, such as segments=3,filter=hmm")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="bundle directory to write")
     parser.set_defaults(run=run)
 
@@ -31,7 +32,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Measure across artists, fit on all clips, write the bundle, and print the figures."""
     from genrewatch.contract.bundle import check_replaceable, load_bundle
+    from genrewatch.contract.vote import VoteOverrides
     from genrewatch_trainer.adaptation.refit import measure, write_refit
+    from genrewatch_trainer.evaluation.vote_values import parse_vote
 
     if parsed.folds < 2:
         raise ConfigError("--folds", f"found {parsed.folds}", "at least 2")
@@ -40,9 +43,11 @@ def run(parsed: argparse.Namespace) -> int:
     check_replaceable(parsed.output)
     bundle = load_bundle(parsed.bundle)
     material = _material(parsed, bundle)
-    measured = measure(material, parsed.strength, parsed.folds)
+    manifest = bundle.manifest
+    vote = (parse_vote(parsed.vote, "--vote") if parsed.vote else VoteOverrides()).apply(manifest.vote)
+    measured = measure(material, parsed.strength, parsed.folds, vote, manifest.front_end.sample_rate)
     _print(measured)
-    written = write_refit(bundle, material, parsed.output, measured, parsed.strength)
+    written = write_refit(bundle, material, parsed.output, measured, parsed.strength, vote)
     print(f"{written.path}: {written.manifest.name} {written.manifest.version}, {len(material.labels)} labels")
     return 0
 
