@@ -47,7 +47,7 @@ def classified(pipeline):
     sounds = [
         item("chorale")[: 14 * RATE],
         item("swing")[: 24 * RATE],
-        item("skank")[: 20 * RATE],
+        np.concatenate([item("skank")[: 12 * RATE], item("swing")[: 5 * RATE], item("chorale")[: 6 * RATE]]),
         quiet,
         tune(14, seed=4),
     ]
