@@ -15,6 +15,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 3
+WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
@@ -30,7 +31,7 @@ test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
 
 test-wheel: $(VENV)/.dev
-	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) --dist loadgroup
+	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) --dist loadgroup $(WHEEL_TESTS)
 
 release-check: $(VENV)/.dev
 	sh deploy/release_check.sh "$(PYTHON)" "$(VENV)"

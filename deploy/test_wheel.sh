@@ -9,7 +9,7 @@ rm -rf "$directory" dist
 wheel=$(ls dist/*.whl)
 echo "test-wheel: $("$python" -V), installing $wheel in $directory"
 "$python" -m venv "$directory"
-"$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[demo,train,dev]"
+"$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[demo,dev]"
 "$directory/bin/python" - <<'EOF'
 import genrewatch
 
