@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal
 
 from genrewatch.audio.high_pass import BLOCK, CUTOFF_HZ, ORDER, HighPass
 from genrewatch.contract.front_end import COMPACT, FrontEnd
 from genrewatch_trainer.data.oracle import difference_db
+
+signal = pytest.importorskip("scipy.signal")
 
 RATE = 22_050
 
