@@ -203,7 +203,8 @@ def test_a_login_in_the_url_is_refused_and_not_repeated(capsys):
 
 
 def test_three_children_that_ignore_sigterm_do_not_hold_up_the_end(environment):
-    program = "import signal,time;signal.signal(signal.SIGTERM,signal.SIG_IGN);print(1,flush=True);time.sleep(600)"
+    program = "import signal,sys,time;signal.signal(signal.SIGTERM,signal.SIG_IGN)"
+    program += ";sys.stdout.buffer.write(bytes(160000));sys.stdout.flush();time.sleep(600)"
     command = [sys.executable, "-m", "genrewatch", "listen", "--mqtt", "none"]
     for _ in range(3):
         command += ["--source", f'cmd:{sys.executable} -c "{program}"?rate=8000']
