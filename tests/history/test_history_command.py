@@ -228,6 +228,7 @@ def following(*arguments):
         process.wait()
 
 
+@pytest.mark.slow
 def test_follow_prints_the_latest_spells_and_then_each_that_ends_until_ctrl_c(store):
     store.append([spell() for _ in range(12)], [spell("pop")])
     with following() as (take, process):
@@ -241,6 +242,7 @@ def test_follow_prints_the_latest_spells_and_then_each_that_ends_until_ctrl_c(st
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_follow_continues_with_a_new_database_after_the_old_one_is_moved_aside(store, tmp_path):
     store.append([spell(), spell()], [])
     path = database_path(tmp_path, "box")

@@ -27,7 +27,8 @@ def test_no_more_messages_wait_for_their_puback_than_receive_maximum() -> None:
             sink.on_result(source, ROCK)
         broker.wait_until(lambda: sum(topic.endswith("/state") for topic in broker.topics) >= 6)
         broker.wait_for("source-5/availability")
-    assert (broker.exceeded, broker.most_in_flight) == (0, 3)
+    assert broker.exceeded == 0
+    assert 2 <= broker.most_in_flight <= 3
 
 
 def test_without_receive_maximum_messages_wait_in_a_window_of_twenty() -> None:

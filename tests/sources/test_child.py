@@ -226,6 +226,7 @@ def test_a_child_that_closes_its_pipe_before_it_ends_may_still_write_its_reason(
         list(ChildSource("a", command, RAW, QUICK).blocks(RecordedEvents()))
 
 
+@pytest.mark.slow
 def test_thirty_restarts_leave_no_descriptor_thread_or_zombie_behind():
     def left_after(deaths):
         supervision = Supervision(backoff=Backoff(first_s=0.001, max_s=0.001))

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class LinkProblems:
-    """What has gone wrong on a node's connections; the connection's thread updates it."""
+    """Problems of a node's connections; the connection's thread updates them."""
 
     def __init__(self, node: str) -> None:
         self._node = self.client_id = node
