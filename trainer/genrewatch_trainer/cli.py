@@ -19,6 +19,7 @@ from genrewatch_trainer.commands import (
     readout,
     refit,
     reproduce,
+    robustness,
     sweep,
     teach,
 )
@@ -35,6 +36,7 @@ COMMANDS = (
     refit,
     evaluate,
     evaluate_stream,
+    robustness,
     classify,
     reproduce,
     benchmark_feed,

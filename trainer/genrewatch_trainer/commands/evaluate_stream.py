@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrewatch.contract.errors import ConfigError, DataError
+from genrewatch.contract.errors import DataError
+from genrewatch_trainer.commands.labelled_files import add_part, labelled_files
 from genrewatch_trainer.commands.options import Subparsers, add_seed
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def _add_programme(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--programme", type=Path, metavar="FILE", help="TOML or JSON that names every piece")
     what.add_argument("--audio", type=Path, metavar="DIR", help="a random programme from DIR/GENRE/*.wav and the like")
     parser.add_argument("--not-music", type=Path, metavar="DIR", help="speech and noise to put in between")
-    parser.add_argument("--splits", type=Path, metavar="TSV", help="use only clips that this table puts into --part")
-    parser.add_argument("--part", metavar="SCHEME:PART", help="such as fault_filtered:valid")
+    add_part(parser)
     add_seed(parser, "the random programme")
     parser.add_argument("--pieces", type=int, metavar="N", help="default: 40")
     parser.add_argument("--clips-per-piece", type=int, metavar="N", help="clips of one genre in a row; default: 3")
@@ -105,40 +105,8 @@ def _programme(parsed: argparse.Namespace, genres: tuple[str, ...]) -> "Programm
         return load_programme(parsed.programme)
     given = {"pieces": parsed.pieces, "clips_per_piece": parsed.clips_per_piece, "fade_s": parsed.fade}
     options = ProgrammeOptions(**{key: value for key, value in given.items() if value is not None})
-    files = _files(parsed, genres)
+    files = labelled_files(parsed, genres)
     not_music = sound_files(parsed.not_music) if parsed.not_music else []
     if parsed.not_music and not not_music:
         raise DataError(str(parsed.not_music), "holds no sound files", "speech or noise")
     return random_programme(files, not_music, options, np.random.default_rng(parsed.seed))
-
-
-def _files(parsed: argparse.Namespace, genres: tuple[str, ...]) -> dict[str, list[Path]]:
-    """Return the sound files of each of the bundle's genres that `--part` allows."""
-    from genrewatch_trainer.evaluation.programme import genre_files
-
-    allowed = _names_of_part(parsed)
-    files = {
-        genre: [path for path in paths if allowed is None or path.stem in allowed]
-        for genre, paths in genre_files(parsed.audio).items()
-        if genre in genres
-    }
-    files = {genre: paths for genre, paths in files.items() if paths}
-    if not files:
-        raise DataError(str(parsed.audio), "no clip of a genre that the bundle knows", "one of " + " ".join(genres))
-    return files
-
-
-def _names_of_part(parsed: argparse.Namespace) -> set[str] | None:
-    """Return the names of the clips in `--part`; None = all clips are allowed."""
-    from genrewatch_trainer.data.splits import read_splits
-    from genrewatch_trainer.evaluation.evaluate import parse_split
-
-    if (parsed.splits is None) != (parsed.part is None):
-        raise ConfigError("--splits, --part", "one without the other", "both, or neither")
-    if parsed.splits is None:
-        return None
-    scheme, part = parse_split(parsed.part)
-    schemes = read_splits(parsed.splits).schemes
-    if part not in schemes.get(scheme, {}).values():
-        raise ConfigError("--part", f"found {parsed.part}", "of the schemes " + ", ".join(schemes))
-    return {name for name, found in schemes[scheme].items() if found == part}
