@@ -6,6 +6,7 @@ Each retired word has one standard term; the list says which, so that a failure 
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,9 @@ def modules() -> list[Path]:
     return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for path in modules():
-        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    return [(path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))) for path in modules()]
 
 
 def names(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -25,17 +25,7 @@ from genrewatch.history.time_text import parse_time
 from genrewatch.host.times import Timestamp, now, rfc3339_to_ms
 
 LONGEST_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def berlin(monkeypatch, tmp_path):
-    """A node in Berlin (UTC+1 in November) whose state directory is `tmp_path`."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path))
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("berlin")
 
 
 @pytest.fixture

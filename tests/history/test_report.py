@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,17 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(n) for n in ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Asia/Beirut")]
 ST_JOHNS = ZoneInfo("America/St_Johns")
 YEAR = rfc3339_to_ms("2026-01-01T00:00:00Z")
-
-
-@pytest.fixture(autouse=True)
-def berlin(monkeypatch, tmp_path):
-    """A node in Berlin whose state directory is `tmp_path`."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    monkeypatch.setenv("GENREWATCH_STATE", str(tmp_path))
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("berlin")
 
 
 def of(start, seconds, genre="rock", *, reason=None, dead_air=False, heard=None, lost=0.0, step=0.0, source="mic"):

@@ -1,6 +1,7 @@
 """The whole pipeline with a fake network: segments, gaps, rates, silence and invalid samples."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -117,6 +118,18 @@ def test_blocks_of_one_size_give_bit_equal_results(size: int) -> None:
     assert as_bytes(results_of(blocks(samples, range(size, len(samples), size)))) == as_bytes(
         results_of(blocks(samples))
     )
+
+
+def test_a_long_block_needs_little_more_memory_than_its_own() -> None:
+    block = Block(samples=tone(900, 600.0), sample_rate=RATE)
+    tracemalloc.start()
+    try:
+        for _ in classify_stream([block], pipeline()):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < block.samples.nbytes / 4
 
 
 def test_a_result_comes_as_soon_as_its_last_sample_arrives() -> None:

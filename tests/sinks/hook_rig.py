@@ -19,6 +19,24 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 LONG_S = 20.0  # far longer than anything takes
 NAMES = {"mic": "Record player", "radio": "Radio X"}
 QUICK = QueueLimits(backoff=Backoff(first_s=0.05, max_s=0.1))
+EVENT: dict[str, Any] = {
+    "v": 1,
+    "node": "box",
+    "source": "mic",
+    "name": "Record player",
+    "ts": "2026-11-22T12:00:00.123Z",
+    "event_type": "genre_changed",
+    "genre": "rock",
+    "previous_genre": None,
+    "reason": "majority",
+    "confidence": 0.6432,
+    "level_dbfs": -18.3,
+    "station": "Rádio",
+    "title": None,
+    "model": "net",
+    "version": "1.2.0",
+}
+"""The payload of a genre_changed event."""
 
 
 def python(program: str) -> str:

@@ -51,6 +51,20 @@ SILENCE = replace(
     level=Level(dbfs=None, peak_dbfs=None, clipped=0.0, dc=0.0),
 )
 
+SOURCE_HEALTH: dict[str, Any] = {
+    "online": True,
+    "off": False,
+    "why": None,
+    "segments": 40,
+    "heard_s": 81.5,
+    "lost_s": 0.5,
+    "lost": {"overflow": 0.5},
+    "restarts": 1,
+    "waiting_s": 0.0,
+    "hop_factor": 1,
+}
+"""Diagnostics of a source, as health holds them."""
+
 
 @contextmanager
 def running_sink(url: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> Iterator[MqttSink]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.sinks.hook_rig import LONG_S, alive, python, running_hooks, settled, until
+from tests.sinks.hook_rig import EVENT, LONG_S, alive, python, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, QueueLimits
@@ -20,23 +20,6 @@ from genrewatch_drill.rig.processes import children
 
 DEAD_AIR = replace(SILENCE, dead_air=True)
 LISTENER: Any = SimpleNamespace(manifest=SimpleNamespace(name="net", version="1.2.0"))
-EVENT = {
-    "v": 1,
-    "node": "box",
-    "source": "mic",
-    "name": "Record player",
-    "ts": "2026-11-22T12:00:00.123Z",
-    "event_type": "genre_changed",
-    "genre": "rock",
-    "previous_genre": None,
-    "reason": "majority",
-    "confidence": 0.6432,
-    "level_dbfs": -18.3,
-    "station": "Rádio",
-    "title": None,
-    "model": "net",
-    "version": "1.2.0",
-}
 
 
 def on_change(command: str, **settings: Any) -> HookConfig:

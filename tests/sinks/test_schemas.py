@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE
+from tests.sinks.mqtt_rig import JAZZ, LABELS, ROCK, SILENCE, SOURCE_HEALTH
 
 from genrewatch.sinks.events import EVENT_TYPES, EventDetector, event_payload
 from genrewatch.sinks.mqtt.home_assistant import Device, discovery, source_components
@@ -48,18 +48,6 @@ HISTORY: dict[str, Any] = {
     "hash": "9f" * 32,
     "backfilled": True,
 }
-SOURCE: dict[str, Any] = {
-    "online": True,
-    "off": False,
-    "why": None,
-    "segments": 40,
-    "heard_s": 81.5,
-    "lost_s": 0.5,
-    "lost": {"overflow": 0.5},
-    "restarts": 1,
-    "waiting_s": 0.0,
-    "hop_factor": 1,
-}
 HEALTH: dict[str, Any] = {
     "lines_dropped": {"stdout": 0, "stderr": 12},
     "v": 1,
@@ -78,7 +66,7 @@ HEALTH: dict[str, Any] = {
     "degraded": ["history: the disk is full"],
     "history": {"stored": 3, "waiting": 1, "unsaved": 0, "dropped": 0, "head": "0a" * 32, "set_aside": None},
     "hooks": {"0": {"ran": 3, "failed": 1, "dropped": 0, "last_error": "exit code 1"}},
-    "sources": {"mic": SOURCE},
+    "sources": {"mic": SOURCE_HEALTH},
     "mqtt": {"protocol": "5", "connections": 1, "dropped": 0, "commands": 2, "ignored": 0},
 }
 DEVICE = Device(

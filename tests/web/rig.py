@@ -11,7 +11,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from tests.sinks.mqtt_rig import JAZZ, MODEL, ROCK, SAMPLE_RATE
+from tests.sinks.mqtt_rig import JAZZ, MODEL, ROCK, SAMPLE_RATE, SOURCE_HEALTH
 
 from genrewatch.audio.level import LevelConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
@@ -69,19 +69,7 @@ class FakeControl:
 
 def source_health(**changed: Any) -> dict[str, Any]:
     """Return the diagnostics of a source."""
-    return {
-        "online": True,
-        "off": False,
-        "why": None,
-        "segments": 40,
-        "heard_s": 81.5,
-        "lost_s": 0.5,
-        "lost": {"overflow": 0.5},
-        "restarts": 1,
-        "waiting_s": 0.0,
-        "hop_factor": 1,
-        **changed,
-    }
+    return {**SOURCE_HEALTH, **changed}
 
 
 @dataclass(kw_only=True)

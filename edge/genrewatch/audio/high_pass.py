@@ -53,7 +53,7 @@ class HighPass:
             return samples[:0]
         sound = np.concatenate(self._waiting)
         ready = len(sound) if last else len(sound) - len(sound) % BLOCK
-        self._waiting, self._n_waiting = [sound[ready:]], len(sound) - ready
+        self._waiting, self._n_waiting = [sound[ready:].copy()], len(sound) - ready  # a view would keep all of `sound`
         return self._filtered(sound[:ready])
 
     def _filtered(self, sound: Samples) -> Samples:

@@ -55,5 +55,5 @@ class _Stage:
             return Sound(raw=samples, samples=samples)
         ready = self._filter.push(samples, last=last)
         raw = np.concatenate([self._waiting, samples])
-        self._waiting = raw[len(ready) :]
+        self._waiting = raw[len(ready) :].copy()  # a view would keep all of `raw`
         return Sound(raw=raw[: len(ready)], samples=ready)

@@ -93,7 +93,7 @@ class SegmentBuffer:
         self._start += self._segment_hop * self.hop_factor
         self._needed = self._start + shared * self._hop_length
         kept = max(0, len(held) - max(0, self._position - self._needed))
-        self._pieces, self._raw = [held[kept:]], [raw[kept:]]
+        self._pieces, self._raw = [held[kept:].copy()], [raw[kept:].copy()]  # views would keep the whole arrays
 
     def _levels(self, samples: Samples, raw: Samples, hops: int) -> tuple[Level, ...]:
         hop, n = min(self._segment_hop, len(samples)), len(samples)

@@ -17,6 +17,7 @@ from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
+from genrewatch.host.heap import limit_heap
 from genrewatch.host.limits import raise_open_files
 from genrewatch.host.line_writer import LineHandler, LineWriter
 from genrewatch.host.node import held_node_id, state_directory
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     stdout, stderr = LineWriter(sys.stdout, "stdout"), LineWriter(sys.stderr, "stderr")
     logging.basicConfig(handlers=[LineHandler(stderr)], level=logging.INFO, format="genrewatch: %(message)s")
     raise_open_files()
+    limit_heap()
     adopt_orphans()
     try:
         return _listen(args, stdout, stderr)

@@ -22,6 +22,9 @@ from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, Verdict, V
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.hop_control import EveryHop, HopControl
 
+PIECE_S = 1.0
+"""Seconds of a block that are processed at once, so that a long block needs no more working memory than a short one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
@@ -177,8 +180,11 @@ def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Sampl
             if resampler is not None:
                 yield resampler.push(nothing, last=True), 0  # samples before the gap, still in the resampler
             resampler, rate = Resampler(block.sample_rate, sample_rate), block.sample_rate
-        yield resampler.push(block.samples, last=block.last), missing
+        n = round(PIECE_S * rate)
+        for start in range(0, max(1, len(block.samples)), n):
+            yield resampler.push(block.samples[start : start + n]), missing if start == 0 else 0
         if block.last:
+            yield resampler.push(nothing, last=True), 0
             resampler = None
     if resampler is not None:
         yield resampler.push(nothing, last=True), 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genrewatch.contract.errors import DataError
 from genrewatch.inference.head import Head
 from genrewatch_trainer.adaptation.clip_features import ClipFeatures
-from genrewatch_trainer.distillation.regression import regression
+from genrewatch_trainer.distillation.regression import fit_layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,8 @@ def fit_balanced(main: ClipFeatures, others: Sequence[Collection], labels: Seque
     weights = segment_weights(
         [_segment_labels(each, labels) for each in collections], [other.share for other in others], len(labels)
     )
-    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    deviation[deviation == 0] = 1.0
-    x = (features - mean.astype(np.float32)) / deviation.astype(np.float32)
-    fitted, offsets = regression(x, np.eye(len(labels))[ids], weights, strength)
-    fitted = fitted / deviation[:, None]
-    return Head(weights=fitted.T.astype(np.float32), offsets=(offsets - mean @ fitted).astype(np.float32))
+    fitted, offsets = fit_layer(features, np.eye(len(labels))[ids], weights, strength)
+    return Head(weights=fitted.T.astype(np.float32), offsets=offsets.astype(np.float32))
 
 
 def _segment_labels(clips: ClipFeatures, labels: Sequence[str]) -> NDArray[np.int64]:

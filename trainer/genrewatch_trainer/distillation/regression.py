@@ -18,13 +18,23 @@ def fit_head(data: LabelledFeatures, strength: float) -> tuple[NDArray[np.float3
     found, n_labels = int((data.soft_labels.max(axis=0) > 0).sum()), data.soft_labels.shape[1]
     if found != n_labels or n_labels < 3:
         raise DataError("readout", f"clips of {found} labels", "three or more, each with clips")
-    mean = data.features.mean(axis=0, dtype=np.float64)
-    deviation = data.features.std(axis=0, dtype=np.float64)
+    weights, offsets = fit_layer(data.features, data.soft_labels, data.weights, strength)
+    return weights.astype(np.float32), offsets.astype(np.float32)
+
+
+def fit_layer(
+    features: NDArray[np.floating], soft_labels: NDArray[np.float64], weights: NDArray[np.float64], strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit weights (n_features, n_labels) and offsets (n_labels,) of a layer on (n, n_features) features.
+
+    The regression sees standardised features; the scaling is folded into the layer.
+    """
+    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1.0
-    x = (data.features - mean.astype(np.float32)) / deviation.astype(np.float32)
-    weights, offsets = regression(x, data.soft_labels, data.weights, strength)
-    weights = weights / deviation[:, None]
-    return weights.astype(np.float32), (offsets - mean @ weights).astype(np.float32)
+    x = (features - mean.astype(np.float32)) / deviation.astype(np.float32)
+    fitted, offsets = regression(x, soft_labels, weights, strength)
+    fitted = fitted / deviation[:, None]
+    return fitted, offsets - mean @ fitted
 
 
 def regression(
