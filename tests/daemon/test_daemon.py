@@ -71,11 +71,13 @@ def test_lost_sound_is_counted_though_no_segment_ever_completes():
     assert (said["online"], said["segments"], said["heard_s"], said["lost_s"]) == (False, 0, 5.0, 20.0)
 
 
-def test_a_sink_that_fails_is_removed_and_the_others_go_on(caplog):
+def test_what_a_sink_raises_is_logged_once_and_the_others_go_on(caplog):
     kept = Kept()
     assert run(Full(), kept) == 0
     assert kept.online[-1] == (False, "ended")
-    assert [record.message for record in caplog.records] == ["Full is disabled: no space left on device"]
+    assert kept.health[-1]["degraded"] == ["Full: a defect of genrewatch (OSError), see the log"]
+    (record,) = caplog.records
+    assert (record.message, record.exc_info[0]) == ("a defect in Full; the same one is not logged again", OSError)
 
 
 class Stubborn:

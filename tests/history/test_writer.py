@@ -237,7 +237,7 @@ def test_a_wall_clock_set_years_ahead_deletes_no_history(path, pipeline, monkeyp
     assert len(records(path)) == 5
 
 
-def test_a_bug_does_not_end_the_thread_and_is_reported(path, pipeline, monkeypatch, caplog):
+def test_a_defect_does_not_end_the_thread_and_is_reported(path, pipeline, monkeypatch, caplog):
     monkeypatch.setattr(writer, "RETRY_S", 0.1)
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(HistoryStore, "append", lambda *_: 1 / 0)
@@ -247,7 +247,7 @@ def test_a_bug_does_not_end_the_thread_and_is_reported(path, pipeline, monkeypat
         assert "ZeroDivisionError" in sink.problems()[0]
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
     sink.flush()
-    assert sum("a bug in the history" in r.message for r in caplog.records) == 1
+    assert sum("a defect in history" in r.message for r in caplog.records) == 1
 
 
 def test_a_damaged_record_in_the_outbox_is_reported_and_its_database_moved_aside(path, pipeline):

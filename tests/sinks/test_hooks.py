@@ -14,6 +14,7 @@ import pytest
 from tests.sinks.hook_rig import EVENT, LONG_S, alive, python, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
+from genrewatch.sinks.hooks.command import Command
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, QueueLimits
 from genrewatch.sources.source import NowPlaying
 from genrewatch_drill.rig.processes import children
@@ -266,3 +267,24 @@ def test_nothing_is_left_after_many_events() -> None:
         return len(os.listdir("/proc/self/fd")), threading.active_count(), len(children(os.getpid()))
 
     assert left_after(40) == left_after(2)
+
+
+def test_a_defect_of_an_action_is_a_failure_of_that_event_and_the_worker_goes_on(monkeypatch, caplog):
+    defects = [ZeroDivisionError(), ZeroDivisionError()]
+    run = Command.run
+
+    def run_or_fail(*arguments):
+        if defects:
+            raise defects.pop()
+        return run(*arguments)
+
+    monkeypatch.setattr(Command, "run", run_or_fail)
+    with running_hooks(HookConfig(on=("test",), command=python("pass"))) as sink:
+        for ran in (1, 2):
+            sink.on_test_event("mic")
+            health = settled(sink, ran=ran)
+            assert health["last_error"] == "a defect of genrewatch (ZeroDivisionError), see the log"
+        assert sink.problems()[0].endswith("a defect of genrewatch (ZeroDivisionError), see the log")
+        sink.on_test_event("mic")
+        assert settled(sink, ran=3)["failed"] == 2
+    assert sum(record.exc_info is not None for record in caplog.records) == 1

@@ -16,6 +16,7 @@ from tests.sinks.scripted_broker import ScriptedBroker, publish_packet, scripted
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt import attempt, client, connection, repair
+from genrewatch.sinks.mqtt.birth import BirthSequence
 from genrewatch.sinks.mqtt.broker import check_access, try_broker
 from genrewatch.sinks.mqtt.commands import CommandReceiver
 from genrewatch.sinks.mqtt.config import MqttConfig
@@ -191,3 +192,20 @@ def test_messages_before_the_first_attempt_to_connect_are_not_counted_as_dropped
         watcher.next("mic/state")
         sink.on_health({})
         assert json.loads(watcher.next("box/health").payload)["mqtt"]["dropped"] == 0
+
+
+def test_a_defect_of_what_is_published_after_a_delay_is_reported_and_the_connection_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(BirthSequence, "save_if_acknowledged", lambda *_: 1 / 0)
+    with (
+        scripted_broker(ScriptedBroker()) as broker,
+        running_sink(f"mqtt://127.0.0.1:{broker.port}", birth_delay_s=(0.01, 0.02)) as sink,
+    ):
+        wait_until(lambda: bool(sink.problems()))
+        assert sink.problems() == ["mqtt, delayed messages: a defect of genrewatch (ZeroDivisionError), see the log"]
+        sink.on_result("mic", ROCK)
+        broker.wait_for("mic/state")
+        assert broker.connections == 1
+        monkeypatch.undo()
+    assert sum(record.exc_info is not None for record in caplog.records) == 1

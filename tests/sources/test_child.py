@@ -17,6 +17,8 @@ from genrewatch.contract.errors import SourceError
 from genrewatch.host.backoff import Backoff
 from genrewatch.sources import child
 from genrewatch.sources.child import ChildSource
+from genrewatch.sources.child_reader import ChildReader
+from genrewatch.sources.stderr import LastLine
 from genrewatch.sources.supervision import Supervision
 
 RAW = PcmFormat(rate=8000)
@@ -297,3 +299,39 @@ def test_closing_while_a_child_is_being_started_ends_that_child(monkeypatch):
     assert not thread.is_alive()
     assert started[0].wait(0) is not None
     assert recorded.events == []
+
+
+class DefectiveStderr(LastLine):
+    """A parser with a defect."""
+
+    def feed(self, line):
+        raise ZeroDivisionError
+
+
+def test_a_defect_of_a_stderr_parser_is_logged_once_and_neither_sound_nor_child_waits(caplog):
+    program = """
+        import sys
+        for _ in range(20000): sys.stderr.write("noise\\n")
+        sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush()
+    """
+    source = ChildSource("a", python(program), RAW, QUICK, stderr=DefectiveStderr)
+    listen(source, lambda got: samples(got) >= 2 * 1600)
+    assert source.counts.defects.problem == "a: a defect of genrewatch (ZeroDivisionError), see the log"
+    assert [record.message for record in caplog.records] == ["a defect in a; the same one is not logged again"]
+
+
+def test_a_defect_in_reading_the_sound_restarts_the_child(monkeypatch, caplog):
+    defects = [ZeroDivisionError()]
+    read = ChildReader._with_lost
+
+    def read_or_fail(*arguments):
+        if defects:
+            raise defects.pop()
+        return read(*arguments)
+
+    monkeypatch.setattr(ChildReader, "_with_lost", read_or_fail)
+    program = "import sys, time; sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush(); time.sleep(600)"
+    source = ChildSource("a", python(program), RAW, replace(QUICK, stall_s=30.0, retry_start=True))
+    _, events = listen(source, lambda got: samples(got) >= 1600)
+    assert events == ["offline: a defect of genrewatch (ZeroDivisionError), see the log", "online"]
+    assert [record.message for record in caplog.records] == ["a defect in a; the same one is not logged again"]

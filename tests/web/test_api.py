@@ -316,15 +316,20 @@ def test_a_taken_port_is_one_line_and_no_page(caplog: pytest.LogCaptureFixture) 
     assert "listening goes on" in line
 
 
-def test_a_server_that_dies_is_logged_and_a_problem(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_dies_is_logged_and_a_problem_and_serves_again(caplog: pytest.LogCaptureFixture) -> None:
     with served() as node:
         server = node.sink._server
         assert node.sink.problems() == []
-        server._server.readable = lambda: 1 / 0
+        broken = server._server
+        broken.readable = lambda: 1 / 0
         with suppress(OSError):
             node.get("api/v1/state")
         until(lambda: bool(node.sink.problems()))
-    assert any("the web server has stopped" in record.getMessage() for record in caplog.records)
+        until(lambda: server._server not in (None, broken))
+        assert node.get("api/v1/state").status == 200
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "a defect in web; the same one is not logged again"
+    ]
 
 
 def test_silence_and_refusals_count_as_airtime_of_their_own() -> None:

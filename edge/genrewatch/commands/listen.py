@@ -35,7 +35,7 @@ from genrewatch.sinks.sink import Sink
 from genrewatch.sinks.web.config import web_address
 from genrewatch.sinks.web.live_sources import SourceLabel
 from genrewatch.sinks.web.sink import WebSink
-from genrewatch.sources.kinds import kind_of, name_for_people, open_sources
+from genrewatch.sources.kinds import kind_of, name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
 from genrewatch.sources.uri import SourceConfig
 
@@ -202,7 +202,9 @@ def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) ->
         try:
             adjusted = replace(pipeline, vote=wanted.vote.apply(pipeline.vote))
             name, reopen = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
-            setups.append(SourceSetup(source=source, pipeline=adjusted, name=name, reopen=reopen))
+            setups.append(
+                SourceSetup(source=source, pipeline=adjusted, name=name, reopen=reopen, restarts=restarts(wanted))
+            )
         except ConfigError as exc:
             where = f"source[{number}].{exc.where}"
             raise ConfigError(f"{file}: {where}" if file else where, exc.found, exc.expected) from None

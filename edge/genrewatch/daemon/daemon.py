@@ -4,18 +4,20 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from genrewatch.contract.errors import GenrewatchError
+from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.daemon.source_state import SourceSetup
+from genrewatch.daemon.watchdog import Watchdog
+from genrewatch.host.defects import DefectLog, last_resort
 from genrewatch.host.persistent_state import PersistentState
-from genrewatch.inference.pipeline import Pipeline
+from genrewatch.host.progress import Progress
 from genrewatch.sinks.sink import Sink
 
 log = logging.getLogger("genrewatch")
@@ -32,39 +34,65 @@ class Daemon:
         health_s: float,
         heartbeat_s: float,
         persistent_state: PersistentState | None = None,
-        open_bundle: Callable[[str], Mapping[str, Pipeline]] | None = None,
+        open_bundle: OpenBundle | None = None,
     ) -> None:
         """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
         another bundle, and raises GenrewatchError for a bundle that cannot be used."""
-        self._health_s, self._heartbeat_s, self._open_bundle = health_s, heartbeat_s, open_bundle
+        self._health_s, self._heartbeat_s = health_s, heartbeat_s
         self._stop, self._commands = threading.Event(), CommandQueue()
         self._crash: BaseException | None = None
-        self._sinks = SinkGroup(sinks, self.on_broken_pipe)
+        self._sinks = SinkGroup(sinks)
         self._sources = SourceRunner(
             setups,
             self._sinks,
             persistent_state or PersistentState(None),
             on_all_ended=self.stop,
-            on_crash=self._on_crash,
+            on_crash=self.on_crash,
         )
-        self._health = Health(self._sources.states, self._sinks)
+        self._bundle = BundleSwitch(
+            open_bundle or (lambda name: {}), self._sources.set_pipelines, self._commands.put_result
+        )
+        self._progress, self._defects = Progress("main loop"), DefectLog("main loop")
+        self._watchdog = Watchdog(self._progress, self._notify_health)
+        self._health = Health(self._sources.states, self._sinks, self._own_problems)
+        self._health.refused_bundle = lambda: self._bundle.refused
 
     def run(self) -> int:
-        """Listen; return 0, or 2 when no source could be opened. Unforeseen exceptions are raised."""
+        """Listen; return 0, 1 after a defect that could not be contained, or 2 when no source could be opened."""
+        hook, threading.excepthook = threading.excepthook, last_resort(self.on_crash)
+        try:
+            self._watchdog.start()
+            self._listen()
+        except Exception as exc:
+            self.on_crash(exc)
+        finally:
+            self._close()
+            threading.excepthook = hook
+        if isinstance(self._crash, BrokenPipeError):
+            raise self._crash
+        return 1 if self._crash else 2 if self._sources.all_failed else 0
+
+    def _listen(self) -> None:
         self._sources.start()
         next_health = time.monotonic()
         while not self._stop.is_set():
-            if time.monotonic() >= next_health:
-                next_health += self._health_s
-                self._notify_health()
-            self._sources.notify_stalled()
-            self._commands.run_next(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
-        self._sources.close()
-        self._notify_health()
-        self._sinks.close()
-        if self._crash:
-            raise self._crash
-        return 2 if self._sources.all_failed else 0
+            with self._progress.working():
+                if time.monotonic() >= next_health:
+                    next_health = max(next_health + self._health_s, time.monotonic())
+                    self._notify_health()
+                self._sources.start_waiting()
+                self._sources.notify_stalled()
+            command = self._commands.take(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
+            if command:
+                with self._progress.working(), self._defects.guarded():
+                    command()
+
+    def _close(self) -> None:
+        self._stop.set()
+        self._sources.stop()
+        for close in (self._sources.close, self._notify_health, self._sinks.close, self._watchdog.close):
+            with self._defects.guarded():
+                close()
 
     def stop(self) -> None:
         """Make `run` return soon, from any thread or signal handler."""
@@ -93,7 +121,7 @@ class Daemon:
 
     def set_bundle(self, name: str) -> None:
         """See `CommandHandler`."""
-        self._commands.put(lambda: self._set_bundle(name))
+        self._commands.put(lambda: self._bundle.request(name))
 
     def publish_test_event(self, source_id: str) -> None:
         """Send an event `test` of a source to broker, hooks and viewers."""
@@ -108,21 +136,18 @@ class Daemon:
         self._crash = self._crash or exc
         self.stop()
 
-    def _notify_health(self) -> None:
-        self._sinks.notify(lambda sink: sink.on_health(self.health()))
-
-    def _on_crash(self, exc: BaseException) -> None:
-        self._crash = exc
+    def on_crash(self, exc: BaseException) -> None:
+        """End the daemon, from any thread, because of a defect that cannot be contained; the service restarts it."""
+        if self._crash is None:
+            log.critical("a defect ends genrewatch", exc_info=exc)
+            self._crash = exc
         self.stop()
 
-    def _set_bundle(self, name: str) -> None:
-        """Use another bundle from the next segment on; one that cannot be used changes nothing."""
-        try:
-            pipelines = self._open_bundle(name) if self._open_bundle else {}
-        except GenrewatchError as exc:
-            self._health.refused_bundle = str(exc)
-            log.error("bundle %s is refused, the current one stays: %s", name, exc)
-            return
-        self._health.refused_bundle = None
-        self._sources.set_pipelines(pipelines)
-        log.info("using bundle %s", name)
+    def _notify_health(self) -> None:
+        with self._defects.guarded():
+            health = self.health()
+            self._sinks.notify(lambda sink: sink.on_health(health))
+
+    def _own_problems(self) -> list[str]:
+        parts = (self._progress, self._watchdog.thread, self._defects, self._bundle.defects)
+        return [problem for part in parts if (problem := part.problem)]

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from genrewatch import __version__
@@ -15,10 +15,14 @@ from genrewatch.host.machine import cpu_temperature_c
 class Health:
     """Collects diagnostics from the sources, the sinks and the machine."""
 
-    def __init__(self, states: Mapping[str, SourceState], sinks: SinkGroup) -> None:
-        self._states, self._sinks, self._started = states, sinks, time.monotonic()
-        self.refused_bundle: str | None = None
-        """Why the last command that changes the bundle was refused; None if it was carried out."""
+    def __init__(
+        self, states: Mapping[str, SourceState], sinks: SinkGroup, daemon_problems: Callable[[], list[str]]
+    ) -> None:
+        """`daemon_problems` returns those of the main loop."""
+        self._states, self._sinks, self._daemon_problems = states, sinks, daemon_problems
+        self._started = time.monotonic()
+        self.refused_bundle: Callable[[], str | None] = lambda: None
+        """Returns why the last command that changes the bundle was refused."""
 
     def collect(self) -> dict[str, Any]:
         """Return the diagnostics; the schema is `health.schema.json`."""
@@ -29,7 +33,7 @@ class Health:
         return {
             "version": __version__,
             "model": {"name": model.name, "version": model.version} if model else None,
-            "bundle_refused": self.refused_bundle,
+            "bundle_refused": self.refused_bundle(),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "cpu_s": round(cpu_s, 2),
             "cpu_temperature_c": cpu_temperature_c(),
@@ -37,7 +41,13 @@ class Health:
             "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
             "segments": sum(state.segments for state in states),
             "lost_s": round(sum(state.lost_s for state in states), 3),
-            "degraded": [*self._slow_sources(), *self._channel_problems(), *self._sinks.problems()],
+            "degraded": [
+                *self._daemon_problems(),
+                *self._thread_problems(),
+                *self._slow_sources(),
+                *self._channel_problems(),
+                *self._sinks.problems(),
+            ],
             **self._sinks.diagnostics(),
             "sources": {source_id: state.health() for source_id, state in self._states.items()},
         }
@@ -45,6 +55,9 @@ class Health:
     def _channel_problems(self) -> list[str]:
         problems = {source_id: mix_problem(state.mix) for source_id, state in self._states.items() if state.online}
         return [f"{source_id}: {problem}" for source_id, problem in problems.items() if problem]
+
+    def _thread_problems(self) -> list[str]:
+        return [problem for state in self._states.values() for problem in state.thread_problems()]
 
     def _slow_sources(self) -> list[str]:
         return [

@@ -1,48 +1,47 @@
-"""All sinks of the daemon as one: each callback goes to every sink, and a sink that fails is removed."""
+"""All sinks of the daemon as one: each callback goes to every sink, and a sink's exception stays its own."""
 
-import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from genrewatch.contract.errors import os_error_reason
 from genrewatch.daemon.parallel import call_all
+from genrewatch.host.defects import DefectLog
 from genrewatch.sinks.sink import Sink
 
 CLOSE_S = 4.0
 """Longest time for all sinks to be flushed, and again for all to be closed."""
 
-log = logging.getLogger("genrewatch")
+T = TypeVar("T")
 
 
 class SinkGroup:
     """Calls the sinks in their order; any thread may call any method."""
 
-    def __init__(self, sinks: Sequence[Sink], on_broken_pipe: Callable[[BrokenPipeError], None]) -> None:
-        """`on_broken_pipe` is called when the reader of a sink's output has exited."""
-        self._sinks, self._on_broken_pipe = list(sinks), on_broken_pipe
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = [(sink, DefectLog(type(sink).__name__)) for sink in sinks]
 
     def notify(self, callback: Callable[[Sink], None]) -> None:
-        """Call every sink; one that raises OSError is removed."""
-        for sink in list(self._sinks):
-            try:
+        """Call every sink; what one raises is logged, and neither the others nor the caller notice it."""
+        for sink, defects in self._sinks:
+            with defects.guarded():
                 callback(sink)
-            except OSError as exc:
-                with suppress(ValueError):  # another source's thread has removed it
-                    self._sinks.remove(sink)
-                    log.error("%s is disabled: %s", type(sink).__name__, os_error_reason(exc))
-                if isinstance(exc, BrokenPipeError):
-                    self._on_broken_pipe(exc)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the diagnostics of all sinks."""
-        return {key: value for sink in list(self._sinks) for key, value in sink.diagnostics().items()}
+        return {key: value for fields in self._ask(lambda sink: sink.diagnostics()) for key, value in fields.items()}
 
     def problems(self) -> list[str]:
         """Return the problems of all sinks, a line each."""
-        return [problem for sink in list(self._sinks) for problem in sink.problems()]
+        problems = [problem for lines in self._ask(lambda sink: sink.problems()) for problem in lines]
+        return [*problems, *(problem for _, defects in self._sinks if (problem := defects.problem))]
 
     def close(self) -> None:
         """Flush all sinks, then close them."""
-        call_all([sink.flush for sink in self._sinks], CLOSE_S)
-        call_all([sink.close for sink in self._sinks], CLOSE_S)
+        call_all([defects.guard(sink.flush) for sink, defects in self._sinks], CLOSE_S)
+        call_all([defects.guard(sink.close) for sink, defects in self._sinks], CLOSE_S)
+
+    def _ask(self, question: Callable[[Sink], T]) -> list[T]:
+        answers: list[T] = []
+        for sink, defects in self._sinks:
+            with defects.guarded():
+                answers.append(question(sink))
+        return answers

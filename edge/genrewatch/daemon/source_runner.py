@@ -4,16 +4,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from genrewatch.audio.pcm import Block
-from genrewatch.contract.errors import GenrewatchError
+from genrewatch.contract.errors import GenrewatchError, SourceError, os_error_reason
 from genrewatch.daemon.parallel import call_all, join_all
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_state import SourceSetup, SourceState
+from genrewatch.host.defects import DefectLog, defect_reason
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream
-from genrewatch.sources.source import NowPlaying
+from genrewatch.sources.source import NowPlaying, Source
 
 CLOSE_S = 4.0
 """Longest time for a source, or for all of them at the end, to close."""
@@ -74,24 +77,24 @@ class SourceRunner:
     def set_listening(self, source_id: str, on: bool) -> None:
         """Switch a source on or off, also for the next start of the daemon."""
         state = self.states[source_id]
-        if state.disabled is not on or (on and state.reopen is None):
+        if state.disabled is not on:
             return
-        if on and state.thread and state.thread.is_alive():
-            log.warning("%s has not ended yet and stays switched off", source_id)
-            self._notify_disabled(source_id, True)
-            return
-        log.info("%s is switched %s", source_id, "on" if on else "off")
-        state.disabled = not on
-        self._persistent_state.put(DISABLED_KEY, [name for name, other in self.states.items() if other.disabled])
-        if on and state.reopen:
-            state.source, state.ended, state.offline_reason = state.reopen(), False, None
-            self._notify_disabled(source_id, False)
-            self._start(state)
-        else:
-            state.source.close()
-            if state.thread:
-                state.thread.join(CLOSE_S)
-            self._notify_disabled(source_id, True)
+        if not on:
+            self._switch_off(state)
+        elif state.reopen is not None:
+            try:
+                self._switch_on(state, state.reopen)
+            except GenrewatchError as exc:
+                log.error("%s stays switched off: %s", source_id, exc)
+            self._notify_disabled(source_id, state.disabled)
+            if not state.disabled:
+                self._start(state)
+
+    def start_waiting(self) -> None:
+        """Try again to start the sources for which the system had no thread left."""
+        for state in self.states.values():
+            if state.thread is None and not state.disabled:
+                self._start(state)
 
     def set_pipelines(self, pipelines: Mapping[str, Pipeline]) -> None:
         """Replace the pipelines of sources, from the next segment on."""
@@ -122,21 +125,69 @@ class SourceRunner:
         """See `SourceEvents`."""
         self._sinks.notify(lambda sink: sink.on_now_playing(source_id, playing))
 
+    def _switch_on(self, state: SourceState, reopen: Callable[[], Source]) -> None:
+        """Open a source again; raises GenrewatchError, and nothing is changed, where that fails."""
+        if state.thread and state.thread.is_alive():
+            raise SourceError(state.source.id, "has not ended yet")
+        state.source, state.ended, state.offline_reason = reopen(), False, None
+        self._set_disabled(state, False)
+
+    def _switch_off(self, state: SourceState) -> None:
+        self._set_disabled(state, True)
+        state.source.close()
+        if state.thread:
+            state.thread.join(CLOSE_S)
+        state.offline_reason = SWITCHED_OFF
+        self._notify_disabled(state.source.id, True)
+
+    def _set_disabled(self, state: SourceState, disabled: bool) -> None:
+        log.info("%s is switched %s", state.source.id, "off" if disabled else "on")
+        state.disabled = disabled
+        self._persistent_state.put(DISABLED_KEY, [name for name, other in self.states.items() if other.disabled])
+
     def _start(self, state: SourceState) -> None:
-        state.thread = threading.Thread(target=self._run, args=(state,), name=state.source.id, daemon=True)
-        state.thread.start()
+        """Start the thread of a source; without one left, the source is offline until `start_waiting`."""
+        thread = GuardedThread(state.source.id, partial(self._run, state))
+        state.thread = thread
+        try:
+            thread.start()
+        except OSError as exc:
+            state.thread, why = None, os_error_reason(exc)
+            if state.offline_reason != why:
+                state.offline_reason = why
+                self._sinks.notify(lambda sink: sink.on_availability(state.source.id, False, why))
 
     def _run(self, state: SourceState) -> None:
-        source, why = state.source, "ended"
+        """Run a source to its end. A defect is raised if its thread can start it again, else it ends the daemon."""
         try:
-            blocks = state.counted(source.blocks(self))
+            why = self._listen(state)
+        except Exception as exc:
+            why = defect_reason(type(exc).__name__)
+            with DefectLog(f"closing {state.source.id}").guarded():
+                state.source.close()
+            if state.restarts and not state.disabled and not self._closing.is_set():
+                self.on_source_offline(state.source.id, why)
+                state.defective = True
+                raise
+            self._on_crash(exc)
+        self._note_end(state, why)
+
+    def _listen(self, state: SourceState) -> str:
+        """Listen to a source; return why it ended, "" if that was logged."""
+        try:
+            if state.defective and state.reopen:
+                state.source, state.defective = state.reopen(), False
+            blocks = state.counted(state.source.blocks(self))
             while self._run_stream(state, blocks):
                 pass
         except GenrewatchError as exc:
-            state.failed, why = True, ""
+            state.failed = True
             log.error("%s", exc)
-        except BaseException as exc:  # a defect: the daemon exits with a traceback, and the service restarts it
-            self._on_crash(exc)
+            return ""
+        return "ended"
+
+    def _note_end(self, state: SourceState, why: str) -> None:
+        source = state.source
         state.ended, state.online = not state.disabled, False
         if state.disabled:
             why = state.offline_reason = SWITCHED_OFF

@@ -1,13 +1,14 @@
 """The state of one source while the daemon runs: how much sound was received, and whether it is online."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.inference.json_fields import level_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
@@ -25,6 +26,8 @@ class SourceSetup:
     """Display name."""
     reopen: Callable[[], Source] | None = None
     """Opens the same source again after it was closed; None where that is impossible."""
+    restarts: bool = False
+    """True if the source is opened again after a defect; False if it would begin from its start."""
 
 
 @dataclass(kw_only=True)
@@ -35,7 +38,9 @@ class SourceState:
     pipeline: Pipeline
     """Pipeline of the next stream; the current stream ends when it is replaced."""
     reopen: Callable[[], Source] | None
-    thread: threading.Thread | None = None
+    restarts: bool = False
+    thread: GuardedThread | None = None
+    """Its thread; None before it could be started."""
     online: bool = False
     disabled: bool = False
     """True if a command has switched the source off."""
@@ -51,12 +56,14 @@ class SourceState:
     failed: bool = False
     """True if the source could not be opened."""
     ended: bool = False
+    defective: bool = False
+    """True after a defect, until the source is opened again."""
     _before_s: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, setup: SourceSetup) -> "SourceState":
         """Return the state of a source that has not started."""
-        return cls(source=setup.source, pipeline=setup.pipeline, reopen=setup.reopen)
+        return cls(source=setup.source, pipeline=setup.pipeline, reopen=setup.reopen, restarts=setup.restarts)
 
     def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Yield the blocks, and add up what is received and lost."""
@@ -64,7 +71,8 @@ class SourceState:
             self.heard_s += len(block.samples) / block.sample_rate
             self.lost_s += block.lost / block.sample_rate
             self._note_mix(block)
-            yield block
+            with self.thread.working() if self.thread else nullcontext():
+                yield block
 
     def _note_mix(self, block: Block) -> None:
         if block.last or block.mix == self.mix:
@@ -88,6 +96,11 @@ class SourceState:
     def hop_factor(self) -> int:
         """1 if every segment is classified, n if only every n-th is."""
         return self.newest.hop_factor if self.newest else 1
+
+    def thread_problems(self) -> list[str]:
+        """Return what is wrong with the source's threads, for people."""
+        parts = (self.thread, self.source.counts.defects)
+        return [problem for part in parts if part and (problem := part.problem)]
 
     def health(self) -> dict[str, Any]:
         """Return the diagnostics of this source."""

@@ -22,6 +22,8 @@ from genrewatch.history.posterior_buffer import StreamResult
 from genrewatch.history.spell import Spell
 from genrewatch.history.spell_times import SpellTimes
 from genrewatch.history.store import HistoryStore
+from genrewatch.host.defects import defect_reason
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.times import Timestamp, ms_to_rfc3339, now
 
 MAX_QUEUED = 10_000
@@ -76,7 +78,6 @@ class HistoryWriter:
         self._saved: list[Spell] = []  # the open spells as last written
         self._wake, self._closing = threading.Event(), threading.Event()
         self._opened_s = 0.0
-        self._busy_since: float | None = None
         self._next_save = self._next_prune = self._next_try = 0.0
         self._damaged_s: deque[float] = deque(maxlen=MAX_DAMAGED)  # monotonic times at which one was moved aside
         self._moved_aside: str | None = None
@@ -91,7 +92,7 @@ class HistoryWriter:
             "posteriors_dropped": 0,
         }
         self._dropped = 0
-        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread = GuardedThread("history", self._run, stuck_s=HANGS_S)
 
     def start(self) -> None:
         """Start the thread; returns at once."""
@@ -110,9 +111,9 @@ class HistoryWriter:
     @property
     def problems(self) -> list[str]:
         """The present problems as text for people; a database that was moved aside is one until the daemon ends."""
-        since, problem = self._busy_since, self.degraded
-        if since is not None and time.monotonic() - since > HANGS_S:
-            problem = f"the disk has not answered for {time.monotonic() - since:.0f} s"
+        problem, hangs_s = self.degraded or self._thread.defects.problem, self._thread.progress.stuck_for_s
+        if hangs_s is not None:
+            problem = f"the disk has not answered for {hangs_s:.0f} s"
         return [text for text in (problem, self._moved_aside, self._clock_problem) if text]
 
     def diagnostics(self) -> dict[str, Any]:
@@ -133,9 +134,8 @@ class HistoryWriter:
         self._enqueue(self._collect())
         if time.monotonic() < self._next_try:
             return
-        self._busy_since = time.monotonic()
-        self._write()
-        self._busy_since = None
+        with self._thread.working():
+            self._write()
 
     def _write(self) -> None:
         """Save, deliver and prune, as far as each is due."""
@@ -154,11 +154,10 @@ class HistoryWriter:
             self._fail(str(exc))
         except Damaged as exc:
             self._replace_damaged(str(exc))
-        except Exception as exc:  # a bug; the thread must survive it, or the history would stop unnoticed
-            if self.degraded is None:
-                log.exception("a bug in the history")
+        except Exception as exc:  # a defect, which spells wait for as for a full disk
+            self._thread.defects.add(exc)
             self._close_store()
-            self._fail(f"a bug, {exc!r}")
+            self._fail(defect_reason(type(exc).__name__))
 
     def _open_store(self) -> HistoryStore:
         self._opened_s = time.monotonic()

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from genrewatch.host.guarded_thread import GuardedThread
+
 MARK = "GENREWATCH_CHILD"
 """Environment variable that marks a child and all that it starts."""
 PR_SET_CHILD_SUBREAPER = 36
@@ -37,7 +39,7 @@ def adopt_orphans() -> None:
         log.warning("orphaned processes cannot be adopted: a command that detaches itself may outlive its source")
         return
     _adopting.set()
-    threading.Thread(target=_reap_for_ever, name="orphans", daemon=True).start()
+    GuardedThread("orphans", _reap_for_ever).start()
 
 
 def new_mark() -> str:

@@ -12,13 +12,13 @@ import re
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
 from genrewatch.host.environment import child_environment
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.limits import CHILD_ADDRESS_SPACE, limit_child, move_high
 from genrewatch.host.orphans import MARK, end_orphans, new_mark
 from genrewatch.host.pipe_reader import PipeReader
@@ -64,16 +64,16 @@ class ChildProcess:
         self._tail, self._on_line = b"", on_line
         self._ended = False
         self._readers: list[PipeReader] = []
-        self._drain = threading.Thread(target=self._drain_lines, daemon=True)
+        self._drain = GuardedThread(f"output of {command[0]}", self._drain_lines)
         try:
             limit_child(self._process.pid, address_space)
             self.stdout = self._drained = self._reader(self._process.stdout)
             if self._process.stderr:
                 self._drained = self._reader(self._process.stderr)
             self._drain.start()
-        except (OSError, RuntimeError) as exc:  # no descriptor or no thread is left
+        except OSError:  # no descriptor or no thread is left
             self._abandon()
-            raise exc if isinstance(exc, OSError) else OSError(errno.EAGAIN, "no thread can be started") from None
+            raise
 
     def __enter__(self) -> "ChildProcess":
         """Return the child itself."""

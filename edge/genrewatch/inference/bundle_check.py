@@ -17,6 +17,7 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.contract.bundle import Bundle, load_bundle
 from genrewatch.contract.errors import BundleError, GenrewatchError, os_error_reason
 from genrewatch.contract.vote import VoteConfig
+from genrewatch.host.parent_death import kill_with_parent
 from genrewatch.host.paths import SHIPPED_BUNDLE
 from genrewatch.host.process import ChildProcess
 from genrewatch.inference.classifier import Classifier
@@ -75,6 +76,7 @@ def _check_in_child(bundle: Bundle) -> None:
 
 def main(path: str) -> None:
     """Check the bundle at `path` and print the hashes of its files, or an error, as a line of JSON."""
+    kill_with_parent()
     _limit()
     try:
         bundle = load_bundle(Path(path))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from genrewatch.audio.pcm import Block, PcmFormat, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
+from genrewatch.host.defects import DefectLog
 from genrewatch.host.limits import CHILD_ADDRESS_SPACE
 from genrewatch.host.process import ChildProcess
 from genrewatch.host.times import elapsed_s
@@ -41,7 +42,8 @@ class ChildSource:
         number of restarts so far. `stderr` makes the parser of one child's standard error. `another_way` returns
         whether the next child would try what the last one did not, so that a start that failed is repeated. With
         `reports_lost` the child itself reports what it loses. `address_space` is its limit in bytes."""
-        self.id, self.counts = source_id, SourceCounts()
+        self.id, self._defects = source_id, DefectLog(source_id)
+        self.counts = SourceCounts(defects=self._defects)
         self._command, self._pcm, self._supervision = list(command), pcm, supervision
         self._where, self._stdin, self._stderr = where or source_id, stdin, stderr
         self._another_way = another_way
@@ -105,7 +107,12 @@ class ChildSource:
     def _start(self, stderr: StderrParser) -> ChildReader:
         """Start the child and the thread that reads it; OSError when that fails."""
         task = self._stdin(self.counts.restarts)
-        child = ChildProcess(self._command, stdin=task, on_line=stderr.feed, address_space=self._address_space)
+
+        def feed(line: bytes) -> None:
+            with self._defects.guarded():
+                stderr.feed(line)
+
+        child = ChildProcess(self._command, stdin=task, on_line=feed, address_space=self._address_space)
         self._child = child
         if self._closed.is_set():  # `close` came before there was this child to end
             child.end()

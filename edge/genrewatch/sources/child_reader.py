@@ -1,14 +1,16 @@
 """A thread that reads the sound of one child process into a bounded queue."""
 
-import errno
 import math
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from genrewatch.audio.pcm import READ_BYTES, Block, PcmFormat, pcm_blocks
 from genrewatch.contract.errors import SourceError
+from genrewatch.host.defects import defect_reason
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.process import ChildProcess
 from genrewatch.host.times import elapsed_s
 from genrewatch.sources.block_queue import BlockQueue, PipeEnd
@@ -49,13 +51,13 @@ class ChildReader:
         self._pipe_ended = False
         self._error: str | None = None
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(name, pcm), daemon=True)
+        self._thread = GuardedThread(f"sound of {name}", partial(self._read, name, pcm))
         try:
             self._thread.start()
-        except RuntimeError:
+        except OSError:
             self._child.end(term_wait_s=0.0)
             self._child.close()
-            raise OSError(errno.EAGAIN, "no thread can be started") from None
+            raise
 
     def blocks(self) -> Iterator[Block]:
         """Yield blocks until the pipe ends, cannot be read, is without a byte for `stall_s` seconds, or too slow."""
@@ -117,6 +119,9 @@ class ChildReader:
             self._queue.put(PipeEnd())
         except SourceError as exc:
             self._queue.put(PipeEnd(error=str(exc)))
+        except Exception as exc:  # a defect: the child is ended and restarted
+            (self._counts.defects or self._thread.defects).add(exc)
+            self._queue.put(PipeEnd(error=defect_reason(type(exc).__name__)))
 
     def _with_lost(self, block: Block, waited_s: float) -> Block:
         """Add to a block what was lost before it, by the child's own report and by the clock."""

@@ -64,6 +64,11 @@ def kind_of(config: SourceConfig) -> str:
     return resolve_auto(parse(config.uri)).kind
 
 
+def restarts(config: SourceConfig) -> bool:
+    """Return whether a source that is opened again goes on with the sound of that moment."""
+    return kind_of(config) not in ("file", "stdin", "demo") and parse(config.uri).options.get("restart") != "never"
+
+
 def parse(text: str) -> Uri:
     """Parse a URI; SourceError on an unknown kind or option."""
     forms = ", ".join(kind.form for kind in KINDS.values())

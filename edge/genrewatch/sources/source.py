@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from genrewatch.audio.pcm import Block
+from genrewatch.host.defects import DefectLog
 
 LossCause = Literal["restart", "pause", "overflow", "queue"]
 """Why sound is missing: the source was offline; its writer paused; its sound card overflowed; we were too slow."""
@@ -18,6 +19,8 @@ class SourceCounts:
     """Number of restarts."""
     lost_s: dict[LossCause, float] = field(default_factory=dict)
     """Seconds of sound lost, by cause."""
+    defects: DefectLog | None = None
+    """Defects of genrewatch that this source goes on after."""
 
     def lose(self, cause: LossCause, seconds: float) -> None:
         """Count lost sound."""

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.host.backoff import Backoff
+from genrewatch.host.defects import defect_reason
+from genrewatch.host.guarded_thread import GuardedThread
+from genrewatch.host.progress import STUCK_S
 from genrewatch.host.shell_words import split_command
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import Action, Outcome
@@ -58,7 +61,7 @@ class HookWorker:
         self._last_error: str | None = None
         if config.command is not None and shutil.which(config.target) is None:
             log.warning("%s: no such program yet", self._name)
-        self._thread = threading.Thread(target=self._run, name=f"hook[{number}]", daemon=True)
+        self._thread = GuardedThread(f"hook[{number}]", self._run, stuck_s=config.timeout_s + STUCK_S)
         self._thread.start()
 
     def offer(self, event: Event, body: bytes) -> None:
@@ -82,9 +85,10 @@ class HookWorker:
             }
 
     def problem(self) -> str | None:
-        """Return the error of the last attempt; None if that succeeded or there was none."""
+        """Return the error of the last attempt, or what is wrong with the thread; None when all is well."""
         with self._changed:
-            return f"{self._name}: {self._last_error}" if self._failing else None
+            failure = f"{self._name}: {self._last_error}" if self._failing else None
+        return failure or self._thread.problem
 
     def drain(self) -> None:
         """Make the thread end once the queue is empty."""
@@ -109,13 +113,21 @@ class HookWorker:
     def _run(self) -> None:
         failures, rng = 0, random.Random()
         while queued := self._next():
-            outcome = self._action.run(queued.event, queued.body)
+            outcome = self._attempt(queued)
             self._note(outcome)
             if outcome.retry:
                 failures += 1
                 self._put_back(queued, self._limits.backoff.delay_s(failures, rng))
             else:
                 failures = 0
+
+    def _attempt(self, queued: _Queued) -> Outcome:
+        try:
+            with self._thread.working():
+                return self._action.run(queued.event, queued.body)
+        except Exception as exc:
+            self._thread.defects.add(exc)
+            return Outcome(why=defect_reason(type(exc).__name__))
 
     def _next(self) -> _Queued | None:
         """Return the oldest event that is not too old, as soon as there is one; None at the end."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from paho.mqtt.client import MQTTMessageInfo
 
+from genrewatch.host.defects import DefectLog
 from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch.sinks.mqtt.discovery import Discovery
 from genrewatch.sinks.mqtt.repair import Repair
@@ -44,7 +45,13 @@ class BirthSequence:
         self._deleted: list[MQTTMessageInfo | None] = [None]  # nothing is acknowledged before the first connection
         self._discovered: list[MQTTMessageInfo | None] = [None]
         self._timer: threading.Timer | None = None
+        self._defects = DefectLog("mqtt, delayed messages")
         self._repair = Repair(self._publish_repair, heartbeat_s=heartbeat_s)
+
+    @property
+    def problem(self) -> str | None:
+        """A defect of what is published after a delay, as text for people; None without one."""
+        return self._defects.problem
 
     def on_connect(self) -> None:
         """Publish the birth sequence on a new connection."""
@@ -89,7 +96,7 @@ class BirthSequence:
                 self._discovery.save()
 
     def _publish_again(self) -> None:
-        with self._states.lock:
+        with self._defects.guarded(), self._states.lock:
             self._publish_all()
             self._schedule(self._after_birth)
 
@@ -104,7 +111,7 @@ class BirthSequence:
         self._states.publish_retained()
 
     def _publish_repair(self, topics: Collection[str]) -> None:
-        with self._states.lock:
+        with self._defects.guarded(), self._states.lock:
             if not self._connection.number:
                 return
             if any(not topic.startswith(self._topics.root + "/") for topic in topics):
@@ -116,9 +123,10 @@ class BirthSequence:
         self._request_health()
 
     def _after_birth(self) -> None:
-        self.save_if_acknowledged()
-        if self._connection.number == self._connection_number and self._discovery.enabled:
-            self._publish_not_retained()
+        with self._defects.guarded():
+            self.save_if_acknowledged()
+            if self._connection.number == self._connection_number and self._discovery.enabled:
+                self._publish_not_retained()
 
     def _schedule(self, action: Callable[[], None]) -> None:
         """Call `action` after the random delay, instead of what was scheduled before."""

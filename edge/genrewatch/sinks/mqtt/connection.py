@@ -17,6 +17,7 @@ from functools import partial
 from paho.mqtt.client import MQTTMessageInfo
 
 from genrewatch.host.backoff import Backoff
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.sinks.mqtt.attempt import connect
 from genrewatch.sinks.mqtt.client import Callbacks, MqttClient, Outcome
 from genrewatch.sinks.mqtt.config import MqttConfig
@@ -88,7 +89,7 @@ class Connection:
         self._client: MqttClient | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread = GuardedThread("mqtt", self._run)
         self._logged: Outcome | None = None
         self._attempted = False  # the first attempt to connect has ended
         self._problems = LinkProblems(client_id)
@@ -118,7 +119,8 @@ class Connection:
 
     def problems(self) -> list[str]:
         """Return what does not work on this connection, a line each."""
-        return [*self.limits.problems(), *self._problems.lines()]
+        thread = self._thread.problem
+        return [*self.limits.problems(), *self._problems.lines(), *([thread] if thread else [])]
 
     def start(self) -> None:
         """Start to connect; returns at once, with or without a broker."""

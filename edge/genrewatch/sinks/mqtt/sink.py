@@ -187,7 +187,8 @@ class MqttSink(Sink):
 
     def problems(self) -> list[str]:
         """See `Sink`."""
-        return self._connection.problems()
+        delayed = self._birth.problem
+        return [*self._connection.problems(), *([delayed] if delayed else [])]
 
     def close(self) -> None:
         """Publish `offline` for every source and the node, wait until the broker has it, and disconnect; under 5 s."""

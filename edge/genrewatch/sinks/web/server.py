@@ -2,12 +2,12 @@
 
 import logging
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from genrewatch.contract.errors import os_error_reason
+from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.sinks.web.config import WebConfig
 
 if TYPE_CHECKING:
@@ -54,43 +54,53 @@ class WebServer:
         self._config, self._application, self._on_close = config, application, on_close
         self._server: Any = None
         self._sockets: dict[int, Any] = {}
-        self._thread: threading.Thread | None = None
+        self._thread: GuardedThread | None = None
         self.port = 0
         """The port, once it has started."""
-        self.problem: str | None = None
-        """Why the server has stopped; None while it works, and where it never started."""
 
     def start(self) -> bool:
         """Start to serve; False, with one warning, where that is impossible."""
         try:
-            from waitress.server import create_server
-
-            listening = _bound(self._config.host, self._config.port)
+            self._server = self._create(self._config.port)
+            self._thread = GuardedThread("web", self._run)
+            self._thread.start()
         except ModuleNotFoundError as exc:
             log.warning("no page: the package %s is not installed; listening goes on", exc.name)
             return False
-        except OSError as exc:
+        except (OSError, RuntimeError) as exc:  # the port is taken, or no thread is left
             where, why = f"{self._config.host}:{self._config.port}", os_error_reason(exc)
             log.warning("no page at %s (%s; web.port in the configuration sets another); listening goes on", where, why)
             return False
-        logging.getLogger("waitress").setLevel(logging.ERROR)
-        self._server = create_server(self._application, map=self._sockets, sockets=[listening], **SETTINGS)
-        self._server.adj.socket_options = SOCKET_OPTIONS
-        self.port = listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
-        self._thread.start()
         return True
+
+    @property
+    def problem(self) -> str | None:
+        """The problem of the thread, as text for people; None while it works, and where it never started."""
+        return self._thread.problem if self._thread else None
 
     def close(self) -> None:
         """Close all connections; at most 3 s."""
         self._on_close()
-        thread, self._thread = self._thread, None
+        thread, server, self._thread = self._thread, self._server, None
         if thread is None or not thread.is_alive():
             return
-        self._server.task_dispatcher.shutdown(timeout=FINISH_S)
-        with suppress(OSError):  # it has stopped meanwhile
-            self._server.trigger.pull_trigger(self._close_connections)
+        if server is not None:
+            server.task_dispatcher.shutdown(timeout=FINISH_S)
+            with suppress(OSError):  # it has stopped meanwhile
+                server.trigger.pull_trigger(self._close_connections)
         thread.join(CLOSE_S)
+
+    def _create(self, port: int) -> Any:
+        """Return a server that listens; raises OSError."""
+        from waitress.server import create_server
+
+        listening = _bound(self._config.host, port)
+        logging.getLogger("waitress").setLevel(logging.ERROR)
+        self._sockets.clear()
+        server = create_server(self._application, map=self._sockets, sockets=[listening], **SETTINGS)
+        server.adj.socket_options = SOCKET_OPTIONS
+        self.port = listening.getsockname()[1]
+        return server
 
     def _close_connections(self) -> None:
         """Close all sockets, which ends the thread that calls this."""
@@ -99,12 +109,15 @@ class WebServer:
         self._server.close()
 
     def _run(self) -> None:
+        """Serve; after a defect all connections are closed, and the thread serves again on the same port."""
+        if self._server is None:
+            self._server = self._create(self.port)
         try:
             self._server.run()
-        except Exception as exc:
-            self.problem = f"the page is not served any more: {os_error_reason(exc)}"
-            log.exception("the web server has stopped; listening goes on")
+        except Exception:
             self._close_connections()
+            self._server = None
+            raise
 
 
 def _bound(host: str, port: int) -> socket.socket:

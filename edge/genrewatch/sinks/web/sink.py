@@ -149,7 +149,7 @@ class WebSink(Sink):
 
     def problems(self) -> list[str]:
         """See `Sink`."""
-        return [f"web: {self._server.problem}"] if self._server.problem else []
+        return [self._server.problem] if self._server.problem else []
 
     def close(self) -> None:
         """Close all connections; at most 3 s."""

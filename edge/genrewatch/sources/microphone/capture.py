@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.audio.packets import header, packet
+from genrewatch.host.parent_death import kill_with_parent
 from genrewatch.sources.microphone.input_devices import RATES, InputDevice, accepted_rates, choose, input_devices
-from genrewatch.sources.microphone.parent_death import kill_with_parent
 from genrewatch.sources.microphone.recorder import Recorder
 
 SYSTEM_ROOT = "GENREWATCH_SYSTEM_ROOT"
