@@ -11,8 +11,10 @@ import jsonschema
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from genrewatch.contract.verdict_text import verdict_text
 from genrewatch.sinks.events import EVENT_TYPES
 from genrewatch.sinks.mqtt.home_assistant import (
+    Announcement,
     Device,
     components,
     discovery,
@@ -40,6 +42,10 @@ ROCK = {
     "segments": 9,
     "level_dbfs": -18.3,
     "dead_air": False,
+    "share": 0.7778,
+    "since": "2026-11-22T12:00:00.123Z",
+    "station": None,
+    "title": None,
 }
 NOBODY = {**ROCK, "genre": None, "confidence": None}
 SILENCE = {**NOBODY, "reason": "silence", "votes": {"silence": 9}, "level_dbfs": None, "dead_air": True}
@@ -61,10 +67,15 @@ def everything(device: Device) -> dict[str, dict[str, Any]]:
     return found
 
 
+def with_text(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add what `Payloads.state` adds to the fields of a verdict."""
+    return {**payload, "text": verdict_text(payload["genre"], payload["reason"])} if "genre" in payload else payload
+
+
 def shown(key: str, payload: Mapping[str, Any]) -> str:
     """What a component makes of a payload, as Home Assistant would: JSON, a sandboxed Jinja, blanks stripped."""
     template = everything(DEVICE)[key]["value_template"]
-    value_json = json.loads(json.dumps(payload))
+    value_json = json.loads(json.dumps(with_text(payload)))
     return ImmutableSandboxedEnvironment().from_string(template).render(value_json=value_json).strip()
 
 
@@ -129,14 +140,17 @@ def test_diagnostics_are_read_from_health_and_need_the_box_alone() -> None:
 @pytest.mark.parametrize(
     ("labels", "options"),
     [
-        (("jazz", "not_music", "rock"), ["jazz", "not_music", "rock", "uncertain", "silence"]),
-        (("jazz", "rock"), ["jazz", "rock", "uncertain", "silence", "not_music"]),
-        (("none", "Unknown", "unavailable", "rock"), ["rock", "uncertain", "silence", "not_music"]),
+        (("hiphop", "not_music", "rock"), ["Hip hop", "Not music", "Rock"]),
+        (("jazz", "latin_jazz"), ["Jazz", "Latin jazz"]),
+        (("none", "Unknown", "unavailable", "rock"), ["None genre", "Unknown genre", "Unavailable genre", "Rock"]),
     ],
 )
-def test_the_genres_are_the_labels_and_what_there_is_without_one(labels: tuple[str, ...], options: list[str]) -> None:
+def test_the_genres_are_the_labels_in_words_and_what_there_is_without_one(
+    labels: tuple[str, ...], options: list[str]
+) -> None:
     genre = source_components(replace(DEVICE, labels=labels), "mic")["mic.genre"]
-    assert genre["options"] == options
+    others = ["Uncertain", "Silence", "Not music", "Warming up", "No sound", "Switched off"]
+    assert genre["options"] == [*options, *(other for other in others if other not in options)]
     assert genre["device_class"] == "enum"
     assert "unit_of_measurement" not in genre
     assert "state_class" not in genre
@@ -145,17 +159,17 @@ def test_the_genres_are_the_labels_and_what_there_is_without_one(labels: tuple[s
 @pytest.mark.parametrize(
     ("state", "genre", "music"),
     [
-        (ROCK, "rock", "ON"),
-        ({**ROCK, "reason": "held"}, "rock", "ON"),
-        ({**ROCK, "genre": "None"}, "uncertain", "ON"),
-        ({**ROCK, "genre": "unknown"}, "uncertain", "ON"),
-        ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "jazz": 4, "silence": 1}}, "uncertain", "ON"),
-        ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "silence": 3, "not_music": 2}}, "uncertain", "OFF"),
-        (SILENCE, "silence", "OFF"),
-        ({**NOBODY, "reason": "not_music", "votes": {"not_music": 9}}, "not_music", "OFF"),
-        ({**NOBODY, "reason": "warming_up", "votes": {"rock": 1}, "segments": 1}, "uncertain", "None"),
-        (STALLED, "uncertain", "None"),
-        ({**STALLED, "reason": "off"}, "uncertain", "None"),
+        (ROCK, "Rock", "ON"),
+        ({**ROCK, "reason": "held"}, "Rock", "ON"),
+        ({**ROCK, "genre": "None"}, "None genre", "ON"),
+        ({**ROCK, "genre": "unknown"}, "Unknown genre", "ON"),
+        ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "jazz": 4, "silence": 1}}, "Uncertain", "ON"),
+        ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "silence": 3, "not_music": 2}}, "Uncertain", "OFF"),
+        (SILENCE, "Silence", "OFF"),
+        ({**NOBODY, "reason": "not_music", "votes": {"not_music": 9}}, "Not music", "OFF"),
+        ({**NOBODY, "reason": "warming_up", "votes": {"rock": 1}, "segments": 1}, "Warming up", "None"),
+        (STALLED, "No sound", "None"),
+        ({**STALLED, "reason": "off"}, "Switched off", "None"),
     ],
 )
 def test_a_state_is_shown_as_a_genre_and_as_music_or_none(state: dict[str, Any], genre: str, music: str) -> None:
@@ -164,8 +178,66 @@ def test_a_state_is_shown_as_a_genre_and_as_music_or_none(state: dict[str, Any],
 
 
 def test_every_reason_of_a_state_is_shown_as_one_of_the_options() -> None:
-    for reason in schema("state")["properties"]["reason"]["enum"]:
-        assert shown("mic.genre", {**NOBODY, "reason": reason}) in everything(DEVICE)["mic.genre"]["options"]
+    options = everything(DEVICE)["mic.genre"]["options"]
+    found = {
+        shown("mic.genre", {**NOBODY, "reason": reason}) for reason in schema("state")["properties"]["reason"]["enum"]
+    }
+    assert found <= set(options)
+    assert "Warming up" in found
+
+
+def test_a_genre_keeps_its_key_votes_share_and_runners_up_as_attributes() -> None:
+    template = everything(DEVICE)["mic.genre"]["json_attributes_template"]
+    render = ImmutableSandboxedEnvironment().from_string(template).render
+    assert json.loads(render(value_json=ROCK)) == {
+        "key": "rock",
+        "reason": "majority",
+        "share": 0.7778,
+        "votes": {"rock": 7, "jazz": 2},
+        "runners_up": ["jazz"],
+        "since": ROCK["since"],
+    }
+    silent = json.loads(render(value_json={**SILENCE, "share": None}))
+    assert (silent["key"], silent["share"], silent["runners_up"]) == ("silence", None, ["silence"])
+
+
+def test_title_and_station_are_text_of_a_length_that_home_assistant_takes() -> None:
+    assert [shown(f"mic.{thing}", ROCK) for thing in ("title", "station")] == ["None", "None"]
+    assert shown("mic.title", {**ROCK, "title": "é" * 300}) == "é" * 255
+    assert shown("mic.station", {**ROCK, "station": "Jazz {{ FM }}"}) == "Jazz {{ FM }}"
+    without = replace(DEVICE, announcement=Announcement(without_title=["mic"]))
+    assert not {"mic.title", "mic.station"} & set(source_components(without, "mic"))
+
+
+def test_what_changes_with_every_message_is_disabled_by_default() -> None:
+    off = {key for key, what in everything(DEVICE).items() if what.get("enabled_by_default") is False}
+    assert off == {"mic.level", "real_time_factor", "segments"}
+
+
+def test_each_event_but_the_test_is_a_device_trigger_of_the_source() -> None:
+    triggers = {key: what for key, what in everything(TWO).items() if what["platform"] == "device_automation"}
+    assert {f"radio.on_{event}" for event in EVENT_TYPES if event != "test"} <= set(triggers)
+    began = triggers["radio.on_dead_air"]
+    assert (began["topic"], began["payload"]) == ("genrewatch/gw-1/radio/event", "dead_air")
+    assert (began["subtype"], began["type"]) == ("Dead air", "began")
+    assert len({(what["subtype"], what["type"]) for key, what in triggers.items() if key.startswith("radio.")}) == 5
+
+
+def test_area_and_page_are_announced_where_they_are_known() -> None:
+    about = Announcement(areas={"radio": "Küche"}, page_url="http://pi.local:8710/")
+    told = replace(TWO, announcement=about)
+    assert source_discovery(told, "radio")["device"]["suggested_area"] == "Küche"
+    assert "suggested_area" not in source_discovery(told, "mic")["device"]
+    assert discovery(told)["device"]["configuration_url"] == "http://pi.local:8710/"
+    assert "configuration_url" not in discovery(TWO)["device"]
+    jsonschema.validate(source_discovery(told, "radio"), schema("discovery"))
+
+
+def test_a_machine_without_a_sensor_has_no_cpu_temperature_and_the_old_entity_is_removed() -> None:
+    none = replace(DEVICE, announcement=Announcement(cpu_temperature=False))
+    assert "cpu_temperature" not in components(none)
+    removal = discovery(none, platforms(discovery(DEVICE)))
+    assert removal["components"]["cpu_temperature"] == {"platform": "sensor"}
 
 
 def test_what_is_not_there_is_unknown_and_no_number() -> None:
@@ -182,7 +254,7 @@ def test_diagnostics_are_shown_as_they_are_published() -> None:
         "real_time_factor": 31.2,
         "lost_s": 1.5,
         "segments": 40,
-        "uptime_s": 12.5,
+        "started": "2026-11-22T12:00:00.000Z",
         "history": {"waiting": 3},
         "degraded": [],
     }
@@ -192,7 +264,7 @@ def test_diagnostics_are_shown_as_they_are_published() -> None:
         "real_time_factor": "31.2",
         "lost_audio": "1.5",
         "segments": "40",
-        "uptime": "12.5",
+        "uptime": "2026-11-22T12:00:00.000Z",
         "outbox_waiting": "3",
         "degraded": "OFF",
     }
@@ -202,7 +274,8 @@ def test_diagnostics_are_shown_as_they_are_published() -> None:
 
 def test_every_field_that_is_read_is_one_that_the_schemas_promise() -> None:
     for key, component in everything(DEVICE).items():
-        promised = schema("state" if "." in key else "health")
+        trigger = component["platform"] == "device_automation"
+        promised = schema("event" if trigger else "state" if "." in key else "health")
         for field in re.findall(r"value_json\.([a-z_]+)", component.get("value_template", "")):
             assert field in (*promised["required"], "history"), f"{key} reads {field}"
     assert "waiting" in schema("health")["properties"]["history"]["required"]
@@ -213,8 +286,8 @@ def test_ids_stay_whatever_else_changes() -> None:
     before, after = everything(DEVICE), everything(other)
     assert set(before) <= set(after)
     for key, component in before.items():
-        assert component["unique_id"] == after[key]["unique_id"]
-        assert component["default_entity_id"] == after[key]["default_entity_id"]
+        assert component.get("unique_id") == after[key].get("unique_id")
+        assert component.get("default_entity_id") == after[key].get("default_entity_id")
 
 
 def test_no_two_things_have_one_id_even_of_boxes_and_sources_with_unlucky_names() -> None:
@@ -223,8 +296,9 @@ def test_no_two_things_have_one_id_even_of_boxes_and_sources_with_unlucky_names(
         component["unique_id"]
         for node, sources in boxes.items()
         for component in everything(replace(DEVICE, node=node, sources=dict.fromkeys(sources, "x"))).values()
+        if component["platform"] != "device_automation"
     ]
-    assert len(set(ids)) == len(ids) == 3 * 7 + 8 * 7
+    assert len(set(ids)) == len(ids) == 3 * 7 + 8 * 9
 
 
 def test_entity_ids_are_such_as_home_assistant_takes_and_start_with_the_product() -> None:
@@ -244,7 +318,7 @@ def test_each_source_is_a_device_of_its_own_that_is_connected_through_the_node()
 def test_no_payload_grows_with_the_number_of_sources() -> None:
     many = replace(DEVICE, sources=dict.fromkeys((f"source-{number}" for number in range(200)), "A source"))
     assert discovery(many) == discovery(DEVICE)
-    assert max(len(json.dumps(source_discovery(many, source))) for source in many.sources) < 5000
+    assert max(len(json.dumps(source_discovery(many, source))) for source in many.sources) < 8000
 
 
 def test_removed_components_are_sent_with_their_platforms_only_and_then_left_out() -> None:

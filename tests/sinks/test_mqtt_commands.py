@@ -12,6 +12,7 @@ from tests.servers import Watcher
 from tests.sinks.mqtt_rig import JAZZ, LABELS, MODEL, ROCK, running_sink
 
 from genrewatch.audio.level import LevelConfig
+from genrewatch.contract.verdict_text import label_text
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.pipeline import Pipeline, open_pipeline
@@ -49,6 +50,13 @@ class RecordingHandler:
             assert time.monotonic() < deadline, self.commands
             time.sleep(0.01)
         return self.commands
+
+
+class HealthHandler(RecordingHandler):
+    """Records requests for health, too."""
+
+    def publish_health(self) -> None:
+        self.commands.append(("health", None))
 
 
 def retained(port: int) -> dict[str, str]:
@@ -109,7 +117,7 @@ def test_discovery_is_published_before_states(broker: Mosquitto) -> None:
         watcher.next("mic/state")
     assert config["device"]["identifiers"] == ["genrewatch.box"]
     assert of_mic["device"]["via_device"] == "genrewatch.box"
-    assert set(LABELS) <= set(of_mic["components"]["mic.genre"]["options"])
+    assert set(map(label_text, LABELS)) <= set(of_mic["components"]["mic.genre"]["options"])
     assert retained(broker.port)[CONFIG] == seen.payload
 
 
@@ -134,6 +142,29 @@ def test_home_assistant_s_start_repeats_the_birth_sequence_in_order(broker: Mosq
         "genrewatch/box/mic/availability",
         "genrewatch/box/mic/state",
     ]
+
+
+def test_after_a_kill_a_source_is_warming_up_before_the_node_is_online(broker: Mosquitto) -> None:
+    arguments = {"names": {"mic": "Mic"}, "birth_delay_s": (0.05, 0.1)}
+    with Watcher(broker.port) as watcher:
+        watcher.publish("genrewatch/box/mic/state", '{"genre": "rock"}', retain=True)  # of before the kill
+        with running_sink(broker.url, **arguments):
+            seen = watcher.until(lambda seen: seen.topic == "genrewatch/box/mic/state" and '"v":1' in seen.payload)
+            assert watcher.until(lambda seen: True).topic == "genrewatch/box/status"
+            state = json.loads(seen.payload)
+            assert (state["genre"], state["reason"], state["text"]) == (None, "warming_up", "Warming up")
+            assert json.loads(retained(broker.port)["genrewatch/box/mic/state"])["reason"] == "warming_up"
+
+
+def test_home_assistant_s_start_asks_for_health_again(broker: Mosquitto) -> None:
+    handler = HealthHandler()
+    arguments = {"settings": DISCOVERY, "names": {"mic": "Mic"}, "birth_delay_s": (0.05, 0.1)}
+    with Watcher(broker.port) as watcher, running_sink(broker.url, **arguments) as sink:
+        watcher.next(MIC_CONFIG)
+        time.sleep(0.2)  # the repetition after the birth
+        sink.set_command_handler(handler)
+        watcher.publish("homeassistant/status", "online")
+        assert handler.wait(2) == [("health", None)] * 2
 
 
 def test_a_source_that_has_left_the_configuration_leaves_home_assistant_and_the_broker(
@@ -211,7 +242,7 @@ def test_a_model_with_other_labels_is_announced_at_once(broker: Mosquitto) -> No
         options = json.loads(watcher.next(MIC_CONFIG).payload)["components"]["mic.genre"]["options"]
         sink.on_result("mic", JAZZ)
         assert json.loads(watcher.next("mic/state").payload)["model"] == "gtzan-compact"
-    assert set(pipeline.manifest.genres) <= set(options)
+    assert set(map(label_text, pipeline.manifest.genres)) <= set(options)
 
 
 def test_a_source_that_is_switched_off_has_the_state_off_and_no_verdict(broker: Mosquitto) -> None:

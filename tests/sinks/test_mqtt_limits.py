@@ -145,10 +145,10 @@ def test_refused_messages_and_subscriptions_are_logged_once_and_degrade(caplog: 
             sink.on_result("mic", ROCK if turn % 2 else JAZZ)
         broker.wait_until(lambda: len(sink.problems()) == 2 and "1 more topic" in sink.problems()[1])
         assert sink.problems()[0] == "the broker refuses subscriptions to genrewatch/box/+/listen/set (not authorized)"
-        assert sink.problems()[1].startswith("the broker refuses messages on genrewatch/box/status and ")
+        assert sink.problems()[1].startswith("the broker refuses messages on genrewatch/box/")
         assert sink.problems()[1].endswith("(quota exceeded)")
         broker.puback_reason = 0
-        sink.on_result("mic", ROCK)
+        sink.on_result("mic", JAZZ)
         broker.wait_until(lambda: "mic/state" not in "".join(sink.problems()))
     lines = [record for record in caplog.records if record.levelno == logging.ERROR and "refuses" in record.message]
     assert len(lines) == 2

@@ -57,6 +57,7 @@ HEALTH: dict[str, Any] = {
     "model": {"name": "net", "version": "1.2.0"},
     "bundle_refused": None,
     "uptime_s": 90.1,
+    "started": "2026-11-22T11:58:30.000Z",
     "cpu_s": 3.2,
     "real_time_factor": 25.5,
     "peak_rss_mb": 80.0,

@@ -41,7 +41,14 @@ class FakeControl:
 
     def health(self) -> dict[str, Any]:
         model = {"name": "net", "version": "1.2.0"}
-        numbers = {"uptime_s": 90.1, "cpu_s": 3.2, "real_time_factor": 25.5, "peak_rss_mb": 80.0, "segments": 40}
+        numbers = {
+            "uptime_s": 90.1,
+            "started": "2026-11-22T11:58:30.000Z",
+            "cpu_s": 3.2,
+            "real_time_factor": 25.5,
+            "peak_rss_mb": 80.0,
+            "segments": 40,
+        }
         hooks = {"0": {"ran": 3, "failed": 1, "dropped": 0, "last_error": "exit code 1"}}
         history = {"stored": 3, "waiting": 1, "unsaved": 0, "dropped": 0, "head": "0a" * 32, "set_aside": None}
         return {

@@ -70,3 +70,11 @@ def test_the_option_can_disable_it_and_refuses_nonsense() -> None:
     for text in ("http://a", "a:b", "", ":99999999"):
         with pytest.raises(ConfigError):
             web_address(text, WebConfig())
+
+
+def test_the_page_has_an_address_for_others_only_where_they_can_connect() -> None:
+    assert WebConfig().url_for_others is None
+    assert WebConfig(host="0.0.0.0", enabled=False).url_for_others is None
+    assert WebConfig(host="192.168.1.7").url_for_others == "http://192.168.1.7:8710/"
+    assert WebConfig(host="fd00::7", port=80).url_for_others == "http://[fd00::7]:80/"
+    assert (WebConfig(host="0.0.0.0").url_for_others or "").endswith(".local:8710/")

@@ -20,6 +20,7 @@ from genrewatch.history.database import database_path
 from genrewatch.host.heap import limit_heap
 from genrewatch.host.limits import raise_open_files
 from genrewatch.host.line_writer import LineHandler, LineWriter
+from genrewatch.host.machine import cpu_temperature_c
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.paths import expand_home
@@ -29,6 +30,7 @@ from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
+from genrewatch.sinks.mqtt.home_assistant import Announcement
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
@@ -37,6 +39,7 @@ from genrewatch.sinks.web.live_sources import SourceLabel
 from genrewatch.sinks.web.sink import WebSink
 from genrewatch.sources.kinds import kind_of, name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
+from genrewatch.sources.tuner.addresses import SCHEMES
 from genrewatch.sources.uri import SourceConfig
 
 log = logging.getLogger("genrewatch")
@@ -125,6 +128,17 @@ def _open_mqtt(
         names=_names(setups),
         persistent_state=persistent_state,
         health_s=config.health_s,
+        announcement=_announcement(config, setups),
+    )
+
+
+def _announcement(config: ListenConfig, setups: Sequence[SourceSetup]) -> Announcement:
+    by_id = {setup.source.id: wanted for setup, wanted in zip(setups, config.source, strict=True)}
+    return Announcement(
+        areas={source_id: wanted.suggested_area for source_id, wanted in by_id.items() if wanted.suggested_area},
+        without_title=[source_id for source_id, wanted in by_id.items() if kind_of(wanted) not in SCHEMES],
+        page_url=config.mqtt.page_url or config.web.url_for_others,
+        cpu_temperature=cpu_temperature_c() is not None,
     )
 
 

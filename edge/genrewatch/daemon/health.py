@@ -10,6 +10,7 @@ from genrewatch.contract.payload import rounded
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_state import SourceState, mix_problem
 from genrewatch.host.machine import cpu_temperature_c
+from genrewatch.host.times import StartTime
 
 
 class Health:
@@ -20,12 +21,13 @@ class Health:
     ) -> None:
         """`daemon_problems` returns those of the main loop."""
         self._states, self._sinks, self._daemon_problems = states, sinks, daemon_problems
-        self._started = time.monotonic()
+        self._started, self._start_time = time.monotonic(), StartTime()
         self.refused_bundle: Callable[[], str | None] = lambda: None
         """Returns why the last command that changes the bundle was refused."""
 
     def collect(self) -> dict[str, Any]:
         """Return the diagnostics; the schema is `health.schema.json`."""
+        uptime_s = time.monotonic() - self._started
         used, states = resource.getrusage(resource.RUSAGE_SELF), list(self._states.values())
         cpu_s = used.ru_utime + used.ru_stime
         heard_s = sum(state.heard_s for state in states)
@@ -34,7 +36,8 @@ class Health:
             "version": __version__,
             "model": {"name": model.name, "version": model.version} if model else None,
             "bundle_refused": self.refused_bundle(),
-            "uptime_s": round(time.monotonic() - self._started, 1),
+            "uptime_s": round(uptime_s, 1),
+            "started": self._start_time.text(uptime_s),
             "cpu_s": round(cpu_s, 2),
             "cpu_temperature_c": cpu_temperature_c(),
             "real_time_factor": rounded(heard_s / cpu_s if cpu_s else None, 1),

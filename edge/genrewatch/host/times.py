@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 EARLIEST_MS = 1_735_689_600_000
 """2025-01-01 in UTC: a wall clock that shows an earlier time has not been set yet."""
@@ -22,6 +22,24 @@ class Timestamp:
     def offset_s(self) -> float:
         """Wall clock minus monotonic clock, seconds; it changes when the wall clock is set."""
         return self.utc_ms / 1000 - self.mono_s
+
+
+CLOCK_SET = timedelta(seconds=2)
+"""Change of the wall clock against the monotonic clock that counts as setting it."""
+
+
+class StartTime:
+    """The wall-clock time at which something began; it changes only when the wall clock is set."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+
+    def text(self, elapsed_s: float, now: datetime | None = None) -> str:
+        """Return the start, RFC 3339, of what has lasted for `elapsed_s` at `now` (default the present)."""
+        began = (now or utc_now()) - timedelta(seconds=elapsed_s)
+        if self._began is None or abs(began - self._began) > CLOCK_SET:
+            self._began = began
+        return rfc3339(self._began)
 
 
 def now() -> Timestamp:

@@ -29,6 +29,8 @@ class SourceConfig:
     """Name in topics, letters, digits, _ and -; default the kind, numbered when there are several."""
     name: str | None = None
     """Name for people, any text; default the id."""
+    suggested_area: str | None = None
+    """Area that Home Assistant gives the source's device when it is discovered first, as `Living room`."""
     stall_s: float | None = None
     """Seconds without sound after which a live source is restarted, 0.2 to 3600; default 8."""
     first_sound_s: Unlimited | None = None
@@ -38,6 +40,8 @@ class SourceConfig:
     """Settings of this source's vote that differ from `[vote]`."""
 
     def __post_init__(self) -> None:
+        area = self.suggested_area
+        require(area is None or (area.strip() != "" and area.isprintable()), "suggested_area", repr(area), "a name")
         check_stall(self.stall_s, "stall_s")
         check_first_sound(self.first_sound_s, "first_sound_s")
 

@@ -1,6 +1,7 @@
 """The birth sequence: everything that subscribers need, on each new connection and when Home Assistant starts.
 
 retained messages to delete    of sources that have left the configuration; only on a new connection
+state                          before the status, so that no earlier state is shown as current; only on a new connection
 status, discovery              retained
 listen, availability           retained, for each source
 state, health                  now, and once more after a random delay: Home Assistant subscribes to the topics of
@@ -58,6 +59,7 @@ class BirthSequence:
         with self._states.lock:
             self._connection_number = self._connection.number
             self._deleted = [self._connection.publish(message) for message in self._discovery.removals()]
+            self._states.publish_states()
             self._publish_all()
             self._schedule(self._after_birth)
 

@@ -81,6 +81,11 @@ class MqttConfig:
     """Publish Home Assistant's device discovery; false removes the device."""
     discovery_prefix: str = "homeassistant"
     """First level or levels of Home Assistant's topics."""
+    device_name: str | None = None
+    """Name of the node in Home Assistant; default `genrewatch` and its id. A source has the name of its table."""
+    page_url: str | None = None
+    """Address of the page that Home Assistant links to, http:// or https://; default that of `[web]`, where other
+    machines can connect to it."""
     bundles: str | None = None
     """Directory of the bundles that `bundle/set` may choose by name; without it the command is refused."""
 
@@ -90,6 +95,12 @@ class MqttConfig:
         for key in ("base", "discovery_prefix"):
             for level in getattr(self, key).split("/"):
                 check_id(level, key)
+        name = self.device_name
+        require(name is None or (name.strip() != "" and name.isprintable()), "device_name", repr(name), "a name")
+        url = urlsplit(self.page_url or "http://host")
+        require(
+            url.scheme in ("http", "https") and bool(url.netloc), "page_url", self.page_url, "http://HOST or https://"
+        )
         require(5 <= self.keepalive_s <= 3600, "keepalive_s", self.keepalive_s, "5 to 3600")
         require(0 <= self.will_delay_s <= 3600, "will_delay_s", self.will_delay_s, "0 to 3600")
         require(1 <= self.heartbeat_s <= 3600, "heartbeat_s", self.heartbeat_s, "1 to 3600")

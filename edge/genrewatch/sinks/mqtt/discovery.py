@@ -13,7 +13,7 @@ from genrewatch import __version__
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.sinks.mqtt.config import MqttConfig
-from genrewatch.sinks.mqtt.home_assistant import Device, discovery, platforms, source_discovery
+from genrewatch.sinks.mqtt.home_assistant import Announcement, Device, discovery, platforms, source_discovery
 from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.topics import Topics
 
@@ -43,10 +43,12 @@ class Discovery:
         persistent_state: PersistentState,
         *,
         health_s: float,
+        announcement: Announcement,
     ) -> None:
         """`names`: display names by source id; `health_s`: seconds between health messages."""
         self._config, self._topics, self._names, self._persistent_state = config, topics, names, persistent_state
         self._health_expire_s = max(config.expire_after_s, round(4 * health_s))
+        self._announcement = announcement
         self._published: dict[str, dict[str, str]] = {}
 
     @property
@@ -103,10 +105,11 @@ class Discovery:
         return Device(
             node=self._topics.node,
             root=self._topics.root,
-            name=f"genrewatch {self._topics.node}",
+            name=self._config.device_name or f"genrewatch {self._topics.node}",
             labels=manifest.labels,
             sources=self._names,
             version=__version__,
             expire_after_s=self._config.expire_after_s,
             health_expire_s=self._health_expire_s,
+            announcement=self._announcement,
         )

@@ -8,18 +8,33 @@ Assistant keeps the history of an entity when names or models change.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from genrewatch.sinks.mqtt.home_assistant_entities import Components, node_entities, source_controls, source_entities
+from genrewatch.sinks.mqtt.home_assistant_triggers import device_triggers
 
 SUPPORT_URL = "https://www.home-assistant.io/integrations/mqtt/"
 """Link that Home Assistant shows beside a discovered device."""
 NAMES = {"cpu_temperature": "CPU temperature", "real_time_factor": "Real-time factor", "segments": "Segments heard"}
 """Display names that do not follow from the keys of the entities."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """Facts for the discovery that come from the configuration and the machine."""
+
+    areas: Mapping[str, str] = field(default_factory=dict)
+    """Suggested areas by source id."""
+    without_title: Collection[str] = ()
+    """Ids of the sources that never send a station or a title."""
+    page_url: str | None = None
+    """Address of the page, where browsers of other machines can reach it."""
+    cpu_temperature: bool = True
+    """True where the machine has a sensor for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,8 @@ class Device:
     """Age at which a state expires, at least 1 s."""
     health_expire_s: int
     """Age at which diagnostics expire, at least 1 s."""
+    announcement: Announcement = Announcement()
+    """Facts from the configuration and the machine."""
 
 
 def discovery(device: Device, removed: Mapping[str, str] = NOTHING) -> dict[str, Any]:
@@ -62,6 +79,8 @@ def source_discovery(device: Device, source: str, removed: Mapping[str, str] = N
         "serial_number": f"{device.node}.{source}",
         "via_device": f"genrewatch.{device.node}",
     }
+    if area := device.announcement.areas.get(source):
+        about["suggested_area"] = area
     return _payload(device, about, source_components(device, source), removed)
 
 
@@ -70,8 +89,9 @@ def _payload(
 ) -> dict[str, Any]:
     gone = {key: {"platform": platform} for key, platform in removed.items() if key not in present}
     made = {"manufacturer": "genrewatch", "model": "Music genre watcher", "sw_version": device.version}
+    page = {"configuration_url": url} if (url := device.announcement.page_url) else {}
     return {
-        "device": {**about, **made},
+        "device": {**about, **made, **page},
         "origin": {"name": "genrewatch", "sw_version": device.version, "support_url": SUPPORT_URL},
         "availability": [_node_online(device)],  # the default of components without their own
         "components": {**present, **gone},
@@ -86,22 +106,27 @@ def platforms(announced: Mapping[str, Any]) -> dict[str, str]:
 
 def components(device: Device) -> Components:
     """Return the entities of the node by stable key, `<entity>`."""
-    found = node_entities(f"{device.root}/health", device.health_expire_s)
+    found = node_entities(
+        f"{device.root}/health", device.health_expire_s, cpu_temperature=device.announcement.cpu_temperature
+    )
     return {key: _named(device, key, key, what) for key, what in found.items()}
 
 
 def source_components(device: Device, source: str) -> Components:
-    """Return the entities of a source by stable key, `<source>.<entity>`."""
-    return {
+    """Return the entities and triggers of a source by stable key, `<source>.<entity>`."""
+    entities = {
         f"{source}.{entity}": _named(device, f"{source}.{entity}", entity, what)
         for entity, what in _of_source(device, source).items()
     }
+    triggers = device_triggers(f"{device.root}/{source}")
+    return entities | {f"{source}.{trigger}": what for trigger, what in triggers.items()}
 
 
 def _of_source(device: Device, source: str) -> Components:
     topic = f"{device.root}/{source}"
     online = {"availability": [_node_online(device), {"topic": f"{topic}/availability"}], "availability_mode": "all"}
-    shown = source_entities(topic, device.labels, device.expire_after_s)
+    titles = source not in device.announcement.without_title
+    shown = source_entities(topic, device.labels, device.expire_after_s, titles=titles)
     return {**{entity: {**what, **online} for entity, what in shown.items()}, **source_controls(topic)}
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from genrewatch.contract.bundle import Manifest
 from genrewatch.contract.compact_json import compact_json
 from genrewatch.contract.payload import SCHEMA_VERSION, rounded
+from genrewatch.contract.verdict_text import verdict_text
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.json_fields import level_fields, verdict_fields
 from genrewatch.inference.pipeline import SegmentResult
@@ -50,6 +51,7 @@ class Payloads:
             {
                 **head,
                 **fields,
+                "text": verdict_text(fields["genre"], fields["reason"]),
                 "station": playing.station,
                 "title": playing.title,
                 "since": since,
@@ -97,7 +99,11 @@ def place_fields(result: SegmentResult) -> dict[str, Any]:
     }
 
 
-def no_sound_fields(reason: Literal["stalled", "off"], last: Mapping[str, Any] | None) -> dict[str, Any]:
+NoSound = Literal["warming_up", "stalled", "off"]
+"""Reasons of a state that does not come from the pipeline."""
+
+
+def no_sound_fields(reason: NoSound, last: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the same fields for a source without sound: place and loss are those of the last segment, if any."""
     last = last or {}
     return {

@@ -32,6 +32,7 @@ from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
 from genrewatch.sinks.mqtt.connection import Connection, ConnectionCallbacks, Reconnect, Subscriptions
 from genrewatch.sinks.mqtt.discovery import Discovery
 from genrewatch.sinks.mqtt.history_publisher import HistoryPublisher
+from genrewatch.sinks.mqtt.home_assistant import Announcement
 from genrewatch.sinks.mqtt.message import Received
 from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
@@ -56,6 +57,7 @@ class MqttSink(Sink):
         names: Mapping[str, str] | None = None,
         persistent_state: PersistentState | None = None,
         health_s: float = 30.0,
+        announcement: Announcement | None = None,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         reconnect: Reconnect | None = None,
@@ -67,7 +69,7 @@ class MqttSink(Sink):
         """
         names, persistent_state = dict(names or {}), persistent_state or PersistentState(None)
         root = f"{config.base}/{check_id(node, 'node')}"
-        self._config = config
+        self._config, self._names = config, names
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
         self._detector, self._commands = EventDetector(), CommandReceiver(topics, names)
@@ -96,7 +98,9 @@ class MqttSink(Sink):
             persistent_state=persistent_state,
             monotonic=monotonic,
         )
-        discovery = Discovery(config, topics, names, persistent_state, health_s=health_s)
+        discovery = Discovery(
+            config, topics, names, persistent_state, health_s=health_s, announcement=announcement or Announcement()
+        )
         request_health = self._commands.request_health
         self._birth = BirthSequence(
             connection,
@@ -123,7 +127,12 @@ class MqttSink(Sink):
         self._commands.handler = handler
 
     def start(self) -> None:
-        """Start to connect, and return at once; an absent broker is no error."""
+        """Start to connect, and return at once; an absent broker is no error.
+
+        Until its first segment a source is warming up: the state of before a kill must not look current.
+        """
+        for source_id in self._names:
+            self._states.publish_no_sound(source_id, "warming_up")
         self._connection.start()
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
@@ -143,9 +152,9 @@ class MqttSink(Sink):
         """See `Sink`."""
         with self._states.lock:
             self._states.set_disabled(source_id, disabled)
+            self._states.publish_no_sound(source_id, "off" if disabled else "warming_up")
             if disabled:
                 self._detector.reset(source_id)
-                self._states.publish_no_sound(source_id, "off")
 
     def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`; publishes the state if it is new or a heartbeat is due, events and votes."""

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id
 from genrewatch.sinks.mqtt.message import Message
-from genrewatch.sinks.mqtt.payload import Payloads, no_sound_fields
+from genrewatch.sinks.mqtt.payload import NoSound, Payloads, no_sound_fields
 from genrewatch.sinks.mqtt.topics import Topics
 from genrewatch.sources.source import NowPlaying
 
@@ -105,7 +105,7 @@ class SourceStates:
             if source.fields is not None:
                 self.update(source_id, source.fields)
 
-    def publish_no_sound(self, source_id: str, reason: Literal["stalled", "off"]) -> None:
+    def publish_no_sound(self, source_id: str, reason: NoSound) -> None:
         """Publish the state of a source that gives no sound, like `update`; station and title are unknown."""
         with self.lock:
             source = self[source_id]

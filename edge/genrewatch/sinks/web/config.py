@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,14 @@ class WebConfig:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    @property
+    def url_for_others(self) -> str | None:
+        """Address of the page for browsers of other machines; None where they cannot connect."""
+        if not self.enabled or self.local or self.port == 0:
+            return None
+        host = f"{socket.gethostname()}.local" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
 
     def with_environment(self, environ: Mapping[str, str] = os.environ) -> "WebConfig":
         """Return this configuration with the password of `environ` or of systemd's credentials, if there is one.
