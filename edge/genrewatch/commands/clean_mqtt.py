@@ -31,6 +31,8 @@ from genrewatch.sinks.mqtt.message import Message, Received
 from genrewatch.sinks.mqtt.topics import ONLINE, Topics
 
 LOCAL_BROKER = "mqtt://localhost"
+AT_ONCE = 500
+"""Messages that are published before their acknowledgements are awaited."""
 ANSWER_S = 5.0
 """Longest time that a broker may take for one answer."""
 LARGEST_PACKET = 4 * 1024 * 1024
@@ -144,10 +146,14 @@ class _Broker:
         """Delete retained messages; those of discovery always, as a payload may be too long to receive."""
         discovery = [self.topics.discovery(b"").topic]
         discovery += [self.topics.source_discovery(source, b"").topic for source in sorted(self.sources)]
-        for topic in dict.fromkeys([*discovery, *topics]):
-            info = self.client.publish(Message(topic=topic, payload=b"", qos=1, retain=True))
-            if info is not None:
-                info.wait_for_publish(ANSWER_S)
+        wanted = list(dict.fromkeys([*discovery, *topics]))
+        for start in range(0, len(wanted), AT_ONCE):
+            messages = [
+                Message(topic=topic, payload=b"", qos=1, retain=True) for topic in wanted[start : start + AT_ONCE]
+            ]
+            for info in [self.client.publish(message) for message in messages]:
+                if info is not None:
+                    info.wait_for_publish(ANSWER_S)
 
 
 @contextmanager
