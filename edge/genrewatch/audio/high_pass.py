@@ -95,11 +95,14 @@ class _Recursion:
 
     def push(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Filter (n,) samples; only the last piece of a stream may have an unfinished block."""
-        blocks = np.pad(samples, (0, -len(samples) % BLOCK)).reshape(-1, GROUPS, GROUP)
-        out = np.empty(blocks.shape)
-        for block, filtered in zip(blocks, out, strict=True):
-            filtered[:] = self._block(block)
-        return out.reshape(-1)[: len(samples)]
+        n = len(samples)
+        if n % BLOCK:
+            samples = np.concatenate([samples, np.zeros(-n % BLOCK)])
+        out = np.empty(len(samples))
+        for start in range(0, len(samples), BLOCK):
+            block = self._block(samples[start : start + BLOCK].reshape(GROUPS, GROUP))
+            out[start : start + BLOCK] = block.reshape(-1)
+        return out[:n]
 
     def _block(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
         """Filter (GROUPS, GROUP) samples: always the same shapes, because rounding depends on them."""

@@ -18,6 +18,8 @@ Channel = Literal["auto", "left", "right", "mix"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 Phase = Literal["ok", "antiphase"]
 WINDOW_S = 0.25
+EVERY = 4
+"""Distance of the samples in a window that findings are made on: power needs no more of them."""
 STEADY = 12
 """Windows in a row that must agree before a finding changes, 3 s; the first finding needs one window with sound."""
 CANCELLED, RECOVERED = 0.25, 0.5
@@ -59,22 +61,21 @@ class Mixer:
 
     def push(self, samples: NDArray[np.float32]) -> Samples:
         """Mix (n, channels) samples to (n,)."""
-        rows = samples.T
         if not self._automatic:
-            return _mean(rows, self.mix.used)
+            return _mean(samples, self.mix.used)
         pieces = []
-        while rows.shape[1]:
-            piece = np.ascontiguousarray(rows[:, : self._n_window - self._n_collected])
-            rows = rows[:, piece.shape[1] :]
+        while len(samples):
+            piece = samples[: self._n_window - self._n_collected]
+            samples = samples[len(piece) :]
             pieces.append(_mean(piece, self.mix.used))
             self._collect(piece)
         return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
 
     def _collect(self, piece: NDArray[np.float32]) -> None:
         self._window.append(piece)
-        self._n_collected += piece.shape[1]
+        self._n_collected += len(piece)
         if self._n_collected == self._n_window:
-            found = _find(np.concatenate(self._window, axis=1), self.mix)
+            found = _find(np.concatenate(self._window), self.mix)
             self._window, self._n_collected = [], 0
             if found is not None:
                 self._decide(found)
@@ -91,15 +92,16 @@ class Mixer:
 
 
 def _find(window: NDArray[np.float32], before: Mix) -> Mix | None:
-    """Return how a window (channels, n) should be mixed; None where it is too quiet to find out."""
-    powers = np.array([_power(channel) for channel in window])
-    loudest = int(powers.argmax())
+    """Return how a window (n, channels) should be mixed; None where it is too quiet to find out."""
+    covariance = _covariance(window).tolist()  # a few numbers: faster than arrays
+    powers = [row[k] for k, row in enumerate(covariance)]
+    loudest = powers.index(max(powers))
     if not powers[loudest] > QUIET:
         return None
-    dead = tuple(int(k) for k in np.flatnonzero(powers < DEAD * powers[loudest]))
-    alive = tuple(k for k in range(len(window)) if k not in dead)
-    independent = float(powers[list(alive)].mean()) / len(alive)
-    share = _power(_mean(window, alive)) / independent
+    dead = tuple(k for k, power in enumerate(powers) if power < DEAD * powers[loudest])
+    alive = tuple(k for k in range(len(powers)) if k not in dead)
+    of_sum = sum(covariance[j][k] for j in alive for k in alive)
+    share = of_sum / sum(powers[k] for k in alive)
     phase: Phase = "antiphase" if share < (CANCELLED if before.phase == "ok" else RECOVERED) else "ok"
     if phase == "antiphase":
         kept = before.used if before.phase == phase and before.used[0] in alive else (loudest,)
@@ -107,10 +109,15 @@ def _find(window: NDArray[np.float32], before: Mix) -> Mix | None:
     return Mix(channels=before.channels, phase=phase, dead=dead, used=alive)
 
 
-def _power(samples: Samples) -> float:
-    """Return the power of (n,) samples without their offset."""
-    centred = samples - samples.mean()
-    return float(np.dot(centred, centred)) / len(centred)
+def _covariance(window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (channels, channels) covariance of every `EVERY`-th sample of (n, channels).
+
+    The power of a sum of channels is the sum of their part of it.
+    """
+    rows = window[::EVERY].T.copy()
+    rows -= rows.mean(axis=1, keepdims=True)
+    covariance: NDArray[np.float32] = rows @ rows.T / np.float32(rows.shape[1])
+    return covariance
 
 
 def _alike(found: Mix, other: Mix | None) -> bool:
@@ -119,10 +126,10 @@ def _alike(found: Mix, other: Mix | None) -> bool:
 
 
 def _mean(samples: NDArray[np.float32], used: tuple[int, ...]) -> Samples:
-    """Add the channels of (channels, n) samples: the bits of a mean over up to 7 channels, and faster."""
-    total: Samples = samples[used[0]].astype(np.float32, copy=True)
+    """Average the `used` channels of (n, channels) samples: the bits of `mean` over up to 7 channels, and faster."""
+    total: Samples = samples[:, used[0]].astype(np.float32, copy=True)
     for k in used[1:]:
-        total += samples[k]
+        total += samples[:, k]
     if len(used) > 1:
         total /= np.float32(len(used))
     return total
