@@ -1,6 +1,7 @@
 """The OpenAPI description of the web API, made from the payloads' schemas; served at `api/v1/openapi.json`."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from docs.scripts.payloads import schemas
@@ -22,13 +23,19 @@ def _description() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "genrewatch", "version": __version__, "license": {"name": "Apache-2.0"}},
         "servers": [{"url": "."}],
-        "paths": {**_reads(), **_writes()},
+        "paths": _paths(),
         "components": {
             "schemas": _components(),
             "securitySchemes": {"password": {"type": "http", "scheme": "basic"}},
         },
         "security": [{}, {"password": []}],
     }
+
+
+def _paths() -> dict[str, Any]:
+    """Return the reads and writes of each path; `/doctor` has both."""
+    reads, writes = _reads(), _writes()
+    return {path: {**reads.get(path, {}), **writes.get(path, {})} for path in {**reads, **writes}}
 
 
 def _reads() -> dict[str, Any]:
@@ -53,6 +60,12 @@ def _reads() -> dict[str, Any]:
             None,
             type_="text/event-stream",
         ),
+        "/corrections": _get("Corrections, the newest of each spell.", _ref("Corrections"), may_fail=True),
+        "/bundles": _get("Bundles that may be chosen.", _ref("Bundles")),
+        "/doctor": _get("The last result of the checks of `genrewatch doctor`.", _ref("Doctor")),
+        "/diagnosis.zip": _get(
+            "Health, settings, log and checks in one file, without secrets.", None, type_="application/zip"
+        ),
         "/openapi.json": _get("This description.", {"type": "object"}),
     }
 
@@ -61,9 +74,16 @@ def _writes() -> dict[str, Any]:
     source = {"type": "string", "description": "Id of a source."}
     on = {"type": "boolean", "description": "False stops reading its sound."}
     name = {"type": "string", "description": "Name of a bundle in mqtt.bundles."}
+    seq = {"type": ["integer", "null"], "minimum": 1, "description": "Number of the spell; null: the one at present."}
+    label = {"type": ["string", "null"], "minLength": 1, "maxLength": 64}
+    label |= {"description": "What it was, printable; null withdraws earlier corrections."}
     return {
         "/listen": _post("Switch a source on or off.", {"source": source, "on": on}),
         "/bundle": _post("Use another model, if mqtt.bundles is set.", {"name": name}),
+        "/doctor": _post("Start the checks of `genrewatch doctor`; GET shows the result.", {}),
+        "/correct": _post(
+            "Say what a spell really was.", {"source": source, "seq": seq, "label": label}, ("source", "label")
+        ),
         "/test-event": _post("Send an event `test` to broker, hooks and viewers.", {"source": source}),
     }
 
@@ -81,9 +101,9 @@ def _get(
     return {"get": {"summary": summary, "parameters": parameters or [], "responses": responses}}
 
 
-def _post(summary: str, properties: dict[str, Any]) -> dict[str, Any]:
+def _post(summary: str, properties: dict[str, Any], required: Sequence[str] | None = None) -> dict[str, Any]:
     header = {"name": "X-Genrewatch", "in": "header", "required": True, "schema": {"const": "1"}}
-    body = {"type": "object", "required": list(properties), "properties": properties}
+    body = {"type": "object", "required": list(required or properties), "properties": properties}
     accepted = {"type": "object", "required": ["accepted"], "properties": {"accepted": {"const": True}}}
     good = {
         "description": "Accepted; the events show the result.",
@@ -120,6 +140,13 @@ _OPEN = ("seq", "prev", "hash", "backfilled")
 """Fields that a spell gets when it ends, or when it is delivered."""
 
 
+_CORRECTION = {
+    **{key: {"type": "string"} for key in ("ts", "source", "start", "reason", "label", "by")},
+    **{key: {"type": ["string", "null"]} for key in ("end", "genre")},
+    "seq": {"type": ["integer", "null"], "minimum": 1},
+}
+
+
 def _envelopes() -> dict[str, Any]:
     seconds = {"type": "number", "minimum": 0}
     text, yes = {"type": "string"}, {"type": "boolean"}
@@ -127,6 +154,8 @@ def _envelopes() -> dict[str, Any]:
     source = {"id": text, "name": text, "kind": text, "online": yes, "listening": yes, "ballots": lists}
     source |= {"segments": {"type": "integer", "minimum": 1}}
     source |= {name: {"anyOf": [_ref(name), NULL]} for name in ("state", "votes")}
+    maybe = {"type": ["string", "null"]}
+    check = _object({"name": text, "result": {"enum": ["ok", "absent", "wrong"]}, "detail": text})
     kinds = ("listened_s", "silence_s", "dead_air_s", "not_music_s", "refused_s", "lost_s")
     amounts = {**dict.fromkeys(kinds, seconds), "genres_s": {"type": "object", "additionalProperties": seconds}}
     row = {**_object(amounts), "description": "Exact seconds; with `start` and `end`, or with `name` of a source."}
@@ -134,7 +163,12 @@ def _envelopes() -> dict[str, Any]:
     return {
         "Error": _object({"error": text}),
         "States": _envelope({"states": {"type": "array", "items": _ref("state")}}),
-        "Sources": _envelope({"bundles": yes, "sources": {"type": "array", "items": _object(source)}}),
+        "Bundles": _envelope({"bundles": lists}),
+        "Corrections": _envelope({"corrections": {"type": "array", "items": _object(_CORRECTION)}}),
+        "Doctor": _envelope({"running": yes, "ts": maybe, "error": maybe, "checks": {"type": "array", "items": check}}),
+        "Sources": _envelope(
+            {"version": text, "labels": lists, "bundles": yes, "sources": {"type": "array", "items": _object(source)}}
+        ),
         "Spells": _envelope({"spells": {"type": "array", "items": _ref("Spell")}, "next": following}),
         "Report": _envelope({"by": text, "rows": {"type": "array", "items": row}, "total": row}),
     }

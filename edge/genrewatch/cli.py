@@ -15,11 +15,13 @@ COMMANDS = {
     "listen": "listen to sources and publish verdicts",
     "history": "print the history of verdicts; `history verify` checks its hash chain",
     "report": "airtime by genre, silence, refusals and lost sound",
+    "correct": "say what a spell really was; list the corrections",
     "replay": "derive recorded verdicts again from their posteriors, and compare",
     "clean-mqtt": "delete a node's retained messages from the broker, and so the device from Home Assistant",
     "classify": "classify sound files and folders",
     "devices": "list microphones and the --source that opens each",
     "doctor": "check bundle, runtime, decoder, microphone, broker and disk",
+    "diagnose": "write one file with all that a problem report needs, without passwords",
     "bench": "measure speed and memory on this machine",
     "drill": "inject every fault that a source can have, and check what the daemon reports",
 }

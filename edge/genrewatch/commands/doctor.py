@@ -7,7 +7,8 @@ import platform
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from genrewatch import __version__
@@ -15,7 +16,7 @@ from genrewatch.audio.decoding import ffmpeg_path
 from genrewatch.commands.options import add_bundle
 from genrewatch.contract.bundle import Manifest, load_bundle
 from genrewatch.contract.errors import GenrewatchError
-from genrewatch.daemon.config import ListenConfig
+from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
 from genrewatch.host.node import node_id, state_directory
 from genrewatch.inference.classifier import Classifier
@@ -42,25 +43,40 @@ class Check:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_bundle(parser)
-    parser.add_argument("--mqtt", default=DEFAULT_BROKER, metavar="URL", help="broker to try")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings to check: those of `listen --config FILE`"
+    )
+    parser.add_argument("--mqtt", metavar="URL", help=f"broker to try, or none (default {DEFAULT_BROKER})")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run all checks; return 1 when something is wrong, which what is absent is not."""
-    checks = [
-        _try("machine", "wrong", _machine),
-        _try("runtime", "wrong", runtime_version),
-        _try("bundle", "wrong", lambda: _golden(ListenConfig(bundle=args.bundle))),
-        _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
-        _try("microphone", "absent", _microphone),
-        *_broker_checks(args.mqtt),
-        _try("disk", "wrong", _disk),
-        _try("history", "wrong", _history),
-    ]
+    checks = run_checks(_settings(args))
     for check in checks:
         print(json.dumps(asdict(check)) if args.json else f"{check.result:6}  {check.name:10}  {check.detail}")
     return 1 if any(check.result == "wrong" for check in checks) else 0
+
+
+def _settings(args: argparse.Namespace) -> ListenConfig:
+    """Return the settings of the file, overridden by the command line."""
+    config = load_config(args.config)
+    mqtt = replace(config.mqtt, url=args.mqtt) if args.mqtt else config.mqtt
+    return replace(config, bundle=args.bundle or config.bundle, mqtt=mqtt)
+
+
+def run_checks(config: ListenConfig) -> list[Check]:
+    """Return the results of all checks for these settings."""
+    return [
+        _try("machine", "wrong", _machine),
+        _try("runtime", "wrong", runtime_version),
+        _try("bundle", "wrong", lambda: _golden(config)),
+        _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
+        _try("microphone", "absent", _microphone),
+        *_broker_checks(config.mqtt),
+        _try("disk", "wrong", _disk),
+        _try("history", "wrong", _history),
+    ]
 
 
 def _try(name: str, otherwise: Literal["absent", "wrong"], ask: Callable[[], str]) -> Check:
@@ -99,9 +115,12 @@ def _microphone() -> str:
     return ", ".join(device.name if device.usable else f"{device.name} (in use)" for device in found)
 
 
-def _broker_checks(url: str) -> list[Check]:
+def _broker_checks(settings: MqttConfig) -> list[Check]:
     """Check the connection to the broker and, where there is one, what this login may publish and subscribe to."""
-    config = MqttConfig(url=DEFAULT_BROKER if url in ("auto", "none") else url).with_environment(os.environ)
+    if settings.url == "none":
+        return [Check(name="broker", result="absent", detail="none is used: mqtt.url is none")]
+    known = settings if settings.url != "auto" else replace(settings, url=DEFAULT_BROKER)
+    config = known.with_environment(os.environ)
     connection = _try("broker", "absent", lambda: try_broker(config))
     return [connection, _try("access", "wrong", lambda: _access(config))] if connection.result == "ok" else [connection]
 

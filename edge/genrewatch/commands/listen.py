@@ -15,6 +15,7 @@ from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.daemon.daemon import Daemon
+from genrewatch.daemon.shown_config import shown_config
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
 from genrewatch.host.heap import limit_heap
@@ -25,17 +26,21 @@ from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
+from genrewatch.host.recent_lines import RecentLines
 from genrewatch.inference.bundle_check import open_checked_pipeline
 from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
+from genrewatch.sinks.mqtt.config import PASSWORD_VARIABLE, USERNAME_VARIABLE
 from genrewatch.sinks.mqtt.home_assistant import Announcement
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
 from genrewatch.sinks.web.config import web_address
+from genrewatch.sinks.web.doctor import Doctor
 from genrewatch.sinks.web.live_sources import SourceLabel
+from genrewatch.sinks.web.node_api import Support
 from genrewatch.sinks.web.sink import WebSink
 from genrewatch.sources.kinds import kind_of, name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
@@ -65,19 +70,20 @@ def run(args: argparse.Namespace) -> int:
     """Listen until stopped or until every source has ended."""
     mask = os.umask(0o077)  # what is kept on disk is for this user only
     stdout, stderr = LineWriter(sys.stdout, "stdout"), LineWriter(sys.stderr, "stderr")
-    logging.basicConfig(handlers=[LineHandler(stderr)], level=logging.INFO, format="genrewatch: %(message)s")
+    recent = RecentLines()
+    logging.basicConfig(handlers=[LineHandler(stderr), recent], level=logging.INFO, format="genrewatch: %(message)s")
     raise_open_files()
     limit_heap()
     adopt_orphans()
     try:
-        return _listen(args, stdout, stderr)
+        return _listen(args, stdout, stderr, recent)
     finally:
         stdout.close()
         stderr.close()
         os.umask(mask)
 
 
-def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter) -> int:
+def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, recent: RecentLines) -> int:
     config = effective_config(args)
     pipeline = _open_pipeline(config, args.config)
     setups = _open_inputs(config, pipeline, args.config)
@@ -89,7 +95,7 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter) ->
         mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
         printer = JsonPrinter(stdout) if args.json else ChangePrinter(stdout)
         sinks = [printer, OutputHealth(stdout, stderr), *_open_sinks(config, args, node, setups, mqtt)]
-        web = _open_web(config, node, setups, persistent_state)
+        web = _open_web(config, node, setups, persistent_state, _support(args, config, recent))
         if web:
             sinks.insert(2, web)
         sources = ", ".join(setup.source.id for setup in setups)
@@ -166,7 +172,11 @@ def _open_sinks(
 
 
 def _open_web(
-    config: ListenConfig, node: str, setups: Sequence[SourceSetup], persistent_state: PersistentState
+    config: ListenConfig,
+    node: str,
+    setups: Sequence[SourceSetup],
+    persistent_state: PersistentState,
+    support: Support,
 ) -> WebSink | None:
     """Return the sink of the page; None where it is disabled or cannot be served."""
     web = config.web.with_environment(os.environ)
@@ -178,11 +188,31 @@ def _open_web(
     }
     history = database_path(state_directory(), node) if config.history.enabled else None
     manifest = setups[0].pipeline.manifest
-    sink = WebSink(web, config.mqtt, node, manifest, labels, persistent_state=persistent_state, history=history)
+    sink = WebSink(
+        web,
+        config.mqtt,
+        node,
+        manifest,
+        labels,
+        persistent_state=persistent_state,
+        history=history,
+        support=support,
+    )
     if not sink.start():
         return None
     log.info("page at %s", sink.url)
     return sink
+
+
+def _support(args: argparse.Namespace, config: ListenConfig, recent: RecentLines) -> Support:
+    """Return what the page offers for problems; its checks have the settings of this daemon."""
+    arguments = ["--mqtt", args.mqtt] if args.mqtt else []
+    arguments += ["--config", str(args.config.absolute())] if args.config else []
+    arguments += ["--bundle", str(config.bundle_path.absolute())]
+    mqtt = config.mqtt.with_environment(os.environ)
+    login = {USERNAME_VARIABLE: mqtt.username, PASSWORD_VARIABLE: mqtt.password}
+    doctor = Doctor(arguments, {name: value for name, value in login.items() if value is not None})
+    return Support(doctor=doctor, config=shown_config(config), log_lines=recent.lines)
 
 
 def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:

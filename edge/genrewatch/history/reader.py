@@ -86,6 +86,14 @@ class HistoryReader:
             yield page
             after_seq = page[-1]["seq"]
 
+    def spell(self, seq: int) -> Record | None:
+        """Return the record of a `seq`; None if there is none."""
+        if not 0 < seq < 2**63:
+            return None
+        with database_errors():
+            row = self._db.execute("SELECT record, prev, hash FROM spells WHERE seq = ?", (seq,)).fetchone()
+        return {**checked_record(row[0]), "seq": seq, "prev": row[1], "hash": row[2]} if row else None
+
     def open_spells(self, selection: Selection) -> list[Record]:
         """Return the open spells as last saved: marked `open`, without `seq` and hashes."""
         condition, values = selection.condition()

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from genrewatch import __version__
 from genrewatch.contract.payload import SCHEMA_VERSION
 from genrewatch.sinks.web.control import Commands, json_body
 from genrewatch.sinks.web.event_streams import EventStreams
@@ -14,8 +15,9 @@ from genrewatch.sinks.web.guard import Guard, Refused, Request
 from genrewatch.sinks.web.history_api import HistoryApi
 from genrewatch.sinks.web.live_sources import LiveSources
 from genrewatch.sinks.web.metrics import Metrics
+from genrewatch.sinks.web.node_api import NodeApi
 from genrewatch.sinks.web.openmetrics import OPENMETRICS_TYPE, PLAIN_TYPE, exposition
-from genrewatch.sinks.web.responses import CSV, Response, error_response, json_response
+from genrewatch.sinks.web.responses import CSV, ZIP, Response, error_response, json_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -47,12 +49,14 @@ class Application:
         streams: EventStreams,
         history: HistoryApi,
         metrics: Metrics,
+        node_api: NodeApi,
         health: Callable[[], bytes],
+        labels: Callable[[], Sequence[str]],
         bundles: bool,
     ) -> None:
-        """`health` returns the payload of the node's diagnostics now."""
+        """`health` returns the payload of the node's diagnostics now, `labels` those of its model."""
         self._node, self._guard, self._live, self._streams = node, guard, live, streams
-        self._history, self._metrics, self._health, self._bundles = history, metrics, health, bundles
+        self._metrics, self._labels, self._bundles = metrics, labels, bundles
         self._files = {path.name: path for path in PAGE.iterdir() if "." in path.name and path.name[0] != "."}
         self._files |= {f"texts/{path.name}": path for path in (PAGE / "texts").iterdir()}
         self._failed = False
@@ -60,13 +64,24 @@ class Application:
         """Carries out writes; None before the daemon runs."""
         self._reads: dict[str, Callable[[Query], Response]] = {
             "state": lambda query: json_response(self._states()),
-            "health": lambda query: Response(body=[self._health()]),
+            "health": lambda query: Response(body=[health()]),
             "sources": lambda query: json_response(self._sources()),
-            "spells": lambda query: json_response(self._history.spells(query)),
-            "spells.csv": lambda query: _download(self._history.spells_csv(query), "spells.csv"),
-            "report": lambda query: json_response(self._history.report(query)),
-            "report.csv": lambda query: _download(self._history.report_csv(query), "report.csv"),
+            "spells": lambda query: json_response(history.spells(query)),
+            "spells.csv": lambda query: _download(history.spells_csv(query), "spells.csv"),
+            "report": lambda query: json_response(history.report(query)),
+            "report.csv": lambda query: _download(history.report_csv(query), "report.csv"),
+            "corrections": lambda query: json_response(node_api.corrections()),
+            "bundles": lambda query: json_response(node_api.bundles()),
+            "doctor": lambda query: json_response(node_api.doctor()),
+            "diagnosis.zip": lambda query: _download([node_api.diagnosis()], "genrewatch-diagnosis.zip", ZIP),
             "openapi.json": lambda query: self._file("openapi.json"),
+        }
+        self._writes: dict[str, Callable[[dict[str, Any]], None]] = {
+            "listen": lambda body: self._running().listen(body),
+            "bundle": lambda body: self._running().bundle(body),
+            "test-event": lambda body: self._running().test_event(body),
+            "doctor": node_api.start_doctor,
+            "correct": node_api.correct,
         }
 
     def __call__(self, request: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
@@ -98,15 +113,16 @@ class Application:
         return self._file(path.removeprefix("/") or "index.html")
 
     def _write(self, path: str, request: Request) -> Response:
-        if self.commands is None:
-            raise Refused("503 Service Unavailable", "the daemon is starting")
-        writes = {"listen": self.commands.listen, "bundle": self.commands.bundle}
-        writes["test-event"] = self.commands.test_event
-        write = writes.get(path.removeprefix(API)) if path.startswith(API) else None
+        write = self._writes.get(path.removeprefix(API)) if path.startswith(API) else None
         if write is None:
             raise Refused("404 Not Found", "no such command")
         write(json_body(request))
         return json_response({"accepted": True}, "202 Accepted")
+
+    def _running(self) -> Commands:
+        if self.commands is None:
+            raise Refused("503 Service Unavailable", "the daemon is starting", (("Retry-After", "2"),))
+        return self.commands
 
     def _states(self) -> dict[str, Any]:
         states = [json.loads(source.state) for _, source in self._live.items() if source.state is not None]
@@ -115,7 +131,8 @@ class Application:
     def _sources(self) -> dict[str, Any]:
         with self._live.lock:
             sources = [source.fields(source_id) for source_id, source in self._live.items()]
-        return {"v": SCHEMA_VERSION, "node": self._node, "bundles": self._bundles, "sources": sources}
+        head = {"v": SCHEMA_VERSION, "node": self._node, "version": __version__, "labels": list(self._labels())}
+        return {**head, "bundles": self._bundles, "sources": sources}
 
     def _events(self, request: Request, *, head: bool) -> Response:
         headers = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
@@ -147,9 +164,9 @@ class Application:
         self._failed = True
 
 
-def _download(body: Iterable[bytes], name: str) -> Response:
+def _download(body: Iterable[bytes], name: str, kind: str = CSV) -> Response:
     headers = (("Cache-Control", "no-store"), ("Content-Disposition", f'attachment; filename="{name}"'))
-    return Response(body=_started(body), type=CSV, headers=headers)
+    return Response(body=_started(body), type=kind, headers=headers)
 
 
 def _started(body: Iterable[bytes]) -> Iterable[bytes]:

@@ -36,7 +36,7 @@ class HistoryApi:
 
     def __init__(self, path: Path | None, node: str) -> None:
         """`path` is the database; None where no history is kept."""
-        self._path, self._node = path, node
+        self.path, self._node = path, node
         self._turn = threading.Lock()
 
     def spells(self, query: Query) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class HistoryApi:
         limit = whole_number(query, "limit", 100, 1, MAX_SPELLS)
         after = whole_number(query, "after", 0, 0, 2**62)
         wanted = _Wanted.of(query)
-        with self._reader() as reader:
+        with self.reader() as reader:
             found, more = wanted.ended(reader, after, limit)
             if not more and query.get("open", "yes") != "no":
                 found += [record for record in reader.open_spells(wanted.selection) if wanted.matches(record)]
@@ -54,7 +54,7 @@ class HistoryApi:
     def spells_csv(self, query: Query) -> Iterator[bytes]:
         """Yield spells as CSV."""
         wanted, file = _Wanted.of(query), io.StringIO()
-        with self._reader() as reader:
+        with self.reader() as reader:
             out, written = SpellCsv(file), 0
             for page in chain(reader.pages(wanted.selection), [reader.open_spells(wanted.selection)]):
                 matching = [record for record in page if wanted.matches(record)]
@@ -81,17 +81,18 @@ class HistoryApi:
         by = query.get("by", "day")
         if by not in get_args(By):
             raise Refused("400 Bad Request", "by: expected hour, day or source")
-        with self._reader() as reader:
+        with self.reader() as reader:
             return read_report(reader, by, _Wanted.of(query).selection)  # type: ignore[arg-type]
 
     @contextmanager
-    def _reader(self) -> Iterator[HistoryReader]:
-        if self._path is None:
+    def reader(self) -> Iterator[HistoryReader]:
+        """Open the history while no other request reads it; raises Refused."""
+        if self.path is None:
             raise Refused("404 Not Found", "no history is kept: history.enabled is false")
         if not self._turn.acquire(timeout=WAIT_S):
             raise Refused("503 Service Unavailable", "another request reads the history", (("Retry-After", "10"),))
         try:
-            with closing(HistoryReader(self._path)) as reader:
+            with closing(HistoryReader(self.path)) as reader:
                 yield reader
         except (Damaged, Unavailable) as exc:
             raise Refused("503 Service Unavailable", f"the history cannot be read ({exc})") from None

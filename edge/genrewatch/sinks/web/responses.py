@@ -6,7 +6,7 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 
-JSON, TEXT, CSV = "application/json", "text/plain; charset=utf-8", "text/csv; charset=utf-8"
+JSON, CSV, ZIP = "application/json", "text/csv; charset=utf-8", "application/zip"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.bundle import Manifest
+from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
@@ -28,12 +29,13 @@ from genrewatch.sinks.web.guard import Guard
 from genrewatch.sinks.web.history_api import HistoryApi
 from genrewatch.sinks.web.live_sources import LiveSources, SourceLabel
 from genrewatch.sinks.web.metrics import Metrics
+from genrewatch.sinks.web.node_api import NodeApi, Support
 from genrewatch.sinks.web.server import MAX_VIEWERS, WebServer
 from genrewatch.sources.source import NowPlaying
 
 TOP_K = 5
 """Labels of a segment's posterior that viewers are sent."""
-NO_MQTT = {"protocol": None, "connections": 0, "dropped": 0, "commands": 0, "ignored": 0}
+NO_MQTT = {"used": False, "protocol": None, "connections": 0, "dropped": 0, "commands": 0, "ignored": 0}
 
 
 class WebSink(Sink):
@@ -49,9 +51,11 @@ class WebSink(Sink):
         *,
         persistent_state: PersistentState,
         history: Path | None,
+        support: Support | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`labels` names all sources, `history` is the database; `mqtt` decides how often a state is sent."""
+        """`labels` names all sources, `history` is the database; `mqtt` decides how often a state is sent, and whether
+        another bundle may be chosen."""
         names = {source_id: label.name for source_id, label in labels.items()}
         self._topics = Topics(root="", node=node, discovery_prefix="")
         self._payloads = Payloads(node=node, top_k=TOP_K, names=names, clock=clock)
@@ -63,15 +67,26 @@ class WebSink(Sink):
         self._control: Control | None = None
         self._bundles = mqtt.bundles is not None
         self._health: Mapping[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock, self._support = threading.Lock(), support or Support()
+        history_api = HistoryApi(history, node)
+        node_api = NodeApi(
+            node,
+            self._live,
+            history_api,
+            self._support,
+            bundles=None if mqtt.bundles is None else expand_home(mqtt.bundles),
+            health=self._health_payload,
+        )
         self.application = Application(
             node=node,
             guard=Guard(config),
             live=self._live,
             streams=self._streams,
-            history=HistoryApi(history, node),
+            history=history_api,
             metrics=Metrics(self._live, self._diagnose),
+            node_api=node_api,
             health=self._health_payload,
+            labels=lambda: self._states.model.labels,
             bundles=self._bundles,
         )
         """The WSGI application."""
@@ -152,7 +167,8 @@ class WebSink(Sink):
         return [self._server.problem] if self._server.problem else []
 
     def close(self) -> None:
-        """Close all connections; at most 3 s."""
+        """Close all connections and end the checks; at most 3 s."""
+        self._support.doctor.close()
         self._server.close()
 
     def _diagnose(self) -> Mapping[str, Any]:

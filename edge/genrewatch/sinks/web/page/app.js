@@ -1,4 +1,5 @@
 // Starts the page: texts, sections, the event stream.
+import { known } from "./correct.js";
 import { $, get } from "./dom.js";
 import * as health from "./health.js";
 import * as spells from "./history.js";
@@ -13,9 +14,16 @@ const section = () => (SECTIONS.includes(location.hash.slice(1)) ? location.hash
 async function refresh() {
   const answer = await get("sources");
   $("node").textContent = answer.node;
-  $("bundle-form").hidden = !answer.bundles;
+  known(answer.labels);
   now.show(answer.sources);
-  spells.sources(answer.sources);
+  spells.sources(answer.sources, answer.labels);
+  health.sources(answer);
+}
+
+async function diagnostics() {
+  const answer = await get("health");
+  now.health(answer);
+  health.show(answer);
 }
 
 async function open() {
@@ -25,20 +33,18 @@ async function open() {
     if (link.hash === `#${chosen}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  document.title = `genrewatch · ${t(chosen)}`;
   if (chosen === "history") await spells.show();
-  if (chosen === "health") health.show(await get("health"));
+  if (chosen === "health") await Promise.all([diagnostics(), health.open()]);
 }
 
-function connection(lost) {
-  $("connection").className = lost ? "lost" : "";
-  $("connection").textContent = lost ? `⚠ ${t("lost_connection")}` : t("live");
-}
+const connection = (lost) => now.connection(lost ? `⚠ ${t("lost_connection")}` : t("live"), lost ? "lost" : "live");
 
 function listen() {
   const stream = new EventSource("api/v1/events");
-  stream.onopen = async () => { clearInterval(timer); await refresh(); connection(false); };
+  stream.onopen = async () => { clearInterval(timer); await refresh(); await diagnostics(); connection(false); };
   for (const kind of ["state", "votes", "availability", "listen"]) stream.addEventListener(kind, (event) => now.update(kind, JSON.parse(event.data)));
-  stream.addEventListener("health", (event) => section() === "health" && health.show(JSON.parse(event.data)));
+  stream.addEventListener("health", (event) => { now.health(JSON.parse(event.data)); health.show(JSON.parse(event.data)); });
   stream.onerror = () => {
     connection(true);
     clearInterval(timer);
@@ -47,20 +53,27 @@ function listen() {
   };
 }
 
+function names() {
+  for (const [id, key] of [["airtime", "airtime"], ["spells", "table"], ["source-table", "sources"]]) $(id).setAttribute("aria-label", t(key));
+}
+
 async function start() {
   let wanted = navigator.language.startsWith("de") ? "de" : "en";
   try { wanted = localStorage.getItem("language") ?? wanted; } catch { /* no storage */ }
   $("language").value = wanted;
   await load(wanted);
+  names();
   $("language").addEventListener("change", async () => {
     try { localStorage.setItem("language", $("language").value); } catch { /* no storage */ }
     await load($("language").value);
+    names();
+    connection(false);
     await refresh();
+    await diagnostics();
     await open();
   });
-  for (const id of ["airtime", "spells", "source-table"]) $(id).setAttribute("aria-label", t(id === "spells" ? "table" : id === "airtime" ? "airtime" : "sources"));
   $("filter").addEventListener("input", () => now.filter($("filter").value));
-  addEventListener("hashchange", open);
+  addEventListener("hashchange", () => { scrollTo(0, 0); open().catch(now.report); });
   await refresh().catch(now.report);
   await open().catch(now.report);
   listen();

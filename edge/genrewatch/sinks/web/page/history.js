@@ -1,135 +1,133 @@
-// Day and week: the timeline of one source as SVG (a path for each verdict), shares, and the table behind them.
-import { $, colour, get, make, table } from "./dom.js";
-import { duration, language, name, number, percent, t, time } from "./text.js";
+// Day and week: the timeline of one source or of all, a spell's facts, airtime, and the table behind the chart.
+import { correct } from "./correct.js";
+import { $, choices, colour, get, make, swatch, table } from "./dom.js";
+import { duration, locale, minute, name, number, percent, t, time } from "./text.js";
+import { kind, Timeline, title } from "./timeline.js";
 
-const DAY = 86400000, WIDTH = 1000, ROW = 26, GAP = 6, LEFT = 70, MOST = 20000, IN_TABLE = 500;
-let spells = [], chosen = -1, end = null, asked = 0;
+const HOUR = 3600000, MINUTE = 60000, MOST = 30000, IN_TABLE = 500, ALL = "";
+const REASONS = ["not_music", "silence", "refused", "stalled", "warming_up"];
+const chart = new Timeline($("timeline"), pick);
+let spells = [], corrections = new Map(), names = new Map(), end = null, asked = 0;
 
-const svg = (tag, attributes, text) => {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text) made.textContent = text;
-  return made;
-};
-
-const kind = (spell) => (spell.dead_air ? "dead_air" : (spell.genre ?? spell.reason));
 const midnight = (at) => new Date(at).setHours(0, 0, 0, 0);
-const days = () => Number($("days").value);
-const from = () => { const day = new Date(end); day.setDate(day.getDate() - days()); return day.getTime(); };
+const days = () => Number($("days").value); // 0 is an hour
+const later = (at, count) => (days() ? new Date(at).setDate(new Date(at).getDate() + count) : at + count * HOUR);
+const from = () => later(end, -(days() || 1));
+const newest = () => (days() ? later(midnight(Date.now()), 1) : Math.ceil(Date.now() / MINUTE) * MINUTE);
+const keyOf = (spell) => `${spell.source} ${spell.seq ?? spell.start}`;
 
-export function sources(list) {
-  const before = $("history-source").value;
-  $("history-source").replaceChildren(...list.map((source) => make("option", { value: source.id }, source.name)));
-  if (list.some((source) => source.id === before)) $("history-source").value = before;
+export function sources(list, labels) {
+  names = new Map(list.map((source) => [source.id, source.name]));
+  choices("history-source", [...(list.length > 1 ? [[ALL, t("all_sources")]] : []), ...names]);
+  choices("wanted", [["", t("everything")], ...[...new Set([...labels, ...REASONS])].map((verdict) => [verdict, name(verdict)])]);
 }
 
 export async function show() {
   const number = ++asked;
-  end ??= midnight(Date.now() + DAY);
-  const wanted = $("wanted").value.trim();
-  const range = `since=${new Date(from()).toISOString()}&until=${new Date(end).toISOString()}&source=${$("history-source").value}`;
-  const query = wanted ? `${range}&verdict=${encodeURIComponent(wanted.toLowerCase().replaceAll(" ", "_"))}` : range;
+  end ??= newest();
+  const source = $("history-source").value, wanted = $("wanted").value;
+  const range = `since=${new Date(from()).toISOString()}&until=${new Date(end).toISOString()}&source=${source}`;
+  const query = wanted ? `${range}&verdict=${encodeURIComponent(wanted)}` : range;
   $("csv").href = `api/v1/spells.csv?${query}`;
   $("report-csv").href = `api/v1/report.csv?by=${days() > 1 ? "day" : "hour"}&${range}`;
-  $("range-text").textContent = `${new Date(from()).toLocaleDateString(language)} – ${new Date(end - 1).toLocaleDateString(language)}`;
+  const day = (at) => new Date(at).toLocaleDateString(locale, { weekday: "short", year: "numeric", month: "short", day: "numeric" });
+  $("range-text").textContent = days() > 1 ? `${day(from())} – ${day(end - 1)}` : days() ? day(from()) : `${minute(from())} – ${minute(end)}`;
+  $("later").disabled = end > Date.now();
   try {
-    const found = [];
-    let after = 0;
-    while (after !== null && found.length < MOST) {
-      const page = await get(`spells?${query}&limit=1000&after=${after}`);
-      found.push(...page.spells);
-      after = page.next;
-    }
-    const report = await get(`report?by=source&${range}`);
+    const [found, report, corrected] = await Promise.all([all(query, number), get(`report?by=source&${range}`), get("corrections")]);
     if (number !== asked) return;
-    [spells, chosen] = [found, -1];
+    spells = found;
+    corrections = new Map(corrected.corrections.map((one) => [`${one.source} ${one.seq ?? one.start}`, one.label]));
     draw();
     airtime(report.total);
   } catch (problem) {
     if (number !== asked) return;
-    $("spell").textContent = problem.message;
-    $("timeline").replaceChildren();
+    note(problem.message);
+    chart.show([], []);
   }
 }
 
-function draw() {
-  const first = from(), rows = days();
-  const chart = svg("svg", { viewBox: `0 0 ${WIDTH + LEFT} ${rows * (ROW + GAP) + 16}`, role: "img", "aria-label": t("timeline", { count: spells.length }) });
-  const starts = Array.from({ length: rows + 1 }, (_, i) => { const day = new Date(first); day.setDate(day.getDate() + i); return day.getTime(); });
-  starts.slice(0, -1).forEach((start, row) => {
-    const y = row * (ROW + GAP);
-    chart.append(svg("rect", { class: "row", x: LEFT, y, width: WIDTH, height: ROW }), svg("text", { x: 0, y: y + 17 }, new Date(start).toLocaleDateString(language, { month: "short", day: "numeric" })));
-  });
-  const parts = new Map(), labels = [];
-  for (const spell of spells) {
-    const [a, b] = [Date.parse(spell.start), Date.parse(spell.end)];
-    for (let row = 0; row < rows; row++) {
-      const [low, high] = [Math.max(a, starts[row]), Math.min(b, starts[row + 1])];
-      if (low >= high) continue;
-      const scale = WIDTH / (starts[row + 1] - starts[row]), x = LEFT + (low - starts[row]) * scale, w = Math.max(0.4, (high - low) * scale), y = row * (ROW + GAP);
-      const path = parts.get(kind(spell)) ?? [];
-      path.push(`M${x.toFixed(1)} ${y}h${w.toFixed(1)}v${ROW}h-${w.toFixed(1)}z`);
-      parts.set(kind(spell), path);
-    }
+async function all(query, number) {
+  const found = [];
+  let after = 0;
+  while (after !== null && found.length < MOST && number === asked) {
+    const page = await get(`spells?${query}&limit=1000&after=${after}`);
+    found.push(...page.spells);
+    after = page.next;
+    if (after !== null) note(t("loading", { count: found.length }));
   }
-  for (const [verdict, path] of parts) chart.append(svg("path", { d: path.join(""), fill: colour(verdict) }), ...labels);
-  for (let hour = 0; hour <= 24; hour += 6) chart.append(svg("text", { x: LEFT + (hour / 24) * WIDTH - (hour === 24 ? 24 : 0), y: rows * (ROW + GAP) + 10 }, `${hour}:00`));
-  chart.append(svg("path", { class: "at", d: "" }));
-  chart.addEventListener("click", (event) => {
-    const box = chart.getBoundingClientRect(), unit = (WIDTH + LEFT) / box.width;
-    const x = (event.clientX - box.left) * unit - LEFT, row = Math.floor(((event.clientY - box.top) * unit) / (ROW + GAP));
-    if (row < 0 || row >= rows) return;
-    const at = starts[row] + (x / WIDTH) * (starts[row + 1] - starts[row]);
-    pick(spells.findIndex((spell) => Date.parse(spell.start) <= at && at < Date.parse(spell.end)), starts);
+  note(after === null ? (found.length ? "" : t("no_spells")) : t("too_many", { count: found.length }));
+  return found.sort((a, b) => (a.start < b.start ? -1 : 1));
+}
+
+function note(text) {
+  $("note").textContent = text;
+  $("note").hidden = !text;
+}
+
+// A row is a day of one source, or the whole range of each of all sources.
+function draw() {
+  const first = from(), source = $("history-source").value, bounds = spells.map((spell) => [Date.parse(spell.start), Date.parse(spell.end)]);
+  const spans = [];
+  if (source === ALL) for (const id of names.keys()) spans.push({ name: names.get(id), id, start: first, end });
+  else {
+    const label = (at) => (days() ? new Date(at).toLocaleDateString(locale, { weekday: "short", month: "short", day: "numeric" }) : names.get(source));
+    for (let i = 0; i < (days() || 1); i++) spans.push({ name: label(later(first, i)), id: source, start: later(first, i), end: later(first, i + 1) });
+  }
+  const rows = spans.map((span) => ({ ...span, spells: [] }));
+  spells.forEach((spell, i) => {
+    for (const row of rows) if (row.id === spell.source && bounds[i][0] < row.end && bounds[i][1] > row.start) row.spells.push(i);
   });
-  chart.starts = starts;
-  $("timeline").replaceChildren(spells.length ? chart : make("p", {}, t("no_spells")));
-  $("spell").textContent = "";
-  $("behind").ontoggle = () => $("behind").open && fill();
+  chart.show(rows, spells);
+  $("spell").hidden = true;
   if ($("behind").open) fill();
 }
 
 function pick(index) {
-  const chart = $("timeline").querySelector("svg");
-  if (!chart || index < 0 || index >= spells.length) return;
-  chosen = index;
-  const spell = spells[index], starts = chart.starts, row = starts.findLastIndex((start) => start <= Math.max(Date.parse(spell.start), starts[0]));
-  const scale = WIDTH / (starts[row + 1] - starts[row]), x = LEFT + (Math.max(Date.parse(spell.start), starts[row]) - starts[row]) * scale;
-  const w = Math.max(3, (Math.min(Date.parse(spell.end), starts[row + 1]) - Math.max(Date.parse(spell.start), starts[row])) * scale);
-  chart.querySelector(".at").setAttribute("d", `M${x} ${row * (ROW + GAP)}h${w}v${ROW}h-${w}z`);
-  $("spell").textContent = facts(spell);
-}
-
-function facts(spell) {
+  const spell = spells[index], corrected = corrections.get(keyOf(spell));
   const votes = Object.entries(spell.votes).map(([label, count]) => `${name(label)} ${count}`).join(", ");
-  const lost = spell.lost_s ? ` · ${t("lost", { seconds: number(spell.lost_s, 1) })}` : "";
-  return `${name(kind(spell))} · ${time(spell.start)} – ${spell.open ? t("now_open") : time(spell.end)} · ${duration(spell.heard_s + spell.lost_s)} · ${t("confidence")} ${percent(spell.confidence)} · ${t("share")} ${percent(spell.share)}${lost} · ${votes}`;
+  const pairs = [
+    ["source", names.get(spell.source) ?? spell.source], ["time", `${time(spell.start)} – ${spell.open ? t("now_open") : time(spell.end)}`], ["lasts", duration(spell.heard_s + spell.lost_s)],
+    ["confidence", spell.genre ? percent(spell.confidence) : null], ["share", percent(spell.share)], ["votes", votes || null],
+    ["lost_sound", spell.lost_s ? `⚠ ${number(spell.lost_s, 1)} s` : null], ["model", `${spell.model} ${spell.version}`], ["number", spell.seq ?? null],
+  ].filter(([, value]) => value != null);
+  const wrong = () => correct({ id: spell.source, name: names.get(spell.source) ?? spell.source }, kind(spell), { seq: spell.seq, start: spell.start, then: (label) => { corrections.set(keyOf(spell), label); pick(index); } });
+  $("spell").hidden = false;
+  $("spell").replaceChildren(
+    make("h3", {}, swatch(kind(spell)), title(spell), corrected ? make("span", { class: "pill good" }, t("corrected", { label: name(corrected) })) : null),
+    make("dl", { class: "facts" }, ...pairs.map(([key, value]) => make("div", {}, make("dt", {}, t(key)), make("dd", {}, String(value))))),
+    ...(names.has(spell.source) ? [make("p", { class: "actions" }, make("button", { type: "button", onclick: wrong }, t("wrong")))] : []));
 }
 
 function airtime(total) {
   const parts = { ...total.genres_s };
-  for (const key of ["silence", "dead_air", "not_music", "refused", "lost"]) if (total[`${key}_s`]) parts[key] = total[`${key}_s`];
-  const rows = Object.entries(parts).map(([verdict, seconds]) => [
-    make("span", {}, make("span", { class: "swatch", tint: colour(verdict) }), name(verdict)), duration(seconds), percent(seconds / total.listened_s, 1),
-  ]);
-  $("airtime").replaceChildren(table(t("airtime"), [t("verdict"), t("time"), t("share")], [...rows, [t("listened"), duration(total.listened_s), ""]]));
+  for (const key of ["not_music", "refused", "silence", "dead_air", "lost"]) if (total[`${key}_s`]) parts[key] = total[`${key}_s`];
+  const sorted = Object.entries(parts).filter(([, seconds]) => seconds > 0);
+  $("shares").replaceChildren(...sorted.map(([verdict, seconds]) => make("span", { tint: colour(verdict), grow: seconds, title: `${name(verdict)} ${percent(seconds / total.listened_s, 1)}` })));
+  const bar = (verdict, part) => make("span", { class: "bar", tint: colour(verdict), wide: part });
+  const rows = sorted.map(([verdict, seconds]) => [make("span", {}, swatch(verdict), name(verdict)), duration(seconds), percent(seconds / total.listened_s, 1), bar(verdict, seconds / total.listened_s)]);
+  $("airtime").replaceChildren(table(t("airtime"), [t("verdict"), t("time"), t("share"), ""], [...rows, [t("listened"), duration(total.listened_s), "", ""]]));
 }
 
 function fill() {
-  const rows = spells.slice(-IN_TABLE).map((spell) => [time(spell.start), name(kind(spell)), duration(spell.heard_s + spell.lost_s), percent(spell.confidence), percent(spell.share), number(spell.lost_s, 1)]);
-  $("spells").replaceChildren(table(t("table"), [t("start"), t("verdict"), t("time"), t("confidence"), t("share"), t("lost_seconds")], rows));
+  const wide = $("history-source").value === ALL;
+  const cells = (spell) => [
+    time(spell.start), ...(wide ? [names.get(spell.source) ?? spell.source] : []), title(spell), duration(spell.heard_s + spell.lost_s), spell.genre ? percent(spell.confidence) : "–", percent(spell.share),
+    spell.lost_s ? number(spell.lost_s, 1) : "–", corrections.has(keyOf(spell)) ? name(corrections.get(keyOf(spell))) : "",
+  ];
+  const heads = [t("start"), ...(wide ? [t("source")] : []), t("verdict"), t("lasts"), t("confidence"), t("share"), t("lost_seconds"), t("corrected_to")];
+  const more = spells.length > IN_TABLE ? [make("p", { class: "soft" }, t("newest_only", { count: IN_TABLE, all: spells.length }))] : [];
+  $("spells").replaceChildren(...more, table(t("table"), heads, spells.slice(-IN_TABLE).reverse().map(cells)));
 }
 
 function move(step) {
-  const day = new Date(end);
-  day.setDate(day.getDate() + step * days());
-  end = Math.min(day.getTime(), midnight(Date.now() + DAY));
+  end = Math.min(later(end, step * (days() || 1)), newest());
   show();
 }
 
-$("earlier").addEventListener("click", () => move(-1));
-$("later").addEventListener("click", () => move(1));
-$("previous").addEventListener("click", () => pick(chosen < 0 ? spells.length - 1 : chosen - 1));
-$("next").addEventListener("click", () => pick(chosen + 1));
-for (const id of ["history-source", "days", "wanted"]) $(id).addEventListener("change", show);
+$("behind").addEventListener("toggle", () => $("behind").open && fill());
+for (const [id, act] of [["earlier", () => move(-1)], ["later", () => move(1)], ["previous", () => chart.step(-1)], ["next", () => chart.step(1)],
+  ["zoom-in", () => chart.zoom(2)], ["zoom-out", () => chart.zoom(0.5)], ["zoom-all", () => chart.zoom(0)]]) $(id).addEventListener("click", act);
+$("days").addEventListener("change", () => { end = newest(); show(); });
+for (const id of ["history-source", "wanted"]) $(id).addEventListener("change", show);
 $("choice").addEventListener("submit", (event) => { event.preventDefault(); show(); });
