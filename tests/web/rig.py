@@ -20,6 +20,7 @@ from genrewatch.inference.pipeline import Pipeline, SegmentResult, open_pipeline
 from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch.sinks.web.config import WebConfig
 from genrewatch.sinks.web.live_sources import SourceLabel
+from genrewatch.sinks.web.node_api import Support
 from genrewatch.sinks.web.sink import WebSink
 
 NODE = "box"
@@ -128,6 +129,7 @@ def served(
     sources: dict[str, str] | None = None,
     history: Path | None = None,
     mqtt: MqttConfig | None = None,
+    support: Support | None = None,
     **config: Any,
 ) -> Iterator[Served]:
     """Serve sources (`mic` and `radio`) that play rock and jazz, online."""
@@ -135,7 +137,8 @@ def served(
     labels = {source_id: SourceLabel(name=name, kind="demo") for source_id, name in names.items()}
     mqtt = mqtt or MqttConfig(heartbeat_s=1)
     web = WebConfig(**{"port": 0, **config}).with_environment({})
-    sink = WebSink(web, mqtt, NODE, MODEL, labels, persistent_state=PersistentState(None), history=history)
+    kept = PersistentState(None)
+    sink = WebSink(web, mqtt, NODE, MODEL, labels, persistent_state=kept, history=history, support=support)
     control = FakeControl(sources={source_id: source_health() for source_id in names})
     used = pipeline()
     for number, source_id in enumerate(names):

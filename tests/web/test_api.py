@@ -47,7 +47,8 @@ def node(state: Path) -> Iterator[Served]:
 def described(node: Served, path: str, status: int, body: Any) -> None:
     """Check a JSON answer against the description."""
     description = node.get("api/v1/openapi.json").json
-    operation = next(iter(description["paths"]["/" + path.partition("?")[0]].values()))
+    operations = description["paths"]["/" + path.partition("?")[0]]
+    operation = operations["post" if status == 202 or "get" not in operations else "get"]
     wanted = operation["responses"][str(status)]["content"]["application/json"]["schema"]
     jsonschema.validate(body, {**wanted, "components": description["components"]}, jsonschema.Draft202012Validator)
 
@@ -62,6 +63,9 @@ READS = [
     "report",
     "report?by=source",
     "report?by=hour&source=radio",
+    "corrections",
+    "bundles",
+    "doctor",
 ]
 
 
@@ -131,6 +135,44 @@ def test_without_a_history_and_with_a_broken_one_it_is_said_so(tmp_path: Path) -
         assert node.get("api/v1/state").status == 200
 
 
+def test_a_correction_is_kept_beside_the_history(tmp_path: Path) -> None:
+    store = HistoryStore(database_path(tmp_path, NODE), NODE, deliver=False)
+    store.append([spell("rock", start_s=0.0), spell(None, start_s=10.0)], [])
+    store.close()
+    with served(history=database_path(tmp_path, NODE)) as node:
+        answers = [
+            node.post("api/v1/correct", {"source": "mic", "seq": 2, "label": "jazz"}),
+            node.post("api/v1/correct", {"source": "radio", "label": "our jingle"}),
+            node.post("api/v1/correct", {"source": "mic", "seq": 1, "label": "pop"}),
+            node.post("api/v1/correct", {"source": "mic", "seq": 1, "label": None}),
+        ]
+        assert [answer.status for answer in answers] == [202] * 4
+        found = node.get("api/v1/corrections").json["corrections"]
+    assert [(made["source"], made["seq"], made["genre"], made["reason"], made["label"]) for made in found] == [
+        ("mic", 2, None, "refused", "jazz"),
+        ("radio", None, "jazz", "majority", "our jingle"),
+    ]
+
+
+def test_a_correction_needs_a_history_and_a_verdict(state: Path) -> None:
+    with served() as node:
+        assert node.post("api/v1/correct", {"source": "mic", "label": "jazz"}).status == 404
+    with served(history=database_path(state, NODE)) as node:
+        node.sink._live["mic"].state = None
+        assert node.post("api/v1/correct", {"source": "mic", "label": "jazz"}).status == 409
+
+
+def test_the_bundles_that_may_be_chosen_are_listed(tmp_path: Path) -> None:
+    for name in ("b", "a", "no id!"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bundle.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    with served(mqtt=MqttConfig(heartbeat_s=1, bundles=str(tmp_path))) as node:
+        assert node.get("api/v1/bundles").json["bundles"] == ["a", "b"]
+    with served(mqtt=MqttConfig(heartbeat_s=1, bundles=str(tmp_path / "absent"))) as node:
+        assert node.get("api/v1/bundles").json["bundles"] == []
+
+
 @contextmanager
 def events(node: Served, count: int) -> Iterator[list[tuple[str, Any]]]:
     """Open a stream and yield the list that its events arrive in."""
@@ -187,6 +229,14 @@ def test_a_test_event_and_commands_reach_the_daemon() -> None:
         ("listen", b"[" * 4000, 400),
         ("listen", b"[]", 400),
         ("bundle", {"name": "other"}, 403),
+        ("correct", {"source": "other", "label": "jazz"}, 404),
+        ("correct", {"source": "mic", "label": ""}, 400),
+        ("correct", {"source": "mic", "label": "a\nb"}, 400),
+        ("correct", {"source": "mic", "label": "x" * 65}, 400),
+        ("correct", {"source": "mic", "seq": 99, "label": "jazz"}, 404),
+        ("correct", {"source": "radio", "seq": 1, "label": "jazz"}, 404),
+        ("correct", {"source": "mic", "seq": True, "label": "jazz"}, 400),
+        ("correct", {"source": "mic", "seq": 2**64, "label": "jazz"}, 404),
         ("unknown", {}, 404),
     ],
 )

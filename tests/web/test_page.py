@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,13 @@ from tests.history.rig import spell
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 from tests.web.rig import NODE, Served, later, served, source_health
 
+from genrewatch.history.corrections import Corrections, corrections_path
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import Timestamp
 from genrewatch.sinks.web.application import PAGE
+from genrewatch.sinks.web.doctor import Doctor
+from genrewatch.sinks.web.node_api import Support
 from genrewatch.sources.source import NowPlaying
 from genrewatch_drill.servers.programs import require_program
 
@@ -96,7 +100,7 @@ def test_a_change_is_seen_within_two_seconds_and_announced_once(page: Page) -> N
         expect(card(page, "mic").locator(".verdict")).to_have_text("Jazz", timeout=2000)
         expect(page.locator("#changes")).to_have_text("Microphone: Jazz")
         node.play("mic", later(JAZZ, 2))
-        expect(card(page, "mic").locator(".ballots li")).to_have_count(3)
+        expect(card(page, "mic").locator(".ballots li:not(.gap)")).to_have_text("Rock 3")
         expect(page.locator("#changes")).to_have_text("Microphone: Jazz")
         assert page.locator("[aria-live]").count() == 1
 
@@ -106,9 +110,10 @@ def test_level_title_runners_up_and_confidence_are_shown(page: Page) -> None:
         node.sink.on_now_playing("mic", NowPlaying(station="FM <b>4</b>", title="A – B"))
         opened(page, node)
         text = card(page, "mic").inner_text()
+        text = text.replace("\xa0", " ")
         for part in (
-            "64 % sure",
-            "78 % of the votes",
+            "64 %",
+            "7 of 9 votes for Rock",
             "A – B · FM <b>4</b>",
             "-18.3 dBFS",
             "peak -3.1",
@@ -124,16 +129,23 @@ def test_stalled_dead_air_silence_and_off_cannot_be_confused(page: Page) -> None
         opened(page, node)
         verdict = card(page, "mic").locator(".verdict")
         node.play("mic", later(SILENCE, 1))
-        expect(verdict).to_have_text("silence")
+        expect(verdict).to_have_text("Silence")
         assert "alarm" not in (card(page, "mic").get_attribute("class") or "")
         node.play("mic", replace(later(SILENCE, 2), dead_air=True))
-        expect(verdict).to_have_text("⚠ Dead air")
+        expect(verdict).to_have_text("Dead air")
+        expect(card(page, "mic").locator(".alarm-line")).to_have_text("⚠ DEAD AIR")
+        node.sink.on_availability("mic", False, "closed")
+        expect(verdict).to_have_text("Offline")
+        expect(card(page, "mic")).to_contain_text("No sound arrives at present")
         node.sink.on_stalled("mic")
-        expect(verdict).to_have_text("⚠ stalled")
+        expect(verdict).to_have_text("No sound")
+        expect(card(page, "mic").locator(".alarm-line")).to_have_text("⚠ NO SOUND ARRIVES")
         expect(card(page, "mic")).to_contain_text("This is not silence")
-        expect(card(page, "mic").locator("[role=meter]")).to_have_count(0)
+        expect(card(page, "mic")).to_contain_text("Since ")
+        expect(card(page, "mic").locator("[role=meter]")).to_be_hidden()
         node.sink.on_disabled("mic", True)
-        expect(verdict).to_have_text("off")
+        expect(verdict).to_have_text("Off")
+        expect(card(page, "mic").locator(".alarm-line")).to_be_hidden()
 
 
 def test_a_refusal_explains_itself(page: Page) -> None:
@@ -142,14 +154,16 @@ def test_a_refusal_explains_itself(page: Page) -> None:
     with served() as node:
         node.play("mic", replace(later(ROCK, 1), verdict=verdict))
         opened(page, node)
-        expect(card(page, "mic")).to_contain_text("The votes disagree: Jazz 4, Rock 4, Blues 1. Nearly Jazz.")
+        expect(card(page, "mic")).to_contain_text(
+            "The votes disagree: Jazz 4, Rock 4, Blues 1. Nearly Jazz, 1 short of the majority."
+        )
 
 
 def test_buttons_send_commands(page: Page) -> None:
     with served() as node:
         opened(page, node)
         card(page, "mic").get_by_role("button", name="Switch off").click()
-        card(page, "radio").get_by_role("button", name="Send a test event").click()
+        card(page, "radio").get_by_role("button", name="Test event").click()
         expect(page.locator("#connection")).to_contain_text("A test event was sent")
         assert node.control.called == [("listen", "mic", False), ("test", "radio")]
 
@@ -184,19 +198,28 @@ def test_the_keyboard_reaches_everything(page: Page, node: Served) -> None:
     page.goto(node.url)
     expect(card(page, "radio")).to_be_visible()
     reached = []
-    for _ in range(12):
+    for _ in range(14):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim().replace(/\\s+/g, ' ')"))
-    assert reached[:4] == ["Skip to the content", "Now", "Day and week", "Health"]
+    assert reached[:3] == ["Skip to the content", "Now", "Day and week"]
+    assert reached[3].startswith("Health")
     assert "Switch off Microphone" in reached
-    assert "Send a test event Radio" in reached
+    assert "Test event Radio" in reached
     page.get_by_role("link", name="Day and week").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#history")).to_be_visible()
     expect(page.locator("#timeline svg")).to_be_visible(timeout=15_000)
-    page.locator("#previous").focus()
-    page.keyboard.press("Enter")
+    page.locator("#timeline .box").focus()
+    page.keyboard.press("Home")
     expect(page.locator("#spell")).to_contain_text("confidence", ignore_case=True)
+    first = page.locator("#spell").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#spell").inner_text() != first
+    width = page.evaluate("document.querySelector('#timeline svg').clientWidth")
+    page.keyboard.press("+")
+    assert page.evaluate("document.querySelector('#timeline svg').clientWidth") == 2 * width
+    page.keyboard.press("0")
+    assert page.evaluate("document.querySelector('#timeline svg').clientWidth") == width
 
 
 def test_focus_survives_an_update(page: Page) -> None:
@@ -212,12 +235,13 @@ def test_german_and_english_have_the_same_texts(page: Page, node: Served) -> Non
     texts = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (PAGE / "texts").iterdir()}
     assert set(texts["en.json"]) == set(texts["de.json"])
     code = "".join(path.read_text(encoding="utf-8") for path in PAGE.iterdir() if path.name.endswith((".js", ".html")))
-    used = set(re.findall(r'\bt\("(\w+)"', code)) | set(re.findall(r'data-text="(\w+)"', code))
+    used = set(re.findall(r'\bt\("(\w+)"', code)) | set(re.findall(r'data-(?:text|name)="(\w+)"', code))
+    used |= set(re.findall(r'"(hint_\w+)"', code))
     assert used <= set(texts["en.json"])
     opened(page, node)
     page.locator("#language").select_option("de")
     expect(page.get_by_role("heading", name="Jetzt")).to_be_visible()
-    expect(card(page, "mic")).to_contain_text("zu 64 % sicher")
+    expect(card(page, "mic")).to_contain_text("7 von 9 Stimmen für Rock")
     assert page.evaluate("document.documentElement.lang") == "de"
 
 
@@ -245,17 +269,21 @@ def test_health_says_what_to_do(page: Page) -> None:
         node.control.sources["radio"] = source_health(online=False, why="HTTP 404")
         opened(page, node, "health")
         expect(page.locator("#problems")).to_contain_text("Check the free space")
-        expect(page.locator("#source-table")).to_contain_text("offline: HTTP 404")
-        expect(page.locator("#facts")).to_contain_text("1 wait for the broker")
+        expect(page.locator("#problems")).to_contain_text("Radio: no sound arrives (HTTP 404)", ignore_case=True)
+        expect(page.locator("#source-table")).to_contain_text("no sound HTTP 404")
+        expect(page.locator("#source-table")).to_contain_text("overflow 0.5 s")
+        expect(page.locator("#facts")).to_contain_text("1 waiting for the broker")
+        expect(page.locator("#problem-count")).to_have_text("1")
 
 
 def test_the_timeline_the_table_and_the_download_have_the_same(page: Page, node: Served) -> None:
     opened(page, node, "history")
     page.locator("#days").select_option("7")
-    expect(page.locator("#timeline path")).to_have_count(4)
+    page.locator("#history-source").select_option("mic")
+    expect(page.locator("#timeline path[fill]")).to_have_count(3)
     page.locator("#behind summary").click()
     assert page.locator("#spells tbody tr").count() == 144
-    expect(page.locator("#airtime")).to_contain_text("33.3 %")
+    expect(page.locator("#airtime")).to_contain_text("33.3\xa0%")
     with page.expect_download() as download:
         page.locator("#csv").click()
     assert len(Path(download.value.path()).read_text(encoding="utf-8").splitlines()) == 145
@@ -272,6 +300,69 @@ def test_200_sources_and_30_days_of_history_stay_usable(page: Page, tmp_path: Pa
         node.play("s199", later(JAZZ, 1), later(ROCK, 2))
         expect(card(page, "s199").locator(".verdict")).to_have_text("Rock", timeout=2000)
         page.get_by_role("link", name="Day and week").click()
+        page.locator("#history-source").select_option("s0")
         page.locator("#days").select_option("30")
-        expect(page.locator("#timeline text")).to_have_count(35, timeout=15_000)
+        expect(page.locator("#timeline .row")).to_have_count(30, timeout=15_000)
         expect(page.locator("#airtime")).to_contain_text("33.", timeout=15_000)
+        assert serious(page) == []
+        page.get_by_role("link", name="Now").click()
+        page.locator("#filter").fill("")
+        assert serious(page) == []
+
+
+def test_several_sources_are_narrowed_down_by_what_they_do(page: Page) -> None:
+    with served(sources={name: name.title() for name in ("bar", "hall", "roof")}) as node:
+        opened(page, node)
+        node.play("hall", replace(later(SILENCE, 1), dead_air=True))
+        page.get_by_role("button", name="Attention 1").click()
+        expect(page.locator("article:visible")).to_have_count(1)
+        expect(card(page, "hall")).to_be_visible()
+        page.get_by_role("button", name="All 3").click()
+        expect(page.locator("article:visible")).to_have_count(3)
+
+
+def test_a_tap_shows_a_spell_and_a_correction_stands_beside_it(page: Page, tmp_path: Path) -> None:
+    path = history(tmp_path, 0.9, 60)
+    with served(history=path) as node:
+        opened(page, node, "history")
+        page.locator("#history-source").select_option("mic")
+        page.locator("#days").select_option("7")
+        expect(page.locator("#timeline path[fill]")).to_have_count(3)
+        page.locator("#timeline .box").focus()
+        page.keyboard.press("Home")
+        expect(page.locator("#spell")).to_contain_text("Rock")
+        page.locator("#spell").get_by_role("button", name="Wrong?").click()
+        assert serious(page) == []
+        page.locator("#correct-label").select_option("blues")
+        page.locator("#correct-save").click()
+        expect(page.locator("#spell .pill")).to_have_text("corrected: Blues")
+        assert [made.label for made in Corrections(corrections_path(path)).present()] == ["blues"]
+        page.get_by_role("link", name="Now").click()
+        card(page, "radio").get_by_role("button", name="Wrong?").click()
+        page.locator("#correct-label").select_option(" own")
+        page.locator("#correct-text").fill("Our jingle")
+        page.keyboard.press("Enter")
+        expect(page.locator("#correct")).to_be_hidden()
+        assert Corrections(corrections_path(path)).present()[-1].label == "Our jingle"
+
+
+def test_the_checks_run_on_a_button_and_the_diagnosis_is_one_file(page: Page) -> None:
+    with served(support=Support(doctor=Doctor(["--mqtt", "none"]), log_lines=lambda: ["a line"])) as node:
+        opened(page, node, "health")
+        page.locator("#doctor").click()
+        expect(page.locator("#checks")).to_contain_text("golden vectors agree", timeout=60_000)
+        assert serious(page) == []
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download the diagnosis").click()
+        with zipfile.ZipFile(download.value.path()) as found:
+            assert "golden vectors agree" in found.read("doctor.json").decode()
+
+
+def test_what_a_source_lacks_is_noted_on_its_card(page: Page) -> None:
+    with served() as node:
+        node.control.sources["mic"] = source_health(bandwidth_hz=7600, channels=2, phase="antiphase", hop_factor=3)
+        opened(page, node)
+        for text in ("Sound up to 7.6 kHz", "cancel each other", "one segment in 3"):
+            expect(card(page, "mic").locator(".notes")).to_contain_text(text)
+        page.get_by_role("link", name="Health").click()
+        expect(page.locator("#source-table")).to_contain_text("7.6 kHz")

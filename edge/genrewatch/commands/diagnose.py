@@ -26,9 +26,12 @@ FROM_DAEMON = ("health.json", "log.txt", "config.json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("-o", "--output", type=Path, default=Path("genrewatch-diagnosis.zip"), metavar="FILE")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings of the daemon")
     parser.add_argument("--web", metavar="ADDRESS", help="[HOST:]PORT of its page, or none (default 127.0.0.1:8710)")
+    output = Path("genrewatch-diagnosis.zip")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=output, metavar="FILE", help=f"file to write (default {output})"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

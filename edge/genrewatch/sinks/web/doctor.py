@@ -27,10 +27,9 @@ class Doctor:
         """`arguments` are options of `genrewatch doctor`; `environment` holds the broker's login."""
         self._command = [sys.executable, "-I", "-c", CODE, PACKAGES, "doctor", "--json", *arguments]
         self._environment = environment or {}
-        self._lock, self._child = threading.Lock(), None
+        self._lock, self._closed = threading.Lock(), False
+        self._child: ChildProcess | None = None
         self._result: dict[str, Any] = {"running": False, "ts": None, "checks": [], "error": None}
-
-    _child: ChildProcess | None
 
     @property
     def result(self) -> dict[str, Any]:
@@ -41,15 +40,17 @@ class Doctor:
     def start(self) -> None:
         """Start the checks, unless they run already."""
         with self._lock:
-            if self._result["running"]:
+            if self._result["running"] or self._closed:
                 return
             self._result["running"] = True
         threading.Thread(target=self._run, name="doctor", daemon=True).start()
 
     def close(self) -> None:
-        """End checks that still run."""
-        if self._child is not None:
-            self._child.end(term_wait_s=0.0)
+        """End checks that still run; none can be started any more."""
+        with self._lock:
+            self._closed, child = True, self._child
+        if child is not None:
+            child.end(term_wait_s=0.0)
 
     def _run(self) -> None:
         checks, error = list[dict[str, str]](), None
@@ -58,8 +59,7 @@ class Doctor:
             with ChildProcess(
                 self._command, environment=self._environment, drain_stdout=True, on_line=lines.append
             ) as child:
-                self._child = child
-                code = child.wait(LIMIT_S)
+                code = child.wait(LIMIT_S if self._keep(child) else 0.0)
                 child.wait_drained()
             checks = [check for line in lines if (check := _check(line)) is not None]
             if code is None:
@@ -69,9 +69,15 @@ class Doctor:
         except OSError as exc:
             error = f"the checks cannot be started ({os_error_reason(exc)})"
         finally:
-            self._child = None
             with self._lock:
+                self._child = None
                 self._result = {"running": False, "ts": rfc3339(utc_now()), "checks": checks, "error": error}
+
+    def _keep(self, child: ChildProcess) -> bool:
+        """Keep a child, so that `close` ends it; False if it was closed meanwhile."""
+        with self._lock:
+            self._child = child
+            return not self._closed
 
 
 def _check(line: bytes) -> dict[str, str] | None:

@@ -54,7 +54,7 @@ export function health(payload) {
   $("banner").hidden = !lines.length;
   $("problem-count").hidden = !lines.length;
   setText($("problem-count"), String(lines.length));
-  setText($("banner").firstChild, `⚠ ${t("problems", { count: lines.length, first: lines[0] ?? "" })}`);
+  setText($("banner").firstChild, t(lines.length > 1 ? "problems_more" : "problems", { count: lines.length, first: lines[0] ?? "" }));
   redraw();
 }
 
