@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from genrewatch.commands.listen_web import open_web, support
 from genrewatch.commands.options import add_bundle
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.daemon.daemon import Daemon
-from genrewatch.daemon.shown_config import shown_config
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
 from genrewatch.host.heap import limit_heap
@@ -32,16 +32,11 @@ from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
-from genrewatch.sinks.mqtt.config import PASSWORD_VARIABLE, USERNAME_VARIABLE
 from genrewatch.sinks.mqtt.home_assistant import Announcement
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
 from genrewatch.sinks.web.config import web_address
-from genrewatch.sinks.web.doctor import Doctor
-from genrewatch.sinks.web.live_sources import SourceLabel
-from genrewatch.sinks.web.node_api import Support
-from genrewatch.sinks.web.sink import WebSink
 from genrewatch.sources.kinds import kind_of, name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
 from genrewatch.sources.tuner.addresses import SCHEMES
@@ -95,7 +90,7 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
         mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
         printer = JsonPrinter(stdout) if args.json else ChangePrinter(stdout)
         sinks = [printer, OutputHealth(stdout, stderr), *_open_sinks(config, args, node, setups, mqtt)]
-        web = _open_web(config, node, setups, persistent_state, _support(args, config, recent))
+        web = open_web(config, node, setups, persistent_state, support(args, config, recent))
         if web:
             sinks.insert(2, web)
         sources = ", ".join(setup.source.id for setup in setups)
@@ -169,50 +164,6 @@ def _open_sinks(
             where = f"{args.config}: {exc.where}" if args.config else exc.where
             raise ConfigError(where, exc.found, exc.expected) from None
     return [*sinks, mqtt] if mqtt else sinks
-
-
-def _open_web(
-    config: ListenConfig,
-    node: str,
-    setups: Sequence[SourceSetup],
-    persistent_state: PersistentState,
-    support: Support,
-) -> WebSink | None:
-    """Return the sink of the page; None where it is disabled or cannot be served."""
-    web = config.web.with_environment(os.environ)
-    if not web.enabled:
-        return None
-    labels = {
-        setup.source.id: SourceLabel(name=setup.name, kind=kind_of(wanted))
-        for setup, wanted in zip(setups, config.source, strict=True)
-    }
-    history = database_path(state_directory(), node) if config.history.enabled else None
-    manifest = setups[0].pipeline.manifest
-    sink = WebSink(
-        web,
-        config.mqtt,
-        node,
-        manifest,
-        labels,
-        persistent_state=persistent_state,
-        history=history,
-        support=support,
-    )
-    if not sink.start():
-        return None
-    log.info("page at %s", sink.url)
-    return sink
-
-
-def _support(args: argparse.Namespace, config: ListenConfig, recent: RecentLines) -> Support:
-    """Return what the page offers for problems; its checks have the settings of this daemon."""
-    arguments = ["--mqtt", args.mqtt] if args.mqtt else []
-    arguments += ["--config", str(args.config.absolute())] if args.config else []
-    arguments += ["--bundle", str(config.bundle_path.absolute())]
-    mqtt = config.mqtt.with_environment(os.environ)
-    login = {USERNAME_VARIABLE: mqtt.username, PASSWORD_VARIABLE: mqtt.password}
-    doctor = Doctor(arguments, {name: value for name, value in login.items() if value is not None})
-    return Support(doctor=doctor, config=shown_config(config), log_lines=recent.lines)
 
 
 def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.contract.errors import os_error_reason
+from genrewatch.host.defects import DefectLog
 from genrewatch.host.process import ChildProcess
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.host.untrusted_text import redact_urls
@@ -27,6 +28,7 @@ class Doctor:
         """`arguments` are options of `genrewatch doctor`; `environment` holds the broker's login."""
         self._command = [sys.executable, "-I", "-c", CODE, PACKAGES, "doctor", "--json", *arguments]
         self._environment = environment or {}
+        self.defects = DefectLog("doctor")
         self._lock, self._closed = threading.Lock(), False
         self._child: ChildProcess | None = None
         self._result: dict[str, Any] = {"running": False, "ts": None, "checks": [], "error": None}
@@ -43,7 +45,10 @@ class Doctor:
             if self._result["running"] or self._closed:
                 return
             self._result["running"] = True
-        threading.Thread(target=self._run, name="doctor", daemon=True).start()
+        try:
+            threading.Thread(target=self.defects.guard(self._run), name="doctor", daemon=True).start()
+        except RuntimeError as exc:  # no thread is left
+            self._end([], f"the checks cannot be started ({exc})")
 
     def close(self) -> None:
         """End checks that still run; none can be started any more."""
@@ -69,9 +74,12 @@ class Doctor:
         except OSError as exc:
             error = f"the checks cannot be started ({os_error_reason(exc)})"
         finally:
-            with self._lock:
-                self._child = None
-                self._result = {"running": False, "ts": rfc3339(utc_now()), "checks": checks, "error": error}
+            self._end(checks, error)
+
+    def _end(self, checks: list[dict[str, str]], error: str | None) -> None:
+        with self._lock:
+            self._child = None
+            self._result = {"running": False, "ts": rfc3339(utc_now()), "checks": checks, "error": error}
 
     def _keep(self, child: ChildProcess) -> bool:
         """Keep a child, so that `close` ends it; False if it was closed meanwhile."""

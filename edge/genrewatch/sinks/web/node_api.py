@@ -1,4 +1,4 @@
-"""What the API offers of the node beside its sources and its history: doctor, diagnosis, bundles and corrections."""
+"""The part of the API about the node itself: doctor, diagnosis, bundles and corrections."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ MAX_CORRECTIONS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """What helps with problems: the checks, the settings and the log of the daemon."""
+    """Help with problems: the checks, the settings and the log of the daemon."""
 
     doctor: Doctor = field(default_factory=Doctor)
     config: Mapping[str, Any] = field(default_factory=dict)

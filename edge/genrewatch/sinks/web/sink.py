@@ -164,7 +164,7 @@ class WebSink(Sink):
 
     def problems(self) -> list[str]:
         """See `Sink`."""
-        return [self._server.problem] if self._server.problem else []
+        return [problem for problem in (self._server.problem, self._support.doctor.defects.problem) if problem]
 
     def close(self) -> None:
         """Close all connections and end the checks; at most 3 s."""
