@@ -282,7 +282,7 @@ def test_the_timeline_the_table_and_the_download_have_the_same(page: Page, node:
     page.locator("#history-source").select_option("mic")
     expect(page.locator("#timeline path[fill]")).to_have_count(3)
     page.locator("#behind summary").click()
-    assert page.locator("#spells tbody tr").count() == 144
+    expect(page.locator("#spells tbody tr")).to_have_count(144)
     expect(page.locator("#airtime")).to_contain_text("33.3\xa0%")
     with page.expect_download() as download:
         page.locator("#csv").click()
