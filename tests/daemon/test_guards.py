@@ -6,7 +6,7 @@ import time
 from tests.daemon.guard_rig import LONGEST_S, Kept, Playing, running, until
 
 from genrewatch.contract.errors import SourceError
-from genrewatch.daemon import watchdog
+from genrewatch.daemon import source_runner, watchdog
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.sinks.sink import Sink
@@ -227,3 +227,21 @@ def test_a_defect_in_opening_a_bundle_refuses_it():
         assert run.daemon.health()["bundle_refused"] == "a defect of genrewatch (KeyError), see the log"
         run.daemon.set_bundle("two")
         assert run.end() == 0
+
+
+class Silent(Playing):
+    """A source that never gives sound."""
+
+    def blocks(self, events):
+        self._closed.wait(LONGEST_S)
+        yield from ()
+
+
+def test_a_source_without_its_first_sound_is_reported_as_offline(monkeypatch):
+    monkeypatch.setattr(source_runner, "NO_SOUND_YET_S", 0.1)
+    kept = Kept()
+    with running(Silent(), sinks=[kept]) as run:
+        until(lambda: kept.online)
+        assert run.daemon.health()["sources"]["a"]["why"] == "no sound yet"
+        assert run.end() == 0
+    assert kept.online == [("a", False, "no sound yet"), ("a", False, "stopped")]

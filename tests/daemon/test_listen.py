@@ -219,6 +219,26 @@ def test_three_children_that_ignore_sigterm_do_not_hold_up_the_end(environment):
     daemon.communicate()
 
 
+def test_a_source_that_has_given_no_sound_is_offline_at_the_end(tmp_path, environment):
+    with Mosquitto(tmp_path / "broker") as broker, Watcher(broker.port) as watcher:
+        command = [
+            sys.executable,
+            "-m",
+            "genrewatch",
+            "listen",
+            "--source",
+            "cmd:sleep 600?rate=8000&first_sound_s=inf",
+        ]
+        command += ["--mqtt", broker.url, "--node", "box", "--web", "none"]
+        daemon = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        watcher.next("/status", 30)
+        daemon.terminate()
+        out, _ = daemon.communicate(timeout=5)
+        assert daemon.returncode == 0
+        assert watcher.next("/availability").payload == "offline"
+    assert out.decode().splitlines()[-1].endswith("offline: stopped")
+
+
 def test_a_paused_standard_input_is_stalled_and_not_silence(environment):
     command = [
         sys.executable,

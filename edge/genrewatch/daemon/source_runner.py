@@ -22,7 +22,9 @@ CLOSE_S = 4.0
 """Longest time for a source, or for all of them at the end, to close."""
 DISABLED_KEY = "off"
 """Key of the persistent state: ids of the sources that are switched off."""
-SWITCHED_OFF = "switched off"
+SWITCHED_OFF, NO_SOUND_YET = "switched off", "no sound yet"
+NO_SOUND_YET_S = 5.0
+"""Time after its start at which a source without its first sound is reported as offline."""
 
 log = logging.getLogger("genrewatch")
 
@@ -104,13 +106,19 @@ class SourceRunner:
     def notify_stalled(self) -> None:
         """Notify the sinks of every source that should give sound and does not."""
         for source_id, state in self.states.items():
+            with state.lock:  # sound may arrive at this moment
+                if state.is_waiting(NO_SOUND_YET_S):
+                    self.on_source_offline(source_id, NO_SOUND_YET)
+                    continue
             if state.offline_reason and not state.ended and not state.disabled:
                 self._sinks.notify(lambda sink, source_id=source_id: sink.on_stalled(source_id))  # type: ignore[misc]
 
     def on_source_online(self, source_id: str, why: str) -> None:
         """See `SourceEvents`."""
-        self.states[source_id].online, self.states[source_id].offline_reason = True, None
-        self._sinks.notify(lambda sink: sink.on_availability(source_id, True, why))
+        state = self.states[source_id]
+        with state.lock:
+            state.online, state.offline_reason = True, None
+            self._sinks.notify(lambda sink: sink.on_availability(source_id, True, why))
 
     def on_source_offline(self, source_id: str, why: str) -> None:
         """See `SourceEvents`; the same reason is reported once, however often the source fails to restart."""
@@ -148,7 +156,7 @@ class SourceRunner:
     def _start(self, state: SourceState) -> None:
         """Start the thread of a source; without one left, the source is offline until `start_waiting`."""
         thread = GuardedThread(state.source.id, partial(self._run, state))
-        state.thread = thread
+        state.thread, state.started_s = thread, time.monotonic()
         try:
             thread.start()
         except OSError as exc:

@@ -1,9 +1,11 @@
 """The state of one source while the daemon runs: how much sound was received, and whether it is online."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from genrewatch.audio.mix import Mix
@@ -39,6 +41,8 @@ class SourceState:
     """Pipeline of the next stream; the current stream ends when it is replaced."""
     reopen: Callable[[], Source] | None
     restarts: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while it is reported that sound arrives, or that none has arrived yet."""
     thread: GuardedThread | None = None
     """Its thread; None before it could be started."""
     online: bool = False
@@ -56,6 +60,8 @@ class SourceState:
     failed: bool = False
     """True if the source could not be opened."""
     ended: bool = False
+    started_s: float = 0.0
+    """Monotonic time of its last start."""
     defective: bool = False
     """True after a defect, until the source is opened again."""
     _before_s: tuple[float, float] = (0.0, 0.0)
@@ -96,6 +102,11 @@ class SourceState:
     def hop_factor(self) -> int:
         """1 if every segment is classified, n if only every n-th is."""
         return self.newest.hop_factor if self.newest else 1
+
+    def is_waiting(self, after_s: float) -> bool:
+        """Return whether it was started `after_s` ago or earlier, and nothing has been reported of it since."""
+        unreported = not (self.online or self.offline_reason or self.disabled or self.ended)
+        return unreported and self.thread is not None and time.monotonic() - self.started_s >= after_s
 
     def thread_problems(self) -> list[str]:
         """Return what is wrong with the source's threads, for people."""
