@@ -49,7 +49,8 @@ def test_standard_error_is_drained_and_its_last_line_kept():
         assert child.stdout.read_all(LONG_S) == b"out\n"
         assert child.wait(LONG_S) == 0
         assert child.last_line() == "the reason"
-        assert (len(lines), lines[0]) == (100_002, b"noise")
+        assert lines[-2:] == [b"the reason", b""]
+        assert len(lines) < 20_000, "a flood must not cost the time of every line"
 
 
 def test_drained_output_is_complete_after_the_end():

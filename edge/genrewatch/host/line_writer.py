@@ -15,6 +15,7 @@ from typing import TextIO
 
 from genrewatch.contract.errors import os_error_reason
 from genrewatch.host.guarded_thread import GuardedThread
+from genrewatch.host.untrusted_text import redact_urls
 
 MAX_LINES = 1000
 """Lines that may wait; beyond it the oldest are dropped."""
@@ -142,7 +143,7 @@ class LineWriter:
 
 
 class LineHandler(logging.Handler):
-    """A log handler that never blocks its callers."""
+    """A log handler that never blocks its callers, and writes no login of a URL."""
 
     def __init__(self, writer: LineWriter) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record's line."""
         try:
-            self._writer.put(self.format(record))
+            self._writer.put(redact_urls(self.format(record), keep_path=True))
         except Exception:  # a record whose arguments do not fit its text, as in every handler of the library
             self.handleError(record)
 

@@ -22,7 +22,7 @@ from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.limits import CHILD_ADDRESS_SPACE, limit_child, move_high
 from genrewatch.host.orphans import MARK, end_orphans, new_mark
 from genrewatch.host.pipe_reader import PipeReader
-from genrewatch.host.untrusted_text import decode_line
+from genrewatch.host.untrusted_text import decode_text, redacted_line
 
 TERM_WAIT_S = 2.0
 KILL_WAIT_S = 1.0
@@ -31,6 +31,7 @@ DRAIN_WAIT_S = 1.0  # for output that a process outside the group may hold open
 POLL_S = 0.01
 TAIL_BYTES = 2000
 MAX_LINE_BYTES = 4000  # of a longer line the end is kept
+MAX_LINES, FLOOD_PAUSE_S = 500, 0.02  # of one read, so that a program that floods its standard error costs little
 
 _HAS_MEMFD = hasattr(os, "memfd_create")  # not on macOS
 
@@ -96,10 +97,11 @@ class ChildProcess:
         self._drain.join(DRAIN_WAIT_S)
 
     def last_line(self) -> str:
-        """Return the last drained line that is not empty, at most 200 characters; "" when there is none."""
+        """Return the last drained line that is not empty, at most 200 characters, redacted; "" when there is none."""
         self.wait_drained()
-        lines = [line for line in map(decode_line, re.split(rb"[\r\n]", self._tail)) if line]
-        return lines[-1] if lines else ""
+        tail = _from_a_word(self._tail) if len(self._tail) == TAIL_BYTES else self._tail
+        lines = [line for line in re.split(rb"[\r\n]", tail) if line.strip()]
+        return redacted_line(decode_text(lines[-1])) if lines else ""
 
     def end(self, *, term_wait_s: float = TERM_WAIT_S) -> None:
         """End it and all that it started: SIGTERM unless `term_wait_s` is 0, then SIGKILL, then abandon it."""
@@ -164,11 +166,22 @@ class ChildProcess:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
             if self._on_line:
                 *lines, rest = (rest + data).split(b"\n")
-                rest = rest[-MAX_LINE_BYTES:]
-                for line in lines:
-                    self._on_line(line[-MAX_LINE_BYTES:])
+                rest = _shortened(rest)
+                for line in lines[-MAX_LINES:]:
+                    self._on_line(_shortened(line))
+                if len(lines) > MAX_LINES:
+                    time.sleep(FLOOD_PAUSE_S)
         if self._on_line and rest:
             self._on_line(rest)
+
+
+def _shortened(line: bytes) -> bytes:
+    return line if len(line) <= MAX_LINE_BYTES else _from_a_word(line[-MAX_LINE_BYTES:])
+
+
+def _from_a_word(cut: bytes) -> bytes:
+    """Return the end of a line from its first whole word on: a part of a URL would not be recognised as one."""
+    return cut[found.end() :] if (found := re.search(rb"\s+", cut)) else b""
 
 
 def _spawn(

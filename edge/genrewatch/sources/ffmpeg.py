@@ -18,7 +18,7 @@ The tuner, which becomes ffmpeg and serves it, prints lines of the same form:
 import re
 import time
 
-from genrewatch.host.untrusted_text import decode_line
+from genrewatch.host.untrusted_text import decode_line, decode_text, redacted_line
 from genrewatch.sources.source import NowPlaying
 
 FRESH_S = 10.0  # an older error does not explain why a stream ends now
@@ -72,7 +72,7 @@ class FfmpegStderr:
             if update := _UPDATE.match(text):
                 self._tags[b"streamtitle"] = decode_line(update[1])
         else:
-            self._note_error(decode_line(text), error=level != b"warning")
+            self._note_error(decode_text(text), error=level != b"warning")
 
     def reason(self, code: int) -> str | None:
         """See `StderrParser`."""
@@ -123,7 +123,7 @@ class FfmpegStderr:
             self._tags[b"icy-name" if what == b"station" else b"streamtitle"] = decode_line(text)
 
     def _note_error(self, text: str, *, error: bool) -> None:
-        text = re.sub(r"^(?:[a-z]{3,6}://\S+|pipe:0): ", "", text)
+        text = redacted_line(re.sub(r"^(?:[a-z]{3,6}://\S+|pipe:0): ", "", text))
         if self._tuner_explains() and not text.startswith("tuner: "):
             return
         for pattern, reason in _REASONS:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from genrewatch.host.untrusted_text import decode_line, redact_urls
+from genrewatch.host.untrusted_text import decode_text, redacted_line
 from genrewatch.sources.source import NowPlaying
 
 
@@ -26,15 +26,15 @@ class LastLine:
     """Any program: its last line explains an exit code that is not 0."""
 
     def __init__(self) -> None:
-        self._last = ""
+        self._last = b""
 
     def feed(self, line: bytes) -> None:
         """See `StderrParser`."""
-        self._last = redact_urls(decode_line(line)) or self._last
+        self._last = line if line.strip() else self._last
 
     def reason(self, code: int) -> str | None:
         """See `StderrParser`."""
-        return (self._last or f"exit code {code}") if code else None
+        return (redacted_line(decode_text(self._last)) or f"exit code {code}") if code else None
 
     def now_playing(self) -> NowPlaying | None:
         """See `StderrParser`; always None."""

@@ -13,7 +13,7 @@ from genrewatch.audio.pcm import ENCODINGS, PcmFormat
 from genrewatch.contract.decode import Unlimited
 from genrewatch.contract.errors import SourceError, require
 from genrewatch.contract.vote import VoteOverrides
-from genrewatch.host.untrusted_text import redact_urls
+from genrewatch.host.untrusted_text import redact_url, redact_urls
 
 PCM_KEYS = ("rate", "channels", "format")
 COMMON_KEYS = ("id", "name", "channel", "stall_s", "first_sound_s")
@@ -104,8 +104,8 @@ class Uri:
 
 def parse_uri(text: str, options_of: Mapping[str, tuple[str, ...]], forms: str) -> Uri:
     """Parse a URI; SourceError, with the known `forms`, on a kind or option that is not in `options_of`."""
-    shown = redact_urls(text, keep_path=True)
     kind, colon, rest = text.partition(":")
+    shown = redact_url(text) if rest.startswith("//") else redact_urls(text, keep_path=True)
     if kind not in options_of or (not colon and kind != "auto"):
         raise SourceError(shown, "not a source", forms)
     known = {*options_of[kind], *COMMON_KEYS}

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from genrewatch.contract.errors import os_error_reason
 from genrewatch.host.process import ChildProcess
-from genrewatch.host.untrusted_text import one_line, redact_urls
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome
 
@@ -57,7 +56,7 @@ class Command:
         if code == 0:
             return None
         end = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
-        return one_line(redact_urls(f"{end}: {last_line}" if last_line else end))
+        return f"{end}: {last_line}" if last_line else end
 
 
 def _variables(event: Event) -> dict[str, str]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from genrewatch import __version__
 from genrewatch.contract.errors import os_error_reason
-from genrewatch.host.untrusted_text import one_line, redact_urls
+from genrewatch.host.untrusted_text import redacted_line
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome
 from genrewatch.sinks.hooks.config import split_url
@@ -111,7 +111,7 @@ class Webhook:
     def _why(self, wrong: OSError) -> str:
         if isinstance(wrong, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
-        return one_line(redact_urls(os_error_reason(wrong)))
+        return redacted_line(os_error_reason(wrong))
 
 
 def _left_s(deadline: float) -> float:
@@ -126,4 +126,4 @@ def _refusal(head: bytes) -> str | None:
         return "no HTTP answer"
     if status[1].startswith(b"2"):
         return None
-    return one_line(redact_urls(f"answered {status[1].decode()} {status[2].decode(errors='replace')}"))
+    return redacted_line(f"answered {status[1].decode()} {status[2].decode(errors='replace')}")
