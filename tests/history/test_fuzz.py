@@ -62,7 +62,7 @@ def fresh(tmp_path, number, content):
     return path
 
 
-@pytest.mark.parametrize("rounds", [40, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [40, pytest.param(600, marks=pytest.mark.slow)])
 def test_wrong_bytes(tmp_path, original, capsys, rounds):
     random_ = random.Random(5)
     for number in range(rounds):
@@ -72,7 +72,7 @@ def test_wrong_bytes(tmp_path, original, capsys, rounds):
         check(fresh(tmp_path, number, data), capsys, random_)
 
 
-@pytest.mark.parametrize("rounds", [30, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [30, pytest.param(600, marks=pytest.mark.slow)])
 def test_wrong_values(tmp_path, original, capsys, rounds):
     random_ = random.Random(6)
     for number in range(rounds):
@@ -89,7 +89,7 @@ def test_wrong_values(tmp_path, original, capsys, rounds):
         check(path, capsys, random_)
 
 
-@pytest.mark.parametrize("rounds", [30, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [30, pytest.param(600, marks=pytest.mark.slow)])
 def test_wrong_fields_of_a_record(tmp_path, original, capsys, rounds):
     random_ = random.Random(7)
     for number in range(rounds):

@@ -104,7 +104,7 @@ def damaged_models(count):
         yield bytes(data)
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_damaged_network_is_refused_or_harmless(path, count):
     for model in damaged_models(count):
         with_model(path, model)
