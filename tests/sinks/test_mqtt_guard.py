@@ -150,6 +150,17 @@ def test_retained_messages_that_others_overwrite_are_put_right(
         assert not any(seen.topic.endswith("/status") for seen in watcher.settled()), "own messages are not foreign"
 
 
+def test_the_last_message_of_a_node_is_not_taken_for_a_foreign_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Mosquitto(tmp_path) as broker, Watcher(broker.port) as watcher:
+        with running_sink(broker.url, settings={"protocol": "3.1.1"}) as sink:
+            sink.on_availability("mic", True, "")
+            watcher.next("mic/availability")
+        watcher.until(lambda seen: (seen.topic, seen.payload) == ("genrewatch/box/status", "offline"))
+    assert "another client" not in caplog.text
+
+
 def test_a_broker_that_was_frozen_during_connect_is_not_taken_for_one_without_mqtt_5(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -18,9 +18,9 @@ from genrewatch_drill.servers.programs import require_program
 
 Codec = Literal["mp3", "aac", "ogg"]
 ENCODING: dict[Codec, list[str]] = {
-    "mp3": ["-c:a", "libmp3lame", "-b:a", "96k", "-content_type", "audio/mpeg", "-f", "mp3"],
-    "aac": ["-c:a", "aac", "-b:a", "96k", "-content_type", "audio/aac", "-f", "adts"],
-    "ogg": ["-c:a", "libvorbis", "-b:a", "96k", "-content_type", "application/ogg", "-f", "ogg"],
+    "mp3": ["-c:a", "libmp3lame", "-content_type", "audio/mpeg", "-f", "mp3"],
+    "aac": ["-c:a", "aac", "-content_type", "audio/aac", "-f", "adts"],
+    "ogg": ["-c:a", "libvorbis", "-content_type", "application/ogg", "-f", "ogg"],
 }
 SAMPLE_RATE = 44_100
 """A rate that every encoder accepts, Hz."""
@@ -29,7 +29,7 @@ READY_S = 30.0
 
 CONFIG = """<icecast>
   <hostname>localhost</hostname>
-  <limits><sources>10</sources><source-timeout>10</source-timeout><burst-size>16384</burst-size></limits>
+  <limits><sources>10</sources><source-timeout>10</source-timeout><burst-size>{burst}</burst-size></limits>
   <authentication>
     <source-password>{password}</source-password>
     <admin-user>admin</admin-user><admin-password>{password}</admin-password>
@@ -49,9 +49,12 @@ AS_NOBODY = "<security><changeowner><user>nobody</user><group>nogroup</group></c
 class Icecast:
     """A server with its stations; it can be killed and restarted on the same port. A context manager."""
 
-    def __init__(self, directory: Path, sound: Path) -> None:
-        """`sound` is a file that every station loops; `directory` receives the configuration and ffmpeg's output."""
-        self.port = free_port()
+    def __init__(self, directory: Path, sound: Path, *, burst_bytes: int = 16_384) -> None:
+        """`sound` is a file that every station loops; `directory` receives the configuration and ffmpeg's output.
+
+        `burst_bytes` are sent at once to a new listener.
+        """
+        self.port, self._burst_bytes = free_port(), burst_bytes
         self._directory, self._sound = directory, sound
         self._logs = TemporaryDirectory(prefix="icecast-")  # a directory that the user `nobody` may enter
         self._server: subprocess.Popen[bytes] | None = None
@@ -72,11 +75,13 @@ class Icecast:
             self._start()
         return self
 
-    def broadcast(self, mount: str, codec: Codec = "mp3", *, name: str = "Test FM", title: str | None = None) -> str:
-        """Add a station and wait until it is on the air; return its address."""
+    def broadcast(
+        self, mount: str, codec: Codec = "mp3", *, name: str = "Test FM", title: str | None = None, kbit: int = 96
+    ) -> str:
+        """Add a station of `kbit` kbit/s and wait until it is on the air; return its address."""
         command = [require_program("ffmpeg"), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
         command += ["-i", str(self._sound), *(["-metadata", f"title={title}"] if title else []), "-ice_name", name]
-        command += ["-ar", str(SAMPLE_RATE), "-ac", "2", *ENCODING[codec]]
+        command += ["-ar", str(SAMPLE_RATE), "-ac", "2", *ENCODING[codec], "-b:a", f"{kbit}k"]
         self._commands[mount] = [*command, f"icecast://source:{PASSWORD}@127.0.0.1:{self.port}/{mount}"]
         self._wait_on_air([mount])
         return self.url(mount)
@@ -126,7 +131,13 @@ class Icecast:
             security = AS_NOBODY
         config = self._directory / "icecast.xml"
         config.write_text(
-            CONFIG.format(password=PASSWORD, port=self.port, directory=self._logs.name, security=security)
+            CONFIG.format(
+                password=PASSWORD,
+                port=self.port,
+                directory=self._logs.name,
+                security=security,
+                burst=self._burst_bytes,
+            )
         )
         self._server = self._spawn([require_program("icecast2"), "-c", str(config)])
         wait_for_port(self.port, self._server)

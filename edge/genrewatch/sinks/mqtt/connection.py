@@ -148,6 +148,8 @@ class Connection:
             self._closing.set()
             client, self._client = self._client, None
         if client is not None:
+            for message in last:
+                self.retained.add(message)
             for info in [client.publish(message) for message in last]:
                 if info is not None:
                     info.wait_for_publish(max(0.0, end - time.monotonic()))
