@@ -1,6 +1,7 @@
 """The example access list in a real Mosquitto: what each user may say is heard, what he may not is not."""
 
 import subprocess
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.sinks.mqtt_rig import ROCK, running_sink
 
 from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.contract.errors import ConfigError
+from genrewatch.sinks.mqtt.broker import check_access
+from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.programs import require_program
 
@@ -104,3 +107,27 @@ def test_a_box_can_take_back_what_is_kept_of_itself_and_not_of_another(broker: M
         clean_mqtt(Namespace(node="bar", **given))
     with watcher(broker) as late:
         assert late.next("genrewatch/bar/status").retain
+
+
+def test_an_access_list_of_one_discovery_topic_a_node_is_reported_once_in_degraded_and_by_doctor(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("pattern readwrite genrewatch/%u/#\npattern readwrite homeassistant/device/%u/config\n")  # until 0.2
+    passwords = tmp_path / "passwords"
+    command = [require_program("mosquitto_passwd"), "-c", "-b", str(passwords), "box", PASSWORD]
+    subprocess.run(command, check=True, capture_output=True)
+    lines = ["allow_anonymous false", f"password_file {passwords}", f"acl_file {acl}"]
+    login = {"username": "box", "password": PASSWORD}
+    refused = "the broker refuses messages on homeassistant/device/box/{}/config (not authorized)"
+    names = {"mic": "Mic"}
+    with (
+        Mosquitto(tmp_path / "broker", lines=lines) as broker,
+        running_sink(broker.url, settings={"discovery": True, **login}, names=names, birth_delay_s=(0.1, 0.1)) as sink,
+    ):
+        deadline = time.monotonic() + 10
+        while refused.format("mic") not in sink.problems():
+            assert time.monotonic() < deadline, sink.problems()
+            time.sleep(0.02)
+        assert check_access(MqttConfig(url=broker.url, **login), "box") == [refused.format("doctor")]
+    assert sum("device/box/mic/config" in record.getMessage() for record in caplog.records) == 1

@@ -7,12 +7,12 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.servers import Watcher
 from tests.sinks.mqtt_rig import ROCK, running_sink
-from tests.sinks.scripted_broker import ScriptedBroker, publish_packet, scripted_broker
 
 from genrewatch.contract.errors import ConfigError
 from genrewatch.sinks.mqtt import attempt, client, connection, repair
@@ -21,6 +21,7 @@ from genrewatch.sinks.mqtt.broker import check_access, try_broker
 from genrewatch.sinks.mqtt.commands import CommandReceiver
 from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.scripted_broker import ScriptedBroker, publish_packet, scripted_broker
 
 COMMAND = b"genrewatch/box/mic/listen/set"
 
@@ -177,7 +178,9 @@ def test_doctor_reports_what_an_access_list_refuses(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker", lines=lines) as broker:
         config = MqttConfig(url=broker.url)
         assert try_broker(config)
-        assert check_access(config, "box") == ["the broker refuses messages on genrewatch/box/doctor (not authorized)"]
+        refused = "the broker refuses messages on genrewatch/box/doctor and 1 more topic (not authorized)"
+        assert check_access(config, "box") == [refused]
+        assert "1 more" not in check_access(replace(config, discovery=False), "box")[0]
     with Mosquitto(tmp_path / "open") as broker:
         assert check_access(MqttConfig(url=broker.url), "box") == []
     with pytest.raises(ConfigError, match="no broker answers"):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.servers import Watcher
 from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
-from tests.sinks.scripted_broker import ScriptedBroker, scripted_broker
 
 from genrewatch_drill.servers.mosquitto import Mosquitto
+from genrewatch_drill.servers.scripted_broker import ScriptedBroker, scripted_broker
 
 SIX = {f"source-{number}": "A source" for number in range(6)}
 

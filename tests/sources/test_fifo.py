@@ -131,6 +131,17 @@ def test_a_fifo_that_another_program_reads_is_refused_since_each_would_steal_fro
         other.kill()
 
 
+def test_a_program_that_reads_it_later_is_noticed_while_sound_arrives(fifo):
+    with Running(opened(f"fifo:{fifo}{RAW}")) as running, fifo.open("wb", buffering=0) as out:
+        out.write(bytes(8000))
+        running.until(lambda: running.blocks)
+        with held_by(fifo, "[os.O_RDONLY]") as other:
+            for _ in range(8):
+                out.write(bytes(8000))
+            running.until(lambda: "reads it already" in running.events.notified[-1])
+            other.kill()
+
+
 @pytest.mark.parametrize("mode", ["[os.O_RDWR]", "[os.O_RDONLY, os.O_WRONLY]"])
 def test_a_writer_that_holds_its_own_end_open_for_reading_is_no_reader(fifo, mode):
     with held_by(fifo, mode) as other:

@@ -1,8 +1,10 @@
 """RTSP, from a camera that the test plays: audio as RTP inside the TCP connection, with and without a login."""
 
+import os
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 from base64 import b64encode
@@ -15,6 +17,9 @@ from tests.daemon.listening import Events, Running, opened
 from tests.sources.web import certificate
 
 from genrewatch.contract.errors import SourceError
+from genrewatch.sources.tuner.addresses import Reach, SocketAddress, lookup
+from genrewatch.sources.tuner.connection import Access, Tls
+from genrewatch.sources.tuner.ffmpeg_input import opened as opened_input
 
 SDP = "\r\n".join(
     ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=Camera", "t=0 0", "m=audio 0 RTP/AVP 11", "a=control:track1", ""]
@@ -162,3 +167,38 @@ def test_a_camera_with_rtsps_must_have_a_certificate_that_is_trusted(tmp_path):
             running.until(lambda: running.blocks)
     finally:
         camera.close()
+
+
+def test_a_redirect_inside_rtsp_of_a_public_camera_is_not_followed():
+    """The camera is on loopback, which a reach that allows the address of this name alone takes for public."""
+    asked, errors = [], []
+
+    class Public(Reach):
+        def addresses(self, host: str, port: int) -> list[SocketAddress]:
+            return lookup(host, port)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as private:
+        private.settimeout(0.5)
+
+        def lead_elsewhere() -> None:
+            client, _ = server.accept()
+            with client:
+                asked.append(client.recv(4096))
+                client.sendall(b"RTSP/1.0 30")
+                time.sleep(0.1)
+                client.sendall(
+                    b"2 Found\r\nCSeq: 1\r\nLocation: rtsp://127.0.0.1:%d/\r\n\r\n" % private.getsockname()[1]
+                )
+                client.recv(1)
+
+        threading.Thread(target=lead_elsewhere, daemon=True).start()
+        access = Access(reach=Public(private=False), tls=Tls(verify=True, ca_file=None), agent="test")
+        found = opened_input(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x", access, errors.append, video=False)
+        assert found.serve
+        threading.Thread(target=found.serve, args=(os.dup(0),), daemon=True).start()
+        command = ["ffmpeg", "-nostdin", "-v", "error", *found.words, "-f", "null", "-"]
+        assert subprocess.run(command, input=found.stdin, capture_output=True, timeout=20).returncode
+        with pytest.raises(TimeoutError):
+            private.accept()
+    assert asked
+    assert errors == ["a redirect inside RTSP is not followed (private=yes allows it)"]

@@ -21,6 +21,9 @@ from genrewatch.sources.uri import PCM_KEYS, Uri
 
 NO_WRITER = "no writer"
 RETRY_S = 1.0  # for a FIFO that is not there
+FIRST_LOOK_S, LOOK_S = 2.0, 30.0
+"""Seconds of a writer's sound before another reader is looked for, and between later looks: snapserver opens its FIFO
+only once there is a writer."""
 
 
 class FifoSource:
@@ -76,6 +79,9 @@ class FifoSource:
             found = os_error_reason(exc)
         if found:
             raise SourceError(f"fifo:{self._path}", found, "a FIFO (mkfifo makes one)")
+        self._check_readers()
+
+    def _check_readers(self) -> None:
         if reader := other_reader(self._path):
             raise SourceError(f"fifo:{self._path}", f"{one_line(reader)} reads it already", "a FIFO without a reader")
 
@@ -91,7 +97,7 @@ class FifoSource:
             if self._closed.is_set():
                 return
             found = pcm_blocks(pipe.read, self._pcm, where=f"fifo:{self._path}", channel=self._channel)
-            for block in until_break(with_pauses(found, self.counts)):
+            for block in until_break(self._watched(with_pauses(found, self.counts))):
                 yield replace(block, lost=self._missed(block)) if first else block
                 first = False
                 if not block.last:
@@ -100,6 +106,16 @@ class FifoSource:
             self._pipe = None
             pipe.reader.close()
             os.close(descriptor)
+
+    def _watched(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield the same blocks; SourceError once another program reads the FIFO, too."""
+        sounded_s, look_s = 0.0, FIRST_LOOK_S
+        for block in blocks:
+            yield block
+            sounded_s += block.duration_s
+            if sounded_s >= look_s:
+                look_s = sounded_s + LOOK_S
+                self._check_readers()
 
     def _missed(self, block: Block) -> int:
         """Return, and count, the samples that passed between two writers."""

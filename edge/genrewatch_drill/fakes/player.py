@@ -11,10 +11,13 @@ Each start follows the next script; the last one is repeated. SOUND is raw PCM. 
     noise=SECONDS                play random bytes
     use=FILE/BYTES_PER_SECOND    change the sound
     fast=SPEED, real             change the speed, return to real time
+    pause=SECONDS                write nothing for a time, then go on with the script
+    live                         from now on skip the sound of the time in which the process was stopped
     tally=FILE                   from now on keep the seconds written in FILE, 64 bytes per start
     ignore_sigterm               from now on ignore SIGTERM
     text, stall, die             write text and exit, stop writing, exit
     wedge                        stop writing and ignore SIGTERM
+    trickle, chunks              write a byte each second, or WAV chunks without sound, without end
 
 The journal receives a JSON line when a script starts, when its first sound is written and when it misbehaves. The
 program imports the standard library only.
@@ -28,6 +31,8 @@ import sys
 import time
 
 CHUNK_S = 0.1
+LATE_S = 0.5
+JUNK = b"JUNK" + struct.pack("<I", 65_536) + bytes(65_536)
 
 
 class Player:
@@ -38,7 +43,7 @@ class Player:
         self.number = os.pread(self._journal, 2**20, 0).count(b'"start"')
         """Earlier starts."""
         self._written_s = 0.0
-        self._speed = 1.0
+        self._speed, self._live = 1.0, False
         self._tally: int | None = None
         self._started = time.monotonic()
         self.use(sound, bytes_per_s)
@@ -66,6 +71,8 @@ class Player:
             ahead_s = start + done_s / self._speed - time.monotonic()
             if ahead_s > 0 and not at_once:
                 time.sleep(ahead_s)
+            elif ahead_s < -LATE_S and self._live:
+                start -= ahead_s
             n = round(self._bytes_per_s * min(CHUNK_S, seconds - done_s) / 8) * 8
             if self._written_s == 0:
                 self.note("sound")
@@ -93,6 +100,12 @@ class Player:
             self._speed = float(value)
         elif name == "real":
             self._speed = 1.0
+        elif name == "live":
+            self._live = True
+        elif name == "pause":
+            self.note("pause")
+            time.sleep(float(value))
+            self.note("resume")
         elif name == "use":
             path, _, bytes_per_s = value.rpartition("/")
             self.use(path, int(bytes_per_s))
@@ -115,8 +128,13 @@ class Player:
         if step == "text":
             self._write(b"this is not sound\n" * 100)
             return
+        if step == "chunks":
+            self._write(b"RIFF\xff\xff\xff\xffWAVE")
         if step == "wedge":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while step in ("trickle", "chunks"):
+            self._write(b"x" if step == "trickle" else JUNK)
+            time.sleep(1.0 if step == "trickle" else 0.01)
         while step != "die":
             time.sleep(3600)
         sys.exit("the script ends with die")

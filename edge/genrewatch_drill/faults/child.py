@@ -67,6 +67,19 @@ def _overfed(name: str, fault: str, script: str) -> Row:
     return Row(name=name, fault=fault, sources=sources, play=play)
 
 
+def _soundless(name: str, fault: str, script: str, *, why: str) -> Row:
+    """Return the row of a child that writes bytes and no sound: it is never online, and ended in bounded memory."""
+
+    def sources(context: Context) -> list[SourceTable]:
+        player = context.player(name, script)
+        return [{**player, "uri": player["uri"].rpartition("?")[0]} if script == "chunks" else player]
+
+    def play(context: Context) -> Outcome:
+        return context.never_online(name, why=why, restarts=1)
+
+    return Row(name=name, fault=fault, sources=sources, play=play)
+
+
 ROWS = (
     _signalled("killed", "child killed", signal.SIGKILL),
     _signalled("stopped", "child stopped", signal.SIGSTOP),
@@ -98,6 +111,8 @@ ROWS = (
         seen="44.1 kHz stereo after 22.05 kHz mono",
         wav=True,
     ),
+    _soundless("trickle", "child writes one byte a second", "trickle", why="(first_sound_s)"),
+    _soundless("chunks", "child writes WAV chunks without end", "chunks", why="of WAV chunks before the sound"),
     _overfed("fast", "source that delivers ten times too fast", "fast=10 play=60"),
     _overfed("flood", "source that writes 20 minutes at once", "play={lead} burst=1200"),
 )

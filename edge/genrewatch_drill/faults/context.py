@@ -144,6 +144,34 @@ class Context:
             really_lost_s=restarted[0] - fault_at if restarted else None,
         )
 
+    def never_online(self, source: str, *, why: str = "", restarts: int = 3) -> Outcome:
+        """Follow a source that cannot sound; CheckFailed unless it is retried and published offline once."""
+        offline = self.wait(source, "availability", lambda body: not body["online"])
+        if self.daemon.broker:
+            self.wait("", "health", lambda body: body["sources"][source]["restarts"] >= restarts)
+        state = self.wait(source, "state").body
+        if state["reason"] != "stalled" or self.daemon.messages.of(source, "segment"):
+            raise CheckFailed(f"the reason of its state is {state['reason']!r}")
+        self.check_availability_count(source, 0.0, at_most=1)
+        lines = [line for line in [*self.daemon.printed, *self.daemon.stderr_lines] if source in line]
+        if not any(why in line for line in lines):
+            raise CheckFailed(f"no line with {why!r}: {lines[:3]}")
+        found = self.daemon.source_health(source).get("restarts")
+        after_s = offline.at - self.daemon.started
+        return Outcome(seen=f"{why or 'offline'} after {after_s:.1f} s, published once, {found} restarts")
+
+    def check_no_label_across(
+        self, source: str, resumed_at: float, *, paused_s: float, ahead_s: float = 0.0
+    ) -> Outcome:
+        """Check that a pause is a gap: counted, and the next segment holds sound from after it only."""
+        segment = self.wait(source, "segment", since=resumed_at + ahead_s + SLACK_S)
+        if segment.at - resumed_at < self.front_end.segment_s - ahead_s - 2 * SLACK_S:
+            raise CheckFailed(f"a segment only {segment.at - resumed_at:.1f} s after the pause spans it")
+        lost_s = self.daemon.lost_s(source)
+        if not max(SLACK_S, paused_s - ahead_s - 3 * SLACK_S) < lost_s < paused_s + 3 * SLACK_S:
+            raise CheckFailed(f"{lost_s:.1f} s are counted as lost")
+        return Outcome(seen="a gap", lost_s=lost_s, really_lost_s=paused_s)
+
     def _check_no_label_for_the_gap(
         self, source: str, offline: Message, online: Message, after: Message, ahead_s: float
     ) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sources.kinds import KINDS
+from genrewatch_drill.faults import broker as broker_faults
 from genrewatch_drill.faults import child as child_faults
 from genrewatch_drill.faults import microphone as microphone_faults
+from genrewatch_drill.faults import pauses as pause_faults
 from genrewatch_drill.faults import sound as sound_faults
 from genrewatch_drill.faults import stream as stream_faults
+from genrewatch_drill.faults import web as web_faults
 from genrewatch_drill.faults.context import Context
 from genrewatch_drill.faults.row import Row, SourceTable
 from genrewatch_drill.rig.daemon import DaemonConfig, DaemonExit, DaemonProcess
@@ -21,7 +24,15 @@ from genrewatch_drill.rig.results import CheckFailed, Outcome, Result, Verdict
 from genrewatch_drill.rig.sounds import Sounds
 from genrewatch_drill.servers.programs import find_program
 
-ROWS: tuple[Row, ...] = (*child_faults.ROWS, *sound_faults.ROWS, *stream_faults.ROWS, *microphone_faults.ROWS)
+ROWS: tuple[Row, ...] = (
+    *child_faults.ROWS,
+    *sound_faults.ROWS,
+    *pause_faults.ROWS,
+    *stream_faults.ROWS,
+    *web_faults.ROWS,
+    *microphone_faults.ROWS,
+    *broker_faults.ROWS,
+)
 EXIT_WITHIN_S = 5.0
 GROWTH_MB, GROWTH_MB_PER_SOURCE = 24.0, 1.5
 LINES_PER_MINUTE = 2

@@ -52,17 +52,7 @@ def _absent(name: str, fault: str, uri: Callable[[Context], str]) -> Row:
         return [context.stream(name, uri(context))]
 
     def play(context: Context) -> Outcome:
-        offline = context.wait(name, "availability", lambda body: not body["online"])
-        if context.daemon.broker:
-            context.wait("", "health", lambda body: body["sources"][name]["restarts"] >= 3)
-        state = context.wait(name, "state").body
-        if state["reason"] != "stalled" or context.daemon.messages.of(name, "segment"):
-            raise CheckFailed(f"the reason of its state is {state['reason']!r}")
-        context.check_availability_count(name, 0.0, at_most=1)
-        restarts = context.daemon.source_health(name).get("restarts")
-        return Outcome(
-            seen=f"offline after {offline.at - context.daemon.started:.1f} s, published once, {restarts} restarts"
-        )
+        return context.never_online(name)
 
     return Row(name=name, fault=fault, sources=sources, play=play, needs=("ffmpeg", "http"))
 

@@ -23,6 +23,7 @@ from genrewatch_drill.servers.programs import find_program
 from genrewatch_drill.servers.subscriber import Subscriber
 
 NODE = "drill"
+PIPE_BYTES = 4096
 START_S, END_S, CHILDREN_END_S = 60.0, 30.0, 10.0
 
 
@@ -82,30 +83,33 @@ class DaemonProcess:
         mqtt: bool | None = None,
         messages: MessageLog | None = None,
         url: str | None = None,
+        broker_lines: Sequence[str] = (),
+        unread: bool = False,
     ) -> None:
         """Start the daemon with the broker at `url`, or with its own if Mosquitto is installed (`mqtt` overrides this).
 
-        The state directory is `directory`/state, which consecutive daemons share.
+        `broker_lines` are added to the configuration of its own broker. With `unread`, it prints a line for each
+        segment into a pipe of 4 kB that no program reads. The state directory is `directory`/state, which consecutive
+        daemons share.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.messages = messages or MessageLog()
         own_broker = url is None and (find_program("mosquitto") is not None if mqtt is None else mqtt)
-        self.broker = Mosquitto(directory / "broker", verbose=False).start() if own_broker else None
+        lines = ("allow_anonymous true", *broker_lines)
+        self.broker = Mosquitto(directory / "broker", lines=lines, verbose=False).start() if own_broker else None
         self._subscriber = self._subscribe(self.broker) if self.broker else None
         self.printed: list[str] = []
         """Lines of standard output."""
         self.stderr_lines: list[str] = []
         path = directory / "genrewatch.toml"
         path.write_text(config.toml(url or (self.broker.url if self.broker else "none")))
-        self._reads_lines = url is None and self.broker is None
+        self._reads_lines, self._unread = url is None and self.broker is None, unread
         self.started = time.monotonic()
         self.process = self._spawn(path, {**config.environment, "GENREWATCH_STATE": str(directory / "state")})
         assert self.process.stdout
         assert self.process.stderr
-        self._readers = [
-            threading.Thread(target=self._read, args=(self.process.stdout, self.printed), daemon=True),
-            threading.Thread(target=self._read, args=(self.process.stderr, self.stderr_lines), daemon=True),
-        ]
+        pipes = [(self.process.stderr, self.stderr_lines), *([] if unread else [(self.process.stdout, self.printed)])]
+        self._readers = [threading.Thread(target=self._read, args=pipe, daemon=True) for pipe in pipes]
         for reader in self._readers:
             reader.start()
 
@@ -202,11 +206,12 @@ class DaemonProcess:
     def _spawn(self, config: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
         command = [sys.executable, "-P", "-m", "genrewatch", "listen", "--config", str(config)]
         return subprocess.Popen(
-            [*command, "--json"] if self._reads_lines else command,
+            [*command, "--json"] if self._reads_lines or self._unread else command,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pipesize=PIPE_BYTES if self._unread else -1,
             text=True,
             errors="replace",
         )

@@ -77,6 +77,15 @@ def descendants(pid: int) -> list[int]:
     return [found for child in children(pid) for found in (child, *descendants(child))]
 
 
+def peak_mb(pid: int) -> float:
+    """Return the largest resident memory that a process has had; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
+
+
 def cpu_s(pid: int) -> float:
     """Return the processor seconds of a process without its children; 0 when it has ended."""
     try:

@@ -100,6 +100,10 @@ class Sounds:
         """The same music on two channels at twice the sample rate."""
         return self._mp3("stereo.mp3", ["-ac", "2", "-ar", str(2 * RATE)])
 
+    def mp3_of(self, kbit: int) -> Path:
+        """Write the music as mono MP3 of `kbit` kbit/s and return its path; needs ffmpeg."""
+        return self._mp3(f"music-{kbit}.mp3", ["-ac", "1", "-ar", str(RATE)], bits=1000 * kbit)
+
     @property
     def mp3_bytes_per_s(self) -> int:
         """The byte rate of both MP3 files."""
@@ -115,10 +119,10 @@ class Sounds:
             file.writeframes(s16(samples))
         return path
 
-    def _mp3(self, name: str, shape: list[str]) -> Path:
+    def _mp3(self, name: str, shape: list[str], bits: int = MP3_BITS) -> Path:
         path = self._directory / name
         command = [ffmpeg_path(), "-nostdin", "-v", "error", "-i", str(self.music_wav), *shape]
-        coding = ["-c:a", "libmp3lame", "-b:a", str(MP3_BITS), "-write_xing", "0", "-id3v2_version", "0"]
+        coding = ["-c:a", "libmp3lame", "-b:a", str(bits), "-write_xing", "0", "-id3v2_version", "0"]
         subprocess.run([*command, *coding, str(path)], check=True)
         return path
 

@@ -7,7 +7,7 @@ from genrewatch.contract.errors import GenrewatchError
 
 SYSTEM_PATH = os.pathsep.join(["/usr/sbin", "/usr/local/sbin"])
 PACKAGES = {"mosquitto": "mosquitto", "mosquitto_passwd": "mosquitto", "icecast2": "icecast2", "ffmpeg": "ffmpeg"}
-PACKAGES |= {"promtool": "prometheus", "prometheus": "prometheus", "chromium": "chromium"}
+PACKAGES |= {"openssl": "openssl", "promtool": "prometheus", "prometheus": "prometheus", "chromium": "chromium"}
 
 
 def find_program(name: str) -> str | None:

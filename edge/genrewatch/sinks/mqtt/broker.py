@@ -98,17 +98,20 @@ def try_broker(config: MqttConfig) -> str:
 def check_access(config: MqttConfig, node: str) -> list[str]:
     """Subscribe and publish on topics of `node`; return what the broker refuses or does not support, a line each.
 
-    The message, on `<base>/<node>/doctor`, is empty and not retained. MQTT 3.1.1 reports no refused message. Raises
-    ConfigError when there is no connection.
+    The messages, on `<base>/<node>/doctor` and as discovery of a source `doctor`, are empty and not retained. MQTT
+    3.1.1 reports no refused message. Raises ConfigError when there is no connection.
     """
     topics = Topics(root=f"{config.base}/{node}", node=node, discovery_prefix=config.discovery_prefix)
     refusals = Refusals(logs=False)
     with _connected(config, refusals) as client:
         client.subscribe(client.limits.filters([topics.listen_commands], [topics.listen_commands_of("doctor")]))
-        published = client.publish(Message(topic=f"{topics.root}/doctor", payload=b"", qos=1))
-        if published is not None:
-            published.wait_for_publish(ANSWER_S)
-        if not client.subacks.arrived.wait(ANSWER_S) or (published is not None and not published.is_published()):
+        wanted = [f"{topics.root}/doctor"]
+        wanted += [topics.source_discovery("doctor", b"").topic] if config.discovery else []
+        sent = [client.publish(Message(topic=topic, payload=b"", qos=1)) for topic in wanted]
+        published = [info for info in sent if info is not None]
+        for info in published:
+            info.wait_for_publish(ANSWER_S)
+        if not client.subacks.arrived.wait(ANSWER_S) or not all(info.is_published() for info in published):
             return ["the broker accepts the login and answers no publish or subscription"]
         return [*refusals.lines(), *client.limits.problems()]
 

@@ -14,9 +14,9 @@ from genrewatch.sources.tuner.addresses import port_of
 from genrewatch.sources.tuner.connection import Access
 from genrewatch.sources.tuner.http import PIECE_BYTES, Read
 from genrewatch.sources.tuner.local_server import LocalServer
-from genrewatch.sources.tuner.tunnel import TlsTunnel
+from genrewatch.sources.tuner.tunnel import Tunnel
 
-_RTSPS_PORT = 322
+_RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
 _PROTOCOLS = {
     "rtsp": "tcp,udp,rtp,srtp",
     "rtmp": "rtmp,rtmpt,ffrtmphttp,http,tcp",
@@ -66,12 +66,13 @@ def served(url: str, access: Access, demuxer: str, on_error: Callable[[str], Non
     return FfmpegInput(words=[*words, "-i", server.url(url)], serve=lambda descriptor: server.serve())
 
 
-def opened(url: str, access: Access, *, video: bool) -> FfmpegInput:
+def opened(url: str, access: Access, on_error: Callable[[str], None], *, video: bool) -> FfmpegInput:
     """Return the input that ffmpeg opens by itself; `video` has an RTSP camera send its video too."""
     scheme, serve, options = urlsplit(url).scheme, None, {}
-    if scheme == "rtsps":  # ffmpeg does not verify its certificate
+    if scheme == "rtsps" or (scheme == "rtsp" and not access.reach.private):
         parts = urlsplit(url)
-        tunnel = TlsTunnel(parts.hostname or "", port_of(url) or _RTSPS_PORT, access)
+        port = port_of(url) or _RTSP_PORTS[scheme]
+        tunnel = Tunnel(parts.hostname or "", port, access, tls=scheme == "rtsps", on_error=on_error)
         login, at, _ = parts.netloc.rpartition("@")
         url = parts._replace(scheme="rtsp", netloc=f"{login}{at}127.0.0.1:{tunnel.port}").geturl()
         scheme, serve, options = "rtsp", tunnel.serve, {"rtsp_transport": "tcp"}

@@ -63,7 +63,7 @@ class Search:
         try:
             if scheme in ("http", "https"):
                 return self._open_http(url, depth, first=left[0] == "first")
-            return opened(url, self._access, video=left[0] == "second")
+            return opened(url, self._access, self._print_error, video=left[0] == "second")
         except (OSError, ValueError):
             self._announce(url, "second", more=False)
             raise

@@ -4,9 +4,12 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from genrewatch.contract.errors import GenrewatchError
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 RECEIVE_MAXIMUM_EXCEEDED = 0x93
@@ -37,12 +40,12 @@ class ScriptedBroker:
         """Wait until a message on a topic with this end has arrived."""
         self.wait_until(lambda: any(topic.endswith(topic_end) for topic in self.topics), timeout_s)
 
-    def wait_until(self, condition: object, timeout_s: float = 10.0) -> None:
-        """Wait until `condition()` is true."""
-        assert callable(condition)
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait until `condition()` is true; GenrewatchError when it is not in time."""
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, self
+            if time.monotonic() > deadline:
+                raise GenrewatchError("the scripted broker", f"waited {timeout_s:g} s in vain: {self}")
             time.sleep(0.01)
 
     def serve(self, client: socket.socket) -> None:
@@ -135,10 +138,10 @@ def _varint(number: int) -> bytes:
             return made
 
 
-def _length(stream: object) -> int:
+def _length(stream: BinaryIO) -> int:
     number, shift = 0, 0
     while True:
-        byte = stream.read(1)[0]  # type: ignore[attr-defined]
+        byte = stream.read(1)[0]
         number, shift = number | (byte & 127) << shift, shift + 7
         if not byte & 128:
             return number
