@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
 
 
 def test_a_topic_that_is_not_utf_8_is_ignored_and_publishing_goes_on() -> None:
-    rules = ScriptedBroker(greetings=[publish_packet(b"genrewatch/box/\xff/listen/set", b"ON")])
+    rules = ScriptedBroker(first_packets=[publish_packet(b"genrewatch/box/\xff/listen/set", b"ON")])
     with scripted_broker(rules) as broker, running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink:
         broker.wait_for("box/status")
         time.sleep(0.2)
@@ -50,9 +50,9 @@ def test_a_defect_in_a_callback_is_logged_once_with_its_traceback_and_the_connec
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(CommandReceiver, "on_message", fail)
-    rules = ScriptedBroker(greetings=[publish_packet(COMMAND, b"ON")] * 3)
+    rules = ScriptedBroker(first_packets=[publish_packet(COMMAND, b"ON")] * 3)
     with scripted_broker(rules) as broker, running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink:
-        broker.wait_until(lambda: broker.connections >= 3 and not broker.greetings)
+        broker.wait_until(lambda: broker.connections >= 3 and not broker.first_packets)
         wait_until(lambda: sink.protocol == "5")
         sink.on_result("mic", ROCK)
         broker.wait_for("mic/state")
@@ -65,7 +65,7 @@ def test_a_network_thread_that_makes_no_progress_is_replaced(monkeypatch: pytest
     monkeypatch.setattr(client, "STALLED_S", 1.5)
     monkeypatch.setattr(connection, "WATCH_S", 0.05)
     monkeypatch.setattr(CommandReceiver, "on_message", lambda *_: time.sleep(4))
-    rules = ScriptedBroker(greetings=[publish_packet(COMMAND, b"ON")])
+    rules = ScriptedBroker(first_packets=[publish_packet(COMMAND, b"ON")])
     with scripted_broker(rules) as broker, running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink:
         broker.wait_until(lambda: broker.connections >= 2)
         wait_until(lambda: sink.protocol == "5")
@@ -76,7 +76,7 @@ def test_a_network_thread_that_makes_no_progress_is_replaced(monkeypatch: pytest
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_packet_that_is_too_large_ends_the_connection_and_then_nothing_is_subscribed_to(protocol: str) -> None:
     head = bytes([0x30]) + b"\x80\x80\x80\x64"  # a PUBLISH of 200 MB
-    rules = ScriptedBroker(greetings=[head + struct.pack(">H", len(COMMAND)) + COMMAND + b"O" * 100_000] * 9)
+    rules = ScriptedBroker(first_packets=[head + struct.pack(">H", len(COMMAND)) + COMMAND + b"O" * 100_000] * 9)
     settings = {"protocol": protocol}
     with scripted_broker(rules) as broker, running_sink(f"mqtt://127.0.0.1:{broker.port}", settings=settings) as sink:
         broker.wait_until(lambda: broker.connections == 3)
@@ -84,7 +84,7 @@ def test_a_packet_that_is_too_large_ends_the_connection_and_then_nothing_is_subs
         sink.on_result("mic", ROCK)
         broker.wait_for("mic/state")
         assert "commands are not received" in "".join(sink.problems())
-        assert len(rules.greetings) <= 7
+        assert len(rules.first_packets) <= 7
         assert broker.connections == 3
 
 
@@ -110,7 +110,7 @@ def test_two_nodes_with_one_id_are_reported_once_and_both_stay_connected(
 
 
 def test_a_session_that_the_broker_reports_as_taken_over_is_certain() -> None:
-    rules = ScriptedBroker(greetings=[b"\xe0\x02\x8e\x00"])
+    rules = ScriptedBroker(first_packets=[b"\xe0\x02\x8e\x00"])
     with scripted_broker(rules) as broker, running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink:
         wait_until(lambda: broker.connections == 2 and sink.protocol == "5")
         assert sink.problems() == [
@@ -120,7 +120,7 @@ def test_a_session_that_the_broker_reports_as_taken_over_is_certain() -> None:
 
 def test_connections_that_are_short_for_another_reason_leave_no_suspicion() -> None:
     with (
-        scripted_broker(ScriptedBroker(greetings=[b"\xf0\x00"] * 40)) as broker,
+        scripted_broker(ScriptedBroker(first_packets=[b"\xf0\x00"] * 40)) as broker,
         running_sink(f"mqtt://127.0.0.1:{broker.port}") as sink,
     ):
         broker.wait_until(lambda: broker.connections >= 8)

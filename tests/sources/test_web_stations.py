@@ -233,7 +233,8 @@ def test_hls_takes_the_audio_rendition_of_a_variant_and_hides_every_address_from
         '#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=1x1,AUDIO="a"\nv.m3u8\n'
     )
     assert variant(master, "http://h/x/m") == "http://h/x/en.m3u8"
-    text = '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="file:///k"\n#EXT-X-MAP:URI="i.mp4"\n\x0bfile:///etc/passwd\ns.ts\n'
+    keys = '#EXT-X-KEY:METHOD=AES-128,URI="file:///k"\n#EXT-X-KEY:METHOD=AES-128,URI=http://10.0.0.1/k\n'
+    text = f'#EXTM3U\n{keys}#EXT-X-MAP:URI="i.mp4"\n\x0bfile:///etc/passwd\ns.ts\n'
     seen = rewritten(text, "http://h/p/", lambda url: f"<{len(url)}>")
     assert "passwd" not in seen
     assert "://" not in seen
@@ -340,6 +341,7 @@ def test_playlists_keep_their_order_and_hold_relative_and_foreign_addresses():
         "http://h/a&b",
         "http://h/c",
     ]
+    assert entries("http://a\x90b/\n/live\n", "http://h/") == ["http://a\x90b/", "http://h/live"]
     assert decode("Кино".encode("windows-1251"), "windows-1251") == "Кино"
     assert joined("http://a/", "http://bücher.example/x") == "http://xn--bcher-kva.example/x"
 

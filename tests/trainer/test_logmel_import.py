@@ -1,3 +1,6 @@
+import random
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +80,22 @@ def test_what_is_no_number_is_refused(tmp_path: Path, key: str) -> None:
     for values in (np.array([80, np.nan], np.float32), np.array(["a", "b"])):
         with pytest.raises(DataError, match=key):
             import_logmel(write_npz(tmp_path / "x.npz", **{key: values}), None, tmp_path / "s")
+
+
+@pytest.mark.parametrize("rounds", [60, pytest.param(3000, marks=pytest.mark.slow)])
+def test_no_wrong_bytes_of_an_archive_or_a_table_get_through(tmp_path: Path, rounds: int) -> None:
+    random_ = random.Random(9)
+    whole = write_npz(tmp_path / "whole.npz").read_bytes()
+    rows = b"name\tlabel\tfolds\tartist_group\nrock.0\trock\ttrain\t3\njazz.0\tjazz\t-\t-\n"
+    for number in range(rounds):
+        changed = [bytearray(whole), bytearray(rows)]
+        data = changed[number % 2]
+        for _ in range(random_.choice((1, 3, 30))):
+            place = random_.randrange(len(data))
+            piece = random_.choice((b"", b"\0\0\0\0", b"\xff\xff\xff\x7f", random_.randbytes(1)))
+            data[place : place + random_.randrange(8)] = piece
+        (tmp_path / "x.npz").write_bytes(changed[0])
+        (tmp_path / "t.tsv").write_bytes(changed[1])
+        with suppress(DataError):
+            import_logmel(tmp_path / "x.npz", tmp_path / "t.tsv", tmp_path / f"store-{number}")
+        shutil.rmtree(tmp_path / f"store-{number}", ignore_errors=True)

@@ -4,6 +4,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from genrewatch_drill.faults.context import TIMEOUT_S, Context
@@ -115,11 +116,9 @@ def _foreign() -> Row:
                 fault_at = time.monotonic()
                 for topic in (f"{ROOT}/status", f"{ROOT}/{source}/availability"):
                     other.publish(topic, "offline", retain=True)
-            mended = [
-                daemon.messages.wait(about, kind, lambda body: body["online"], since=fault_at, within_s=TIMEOUT_S).at
-                for about, kind in (("", "status"), (source, "availability"))
-            ]
-        return Outcome(seen="put right", recovered_s=max(mended) - fault_at)
+            wait = partial(daemon.messages.wait, test=lambda body: body["online"], since=fault_at, within_s=TIMEOUT_S)
+            mended_at = max(wait("", "status").at, wait(source, "availability").at)
+        return Outcome(seen="put right", recovered_s=mended_at - fault_at)
 
     return Row(
         name=name, fault="another client retains offline", sources=lambda context: (), play=play, needs=("mosquitto",)
@@ -186,7 +185,7 @@ ROWS = (
     _scripted(
         "not-utf-8",
         "PUBLISH whose topic is not UTF-8",
-        lambda: ScriptedBroker(greetings=[publish_packet(b"genrewatch/\xff/\xfe", b"x")]),
+        lambda: ScriptedBroker(first_packets=[publish_packet(b"genrewatch/\xff/\xfe", b"x")]),
         _check_reconnected,
     ),
     _foreign(),

@@ -32,7 +32,7 @@ def _answer(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
 
 def _online(context: Context, name: str, step_of: str) -> float:
     """Wait for the first segment of a source; return the seconds from the request to the sound."""
-    asked_at = context.wait_journal(step_of, "sound")["at"]
+    asked_at: float = context.wait_journal(step_of, "sound")["at"]
     online = context.wait(name, "availability", lambda body: body["online"])
     context.wait(name, "segment")
     return online.at - asked_at

@@ -13,6 +13,7 @@ from genrewatch.contract.errors import GenrewatchError
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 RECEIVE_MAXIMUM_EXCEEDED = 0x93
+DROP_AFTER_S = 0.05
 
 
 @dataclass(kw_only=True)
@@ -25,8 +26,10 @@ class ScriptedBroker:
     ack_delay_s: float = 0.0
     puback_reason: int = 0
     suback_reason: int = 1
-    greetings: list[bytes] = field(default_factory=list)
+    first_packets: list[bytes] = field(default_factory=list)
     """Packets to send after the SUBACK, one a connection."""
+    drops_after_first_packet: bool = False
+    """Whether a connection that has received its first packet is ended."""
     port: int = 0
     connections: int = 0
     most_in_flight: int = 0
@@ -93,8 +96,11 @@ class ScriptedBroker:
             place, count = place + 3 + size, count + 1
         head = body[:2] + (b"\0" if is_v5 else b"")
         client.sendall(_packet(SUBACK << 4, head + bytes([self.suback_reason]) * count))
-        if self.greetings:
-            client.sendall(self.greetings.pop(0))
+        if self.first_packets:
+            client.sendall(self.first_packets.pop(0))
+            if self.drops_after_first_packet:
+                time.sleep(DROP_AFTER_S)
+                client.shutdown(socket.SHUT_RDWR)
 
     def _acknowledge(self, client: socket.socket, packet_id: bytes, in_flight: set[int]) -> None:
         in_flight.discard(int.from_bytes(packet_id, "big"))

@@ -32,6 +32,8 @@ class Reach:
 
     def check(self, url: str) -> None:
         """Raise ValueError for an entry of a playlist that must not be opened."""
+        if not url.isascii():
+            raise ValueError("an entry that is no address")
         parts = urlsplit(url)
         schemes = SCHEMES if self.private else FROM_ELSEWHERE
         if parts.scheme not in schemes:

@@ -9,7 +9,7 @@ from genrewatch.sources.tuner.addresses import joined
 ENOUGH_BITS_PER_S = 320_000
 """Sound of more than this is not worth its traffic."""
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
-_URI = re.compile(r'(?<=URI=")[^"]*(?=")')
+_URI = re.compile(r'URI=(?:"([^"]*)"?|([^",\s]*))')  # ffmpeg also takes it without quotes
 _VIDEO = re.compile(r"avc|hvc|hev|av01|vp0?[89]|mp4v", re.IGNORECASE)
 _STREAM, _MEDIA = "#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:"
 
@@ -42,7 +42,7 @@ def rewritten(text: str, base: str, local: Callable[[str], str]) -> str:
     def line(given: str) -> str:
         given = given.strip()
         if given.startswith("#"):
-            return _URI.sub(lambda found: local(joined(base, found[0])), given)
+            return _URI.sub(lambda found: f'URI="{local(joined(base, found[1] or found[2] or ""))}"', given)
         return local(joined(base, given)) if given else ""
 
     return "\n".join(line(given) for given in text.splitlines()) + "\n"

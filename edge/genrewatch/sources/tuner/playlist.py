@@ -43,5 +43,5 @@ def entries(text: str, base: str) -> list[str]:
 def _absolute(base: str, entry: str) -> str:
     try:
         return joined(base, entry)
-    except ValueError:  # for example an open bracket
+    except (OSError, ValueError):  # for example an open bracket, or a host that is no name
         return entry
