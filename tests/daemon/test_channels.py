@@ -1,15 +1,19 @@
-"""Channels that cancel or are dead: in health, in `degraded` and once in the log."""
+"""Channels that cancel or are dead, and narrow bands: in health and once in the log."""
 
 import logging
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import pytest
+from tests.sinks.mqtt_rig import ROCK
 
+from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
 from genrewatch.daemon.source_state import SourceState, mix_problem
-from genrewatch.inference.pipeline import Pipeline
+from genrewatch.host.paths import SHIPPED_BUNDLE
+from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch.sources.source import Source
 
 GOOD = Mix(channels=2, phase="ok", dead=(), used=(0, 1))
@@ -31,6 +35,19 @@ def test_a_finding_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixtu
         "line: the channels cancel each other (antiphase)",
         "line: the channels are in order again",
     ]
+
+
+def test_a_narrow_band_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    state = SourceState(source=cast(Source, NamedSource()), pipeline=pipeline, reopen=None)
+    with caplog.at_level(logging.WARNING):
+        for hz in (None, None, 4_000, 4_000, 11_025, 11_025):
+            state.take(replace(ROCK, bandwidth_hz=hz))
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "line: no sound above 4000 Hz",
+        "line: the whole band carries sound again",
+    ]
+    assert state.segments == 6
 
 
 def test_a_problem_names_the_channel() -> None:

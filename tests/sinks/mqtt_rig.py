@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from genrewatch.audio.level import Level
+from genrewatch.audio.mix import Mix
 from genrewatch.contract.bundle import load_bundle
 from genrewatch.contract.vote import Ballot, Verdict
 from genrewatch.daemon.config import SHIPPED_BUNDLE
@@ -40,6 +41,8 @@ ROCK = SegmentResult(
     ),
     level=Level(dbfs=-18.26, peak_dbfs=-3.14, clipped=0.00012, dc=-0.00123),
     dead_air=False,
+    bandwidth_hz=8000,
+    mix=Mix(channels=2, phase="antiphase", dead=(), used=(0,)),
     lost=0,
     hop_factor=1,
 )

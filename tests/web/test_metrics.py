@@ -16,6 +16,7 @@ from genrewatch_drill.servers.programs import require_program
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 GAUGES = {
     *("source_up", "source_enabled", "verdict", "confidence_ratio", "level_dbfs", "peak_dbfs", "dead_air"),
+    "source_bandwidth_hertz",
     *("clipped_ratio", "hop_factor", "waiting_seconds", "verdict_last_timestamp_seconds", "history_stored_spells"),
     *("history_waiting_spells", "history_unsaved_spells", "mqtt_connected", "degraded", "cpu_temperature_celsius"),
 }

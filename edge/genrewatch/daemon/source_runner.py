@@ -211,7 +211,7 @@ class SourceRunner:
         self._sinks.notify(lambda sink: sink.on_stream(source.id, pipeline))
         for result in classify_stream(blocks, pipeline, WidenWhenLate(source.waiting_s)):
             _log_hop_factor(state, result)
-            state.newest, state.segments = result, state.segments + 1
+            state.take(result)
             self._sinks.notify(lambda sink, result=result: sink.on_result(source.id, result))  # type: ignore[misc]
             if state.pipeline is not pipeline:
                 self._notify_duration(source.id, ended=True)

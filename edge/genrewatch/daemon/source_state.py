@@ -11,11 +11,14 @@ from typing import Any
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
 from genrewatch.host.guarded_thread import GuardedThread
-from genrewatch.inference.json_fields import level_fields
+from genrewatch.inference.json_fields import level_fields, mix_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
 
 log = logging.getLogger("genrewatch")
+
+NARROW = 0.8
+"""Part of the model's band below which a source counts as narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,27 @@ class SourceState:
         self._before_s = self.heard_s, self.lost_s
         return self.pipeline
 
+    def take(self, result: SegmentResult) -> None:
+        """Count a result; log once that the band of the source is narrow, and when it no longer is."""
+        before, self.newest, self.segments = self.newest, result, self.segments + 1
+        problem = self.band_problem
+        if result.bandwidth_hz is None or (before is not None and before.bandwidth_hz == result.bandwidth_hz):
+            return
+        if problem:
+            log.warning("%s: %s", self.source.id, problem)
+        elif before is not None and before.bandwidth_hz is not None:
+            log.warning("%s: the whole band carries sound again", self.source.id)
+
+    @property
+    def band_problem(self) -> str | None:
+        """A narrow band, for people; None where the band is wide or not known yet."""
+        if self.newest is None or self.newest.bandwidth_hz is None:
+            return None
+        found, full = self.newest.bandwidth_hz, self.pipeline.manifest.front_end.fmax
+        if found >= NARROW * full:
+            return None
+        return f"no sound above {found} Hz, the model was trained up to {full} Hz: check sample rate and bit rate"
+
     @property
     def stream_s(self) -> tuple[float, float]:
         """Seconds of sound received and lost since the stream began."""
@@ -127,7 +151,8 @@ class SourceState:
             "restarts": counts.restarts,
             "waiting_s": round(self.source.waiting_s(), 3),
             "hop_factor": self.hop_factor,
-            **_mix_fields(self.mix),
+            **mix_fields(self.mix),
+            "channels_used": [k + 1 for k in self.mix.used] if self.mix else [1],
             **(level_fields(self.newest) if self.newest and self.online else {}),
         }
 
@@ -142,9 +167,3 @@ def mix_problem(mix: Mix | None) -> str | None:
         numbers = ", ".join(str(k + 1) for k in mix.dead)
         return f"channel {numbers} of {mix.channels} is dead, the others are used: check the cable"
     return None
-
-
-def _mix_fields(mix: Mix | None) -> dict[str, Any]:
-    if mix is None:
-        return {"channels": 1, "phase": "ok", "channels_used": [1]}
-    return {"channels": mix.channels, "phase": mix.phase, "channels_used": [k + 1 for k in mix.used]}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from genrewatch.audio.mix import Mix
 from genrewatch.contract.payload import rounded
 from genrewatch.contract.vote import Verdict
 from genrewatch.inference.pipeline import SegmentResult
@@ -32,7 +33,7 @@ def result_fields(result: SegmentResult) -> dict[str, Any]:
 
 
 def level_fields(result: SegmentResult) -> dict[str, Any]:
-    """Return the level of the newest hop, and whether silence has lasted long enough to be dead air."""
+    """Return the level of the newest hop, dead air, and the bandwidth of the source."""
     level = result.level
     return {
         "level_dbfs": rounded(level.dbfs, 1),
@@ -40,4 +41,10 @@ def level_fields(result: SegmentResult) -> dict[str, Any]:
         "clipped": rounded(level.clipped),
         "dc": rounded(level.dc),
         "dead_air": result.dead_air,
+        "bandwidth_hz": result.bandwidth_hz,
     }
+
+
+def mix_fields(mix: Mix | None) -> dict[str, Any]:
+    """Return the number of channels and whether they cancel; None is one channel."""
+    return {"channels": mix.channels if mix else 1, "phase": mix.phase if mix else "ok"}

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from genrewatch.audio.bandwidth import BandwidthMeter
 from genrewatch.audio.level import Level, LevelConfig, LevelGate
+from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
 from genrewatch.audio.pre_filter import Sound, pre_filtered
 from genrewatch.audio.resample import Resampler
@@ -75,6 +77,10 @@ class SegmentResult:
     """Level of the newest hop."""
     dead_air: bool
     """True once silence has lasted for `dead_air_s`."""
+    bandwidth_hz: int | None = None
+    """Upper end of the band that carries sound, at most that of the front end; None until it is known."""
+    mix: Mix | None = None
+    """The way in which the channels of the newest block were mixed; None for one channel."""
     lost: int
     """Samples missing from the stream so far, counted at `sample_rate`."""
     hop_factor: int
@@ -102,7 +108,9 @@ def classify_stream(
     """Yield a result for each segment of one source's blocks, as soon as its last sample has arrived."""
     stream = _Stream(pipeline, hop_control or EveryHop())
     sample_rate = pipeline.manifest.front_end.sample_rate
-    for sound, missing in pre_filtered(resampled(blocks, sample_rate), sample_rate, pipeline.manifest.pre_filter):
+    for sound, missing in pre_filtered(
+        resampled(stream.noted(blocks), sample_rate), sample_rate, pipeline.manifest.pre_filter
+    ):
         if missing:
             stream.gap(missing)
         yield from stream.push(sound)
@@ -126,9 +134,18 @@ class _Stream:
         self._buffer = SegmentBuffer(pipeline.front_end, pipeline.vote.segment_hop)
         hops = self._buffer.hops_per_segment
         self._gate = LevelGate(pipeline.level, hops_per_segment=hops, hop_s=self._hop_s)
+        self._bandwidth = BandwidthMeter(pipeline.front_end.config)
         self._caster = Caster(pipeline.vote, pipeline.manifest.labels, self._sample_rate)
         self._vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
+        self._mix: Mix | None = None
         self._lost = 0
+
+    def noted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Yield the blocks, and note how their channels are mixed."""
+        for block in blocks:
+            if not block.last:
+                self._mix = block.mix
+            yield block
 
     def gap(self, missing: int) -> None:
         """Count a gap of `missing` samples; one longer than a segment clears the vote.
@@ -159,6 +176,8 @@ class _Stream:
             verdict=self._vote.add(ballot),
             level=segment.levels[-1],
             dead_air=self._gate.dead_air,
+            bandwidth_hz=self._bandwidth.bandwidth_hz,
+            mix=self._mix,
             lost=self._lost,
             hop_factor=self._buffer.hop_factor,
         )
@@ -167,6 +186,7 @@ class _Stream:
         """Run the network on a segment; None for a silent one."""
         if self._gate.silent:
             return None
+        self._bandwidth.update(segment.power_db)
         return self._pipeline.classifier.posterior(self._pipeline.front_end.scale(segment.power_db))
 
 

@@ -13,7 +13,7 @@ from genrewatch.contract.compact_json import compact_json
 from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.contract.verdict_text import verdict_text
 from genrewatch.host.times import rfc3339, utc_now
-from genrewatch.inference.json_fields import level_fields, verdict_fields
+from genrewatch.inference.json_fields import level_fields, mix_fields, verdict_fields
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.events import Event, event_payload
 from genrewatch.sources.source import NowPlaying
@@ -87,7 +87,12 @@ class Payloads:
 
 def sound_fields(result: SegmentResult) -> dict[str, Any]:
     """Return the fields of a state that come from the pipeline."""
-    return {**verdict_fields(result.verdict), **place_fields(result), "lost_s": rounded(result.lost_s, 3)}
+    return {
+        **verdict_fields(result.verdict),
+        **place_fields(result),
+        **mix_fields(result.mix),
+        "lost_s": rounded(result.lost_s, 3),
+    }
 
 
 def place_fields(result: SegmentResult) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def no_sound_fields(reason: NoSound, last: Mapping[str, Any] | None) -> dict[str
         "share": None,
         "votes": {},
         "segments": 0,
-        **dict.fromkeys(("level_dbfs", "peak_dbfs", "clipped", "dc", "dead_air")),
+        **dict.fromkeys(("level_dbfs", "peak_dbfs", "clipped", "dc", "dead_air", "bandwidth_hz", "channels", "phase")),
         "start_s": last.get("start_s"),
         "end_s": last.get("end_s"),
         "lost_s": last.get("lost_s", 0.0),

@@ -38,6 +38,7 @@ class Metrics:
         peak = _family("peak_dbfs", "gauge", "Peak level of the newest sound; absent for digital silence.")
         clipped = _family("clipped_ratio", "gauge", "Share of the newest samples at full scale.")
         dead_air = _family("dead_air", "gauge", "1 when silence has lasted dead_air_s.")
+        band = _family("source_bandwidth_hertz", "gauge", "Upper end of the band that carries sound, once it is known.")
         last = _family("verdict_last_timestamp_seconds", "gauge", "Time of the newest segment.")
         for source_id, source in self._live.items():
             info.add(1, source=source_id, name=source.label.name, kind=source.label.kind)
@@ -50,7 +51,8 @@ class Metrics:
                 peak.add(result.level.peak_dbfs, source=source_id)
                 clipped.add(result.level.clipped, source=source_id)
                 dead_air.add(result.dead_air, source=source_id)
-        yield from (info, verdict, confidence, level, peak, clipped, dead_air, last)
+                band.add(result.bandwidth_hz, source=source_id)
+        yield from (info, verdict, confidence, level, peak, clipped, dead_air, band, last)
 
     def _counted(self) -> Iterator[Family]:
         """Yield what has been counted since the start."""
