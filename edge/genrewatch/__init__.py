@@ -9,9 +9,9 @@ The names in `__all__` are the Python interface; everything else may change betw
 'silence'
 >>> for result in genrewatch.listen("demo:?pace=max&loop=no", pipeline):
 ...     if result.verdict.genre:                              # None while refused, silent or warming up
-...         print(f"{result.end_s:.1f} s: {result.verdict.genre}")
-...         break
-14.9 s: classical
+...         print(f"{result.verdict.genre} after {result.end_s:.1f} s")
+...         break                                             # doctest: +ELLIPSIS
+classical after ... s
 
 `classify_file(path, pipeline)` classifies a sound file, and `listen("http://...", pipeline)` a radio station.
 Importing this package is cheap: the names are loaded when they are first used.

@@ -30,7 +30,7 @@ HOP, SEGMENT = 100, 400
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3), LevelConfig())
+    return open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, filter="none"), LevelConfig())
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,10 @@ def test_sharpness_is_recorded_with_the_vote_and_used(tmp_path, pipeline, result
 
 
 def test_a_stream_recorded_before_votes_had_a_sharpness_is_checked(tmp_path, capsys):
-    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, sharpness=1.0), LevelConfig())
+    def adjust(vote):
+        return replace(vote, segments=3, sharpness=1.0, filter="none")
+
+    pipeline = open_pipeline(SHIPPED_BUNDLE, adjust, LevelConfig())
     results = classified(pipeline)
     path = recorded(tmp_path, pipeline, results)
     with sqlite3.connect(path) as db:
