@@ -25,28 +25,57 @@ class Collection:
     """0 to 1 of a label that the main collection has too; a label that only this collection has counts in full."""
 
 
-def fit_balanced(main: ClipFeatures, others: Sequence[Collection], labels: Sequence[str], strength: float) -> Head:
+def fit_balanced(
+    main: ClipFeatures,
+    others: Sequence[Collection],
+    labels: Sequence[str],
+    strength: float,
+    field_weight: float = 0.0,
+) -> Head:
     """Fit the head of `labels` on the clips of the main and other collections.
 
-    `strength` is scikit-learn's C: the inverse of the penalty on the weights of standardised features.
-    Raises DataError for a label without a clip.
+    `strength` is scikit-learn's C: the inverse of the penalty on the weights of standardised features. `field_weight`
+    is that of a clip's changed copies, all together, relative to the clip; the total stays the same. Raises DataError
+    for a label without a clip.
     """
     collections = [main, *(other.clips for other in others)]
-    features = np.concatenate([clip for collection in collections for clip in collection.features])
-    ids = np.concatenate([_segment_labels(collection, labels) for collection in collections])
+    by_collection = [_segment_labels(each.features, each.labels, labels) for each in collections]
+    ids = np.concatenate(by_collection)
     if missing := [label for i, label in enumerate(labels) if not (ids == i).any()]:
         raise DataError("labels", f"no clip of {missing[0]}", "at least one clip of each label")
-    weights = segment_weights(
-        [_segment_labels(each, labels) for each in collections], [other.share for other in others], len(labels)
-    )
-    fitted, offsets = fit_layer(features, np.eye(len(labels))[ids], weights, strength)
-    return Head(weights=fitted.T.astype(np.float32), offsets=offsets.astype(np.float32))
+    weights = segment_weights(by_collection, [other.share for other in others], len(labels))
+    features = [clip for collection in collections for clip in collection.features]
+    if field_weight:
+        features += [copies for collection in collections for copies in collection.field]
+        ids = np.concatenate([ids, *(_segment_labels(each.field, each.labels, labels) for each in collections)])
+        weights = np.concatenate([weights, field_weight * _field_weights(collections, weights)]) / (1 + field_weight)
+    return _fit(np.concatenate(features), np.eye(len(labels))[ids], weights, strength)
 
 
-def _segment_labels(clips: ClipFeatures, labels: Sequence[str]) -> NDArray[np.int64]:
+def _fit(
+    features: NDArray[np.float32], one_hot: NDArray[np.float64], weights: NDArray[np.float64], strength: float
+) -> Head:
+    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    deviation[deviation == 0] = 1.0
+    x = (features - mean.astype(np.float32)) / deviation.astype(np.float32)
+    fitted, offsets = regression(x, one_hot, weights, strength)
+    fitted = fitted / deviation[:, None]
+    return Head(weights=fitted.T.astype(np.float32), offsets=(offsets - mean @ fitted).astype(np.float32))
+
+
+def _field_weights(collections: Sequence[ClipFeatures], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weight of each segment of the changed copies; those of a clip sum to that of the clip's segments."""
+    counts = [len(clip) for collection in collections for clip in collection.features]
+    copies = [len(clip) for collection in collections for clip in collection.field]
+    of_clip = np.add.reduceat(weights, np.cumsum([0, *counts[:-1]]))
+    return np.repeat(of_clip / copies, copies)
+
+
+def _segment_labels(
+    clips: Sequence[NDArray[np.float32]], of_clips: Sequence[str], labels: Sequence[str]
+) -> NDArray[np.int64]:
     """Return (n_segments,) the label of each segment as a position in `labels`."""
-    counts = [len(features) for features in clips.features]
-    return np.repeat([labels.index(label) for label in clips.labels], counts).astype(np.int64)
+    return np.repeat([labels.index(label) for label in of_clips], [len(clip) for clip in clips]).astype(np.int64)
 
 
 def segment_weights(ids: Sequence[NDArray[np.int64]], shares: Sequence[float], n_labels: int) -> NDArray[np.float64]:

@@ -33,6 +33,10 @@ class Material:
     main: ClipFeatures
     others: tuple[Collection, ...] = ()
     labels: tuple[str, ...]
+    strength: float
+    """scikit-learn's C: the inverse of the penalty."""
+    field_weight: float = 0.0
+    """Weight of the clips as they arrive in the field, relative to the clips."""
 
     def without(self, groups: set[str]) -> "Material":
         """Return the material without the clips of some groups (artists) of any collection."""
@@ -41,9 +45,9 @@ class Material:
             self, main=_without(self.main, groups), others=tuple(other for other in others if len(other.clips))
         )
 
-    def fit(self, strength: float) -> Head:
+    def fit(self) -> Head:
         """Fit a head on all of it."""
-        return fit_balanced(self.main, self.others, self.labels, strength)
+        return fit_balanced(self.main, self.others, self.labels, self.strength, self.field_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +76,13 @@ class Measured:
         }
 
 
-def measure(material: Material, strength: float, n_folds: int, vote: VoteConfig, sample_rate: int) -> Measured:
+def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int) -> Measured:
     """Cross-validate across artists and collections, and calibrate on the main collection's held-out answers.
 
     `vote` is that of the new bundle, `sample_rate` its front end's, Hz. Raises DataError where there are fewer artists
     than folds.
     """
-    main, held_out = material.main, _held_out_logits(material, strength, n_folds)
+    main, held_out = material.main, _held_out_logits(material, n_folds)
     truth = [material.labels.index(label) for label in main.labels]
     logits = held_out[main.collection]
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
@@ -94,16 +98,14 @@ def measure(material: Material, strength: float, n_folds: int, vote: VoteConfig,
             other.clips.collection: _right(other.clips, held_out[other.clips.collection], material.labels)
             for other in material.others
         },
-        collections_apart=_collections_apart(material, strength),
+        collections_apart=_collections_apart(material),
     )
 
 
-def write_refit(
-    bundle: Bundle, material: Material, output: Path, measured: Measured, strength: float, vote: VoteConfig
-) -> Bundle:
+def write_refit(bundle: Bundle, material: Material, output: Path, measured: Measured, vote: VoteConfig) -> Bundle:
     """Fit the head on all clips and write the bundle; raises BundleError, or DataError for a label without a clip."""
     check_replaceable(output)
-    model = replace_head(bundle.model, material.fit(strength))
+    model = replace_head(bundle.model, material.fit())
     manifest = replace(
         bundle.manifest,
         version=__version__,
@@ -113,7 +115,7 @@ def write_refit(
         thresholds=measured.thresholds,
         output=Classifier(model).output,
         metrics=measured.as_metrics(),
-        provenance=bundle.manifest.provenance | {"refit": _provenance(bundle, material, strength)},
+        provenance=bundle.manifest.provenance | {"refit": _provenance(bundle, material)},
     )
     classifier = Classifier(model, temperature=manifest.temperature)
     golden = make_golden(bundle.golden.samples, FrontEnd(manifest.front_end), classifier)
@@ -122,13 +124,13 @@ def write_refit(
     return written
 
 
-def _held_out_logits(material: Material, strength: float, n_folds: int) -> dict[str, Logits]:
+def _held_out_logits(material: Material, n_folds: int) -> dict[str, Logits]:
     """Return collection -> logits of its clips, each by a head that was fitted without its artist."""
     collections = [material.main, *(other.clips for other in material.others)]
     logits = {clips.collection: [np.empty((0, 0), np.float32)] * len(clips) for clips in collections}
     with progress(total=n_folds, done=0, unit="fold", name="across artists") as bar:
         for groups in _folds(material, n_folds):
-            head = material.without(groups).fit(strength)
+            head = material.without(groups).fit()
             for clips in collections:
                 for i, group in enumerate(clips.groups):
                     if group in groups:
@@ -151,19 +153,19 @@ def _folds(material: Material, n_folds: int) -> Iterator[set[str]]:
         yield set(groups[held_out])
 
 
-def _collections_apart(material: Material, strength: float) -> dict[str, float]:
+def _collections_apart(material: Material) -> dict[str, float]:
     music = [other.clips for other in material.others if set(other.clips.labels) != {NOT_MUSIC}]
     found = {}
     for other in music:
         shared = tuple(label for label in material.labels if label in other.labels)
         rest = [each for each in material.others if each.clips is not other]
-        head = replace(material, others=tuple(rest)).fit(strength)
+        head = replace(material, others=tuple(rest)).fit()
         logits = [_logits(head, clip) for clip in other.features]
         found[f"{material.main.collection} -> {other.collection}"] = _right(other, logits, material.labels)
         if len(shared) < 2:
             continue
         asked = material.main.select([label in shared for label in material.main.labels])
-        head = fit_balanced(other, (), shared, strength)
+        head = fit_balanced(other, (), shared, material.strength, material.field_weight)
         logits = [_logits(head, clip) for clip in asked.features]
         found[f"{other.collection} -> {material.main.collection}"] = _right(asked, logits, shared)
     return found
@@ -183,10 +185,11 @@ def _right(clips: ClipFeatures, logits: Logits, labels: Sequence[str]) -> float:
     return round(float(np.mean([found == label for found, label in zip(top, clips.labels, strict=True)])), 4)
 
 
-def _provenance(bundle: Bundle, material: Material, strength: float) -> dict[str, Any]:
+def _provenance(bundle: Bundle, material: Material) -> dict[str, Any]:
     return {
         "body": f"{bundle.manifest.name} {bundle.manifest.version}",
-        "strength": strength,
+        "strength": material.strength,
+        "field_weight": material.field_weight,
         "clips": {material.main.collection: len(material.main)}
         | {other.clips.collection: len(other.clips) for other in material.others},
         "shares": {other.clips.collection: other.share for other in material.others},

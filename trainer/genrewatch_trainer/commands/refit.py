@@ -23,6 +23,12 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--strength", type=positive_number, default=0.0005, metavar="C", help="inverse of the penalty; default: 0.0005"
     )
+    parser.add_argument(
+        "--field",
+        type=positive_number,
+        metavar="WEIGHT",
+        help="learn each clip also over narrow bands, in noise and in a room; together they have this weight of it",
+    )
     parser.add_argument("--folds", type=int, default=8, metavar="N", help="folds of the measurement; default: 8")
     parser.add_argument("--vote", metavar="KEY=VALUE,...", help="vote defaults, such as segments=3,filter=hmm")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="bundle directory to write")
@@ -45,9 +51,9 @@ def run(parsed: argparse.Namespace) -> int:
     material = _material(parsed, bundle)
     manifest = bundle.manifest
     vote = (parse_vote(parsed.vote, "--vote") if parsed.vote else VoteOverrides()).apply(manifest.vote)
-    measured = measure(material, parsed.strength, parsed.folds, vote, manifest.front_end.sample_rate)
+    measured = measure(material, parsed.folds, vote, manifest.front_end.sample_rate)
     _print(measured)
-    written = write_refit(bundle, material, parsed.output, measured, parsed.strength, vote)
+    written = write_refit(bundle, material, parsed.output, measured, vote)
     print(f"{written.path}: {written.manifest.name} {written.manifest.version}, {len(material.labels)} labels")
     return 0
 
@@ -55,6 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
 def _material(parsed: argparse.Namespace, bundle: "Bundle") -> "Material":
     from genrewatch_trainer.adaptation.balanced_fit import Collection
     from genrewatch_trainer.adaptation.clip_features import clip_features
+    from genrewatch_trainer.adaptation.field import CHANGES
     from genrewatch_trainer.adaptation.refit import Material
     from genrewatch_trainer.data.splits import parts_of
     from genrewatch_trainer.data.store import Store
@@ -66,13 +73,16 @@ def _material(parsed: argparse.Namespace, bundle: "Bundle") -> "Material":
         raise ConfigError(
             "--train-parts", f"found {','.join(parsed.train_parts)}", ", ".join(sorted(set(parts.values())))
         )
+    changes = CHANGES if parsed.field else None
     return Material(
-        main=clip_features(bundle, store, chosen),
+        main=clip_features(bundle, store, chosen, changes),
         others=tuple(
-            Collection(clips=clip_features(bundle, other, range(len(other))), share=share)
+            Collection(clips=clip_features(bundle, other, range(len(other)), changes), share=share)
             for other, share in load_also(parsed)
         ),
         labels=bundle.manifest.labels,
+        strength=parsed.strength,
+        field_weight=parsed.field or 0.0,
     )
 
 
