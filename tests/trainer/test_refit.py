@@ -54,7 +54,12 @@ def refit(stores: tuple[Path, Path, Path], tmp_path_factory: pytest.TempPathFact
     songs, other, talk = map(str, stores)
     output = tmp_path_factory.mktemp("bundle") / "mine"
     arguments = ["refit", str(SHIPPED_BUNDLE), songs, "--also", f"{other}=0.4", "--also", f"{talk}=1"]
-    assert main([*arguments, "--split", "fixed", "--folds", "3", "--strength", "0.01", "-o", str(output)]) == 0
+    assert (
+        main(
+            [*arguments, "--split", "fixed", "--folds", "3", "--strength", "0.01", "--field", "0.5", "-o", str(output)]
+        )
+        == 0
+    )
     return output
 
 
@@ -80,6 +85,7 @@ def test_it_learns_what_the_old_head_did_not_know_and_says_so_of_clips_it_was_no
 def test_the_provenance_names_the_body_the_clips_and_the_shares(refit):
     provenance = load_bundle(refit).manifest.provenance["refit"]
     assert provenance["clips"] == {"songs": 40, "other": 12, "talk": 4}
+    assert provenance["field_weight"] == 0.5
     assert provenance["shares"] == {"other": 0.4, "talk": 1.0}
     assert provenance["body"] == f"{BUNDLE.manifest.name} {BUNDLE.manifest.version}"
 

@@ -49,18 +49,8 @@ def fit_balanced(
         features += [copies for collection in collections for copies in collection.field]
         ids = np.concatenate([ids, *(_segment_labels(each.field, each.labels, labels) for each in collections)])
         weights = np.concatenate([weights, field_weight * _field_weights(collections, weights)]) / (1 + field_weight)
-    return _fit(np.concatenate(features), np.eye(len(labels))[ids], weights, strength)
-
-
-def _fit(
-    features: NDArray[np.float32], one_hot: NDArray[np.float64], weights: NDArray[np.float64], strength: float
-) -> Head:
-    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    deviation[deviation == 0] = 1.0
-    x = (features - mean.astype(np.float32)) / deviation.astype(np.float32)
-    fitted, offsets = regression(x, one_hot, weights, strength)
-    fitted = fitted / deviation[:, None]
-    return Head(weights=fitted.T.astype(np.float32), offsets=(offsets - mean @ fitted).astype(np.float32))
+    fitted, offsets = fit_layer(np.concatenate(features), np.eye(len(labels))[ids], weights, strength)
+    return Head(weights=fitted.T.astype(np.float32), offsets=offsets.astype(np.float32))
 
 
 def _field_weights(collections: Sequence[ClipFeatures], weights: NDArray[np.float64]) -> NDArray[np.float64]:

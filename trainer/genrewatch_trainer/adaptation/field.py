@@ -71,4 +71,5 @@ def _power(power_db: PowerDb) -> NDArray[np.float64]:
 
 
 def _power_db(power: NDArray[np.float64], config: FrontEndConfig) -> PowerDb:
-    return np.maximum(10 * np.log10(np.maximum(power, 1e-30)), config.floor_db).astype(np.float32)
+    floored: PowerDb = np.maximum(10 * np.log10(np.maximum(power, 1e-30)), config.floor_db).astype(np.float32)
+    return floored
