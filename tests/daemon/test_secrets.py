@@ -1,12 +1,14 @@
 """A secret in every place that may hold one, and a search of every place where others could read it."""
 
 import base64
+import io
 import os
 import shlex
 import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,12 @@ def test_no_secret_is_shown_anywhere(tmp_path):
         assert failed, health
         places |= {name: web(path, f"api/v1/{name}") for name in ("state", "health", "sources", "spells", "report")}
         places["metrics"] = web(path, "metrics")
+        diagnose = [*listen[:-1], "diagnose", "--config", str(path), "-o", str(tmp_path / "diagnosis.zip")]
+        diagnosis = subprocess.run(diagnose, env=environment, capture_output=True, check=True, timeout=60)
+        places["diagnose"] = diagnosis.stdout + diagnosis.stderr
+        for archive in (tmp_path / "diagnosis.zip", io.BytesIO(web(path, "api/v1/diagnosis.zip"))):
+            with zipfile.ZipFile(archive) as file:
+                places |= {f"{archive}: {name}": file.read(name) for name in file.namelist()}
         daemon.terminate()
         places["stdout"], places["stderr"] = daemon.communicate(timeout=10)
         places["topics"] = "\n".join(f"{seen.topic} {seen.payload}" for seen in watcher.settled()).encode()

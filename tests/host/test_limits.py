@@ -11,7 +11,7 @@ import pytest
 from tests.sources.test_child import RAW, RecordedEvents
 
 from genrewatch.host.environment import child_environment
-from genrewatch.host.limits import CHILD_OOM_SCORE, DECODER_ADDRESS_SPACE
+from genrewatch.host.limits import CHILD_OOM_SCORE, DECODER_ADDRESS_SPACE, ChildLimits
 from genrewatch.host.process import ChildProcess
 from genrewatch.sources.child import ChildSource
 from genrewatch.sources.microphone.listing import microphone_command
@@ -28,10 +28,24 @@ def descriptors() -> int:
 def test_a_child_that_allocates_without_end_fails_and_is_the_first_that_the_kernel_ends():
     program = "import sys; print(open('/proc/self/oom_score_adj').read()); bytearray(3 * 2**30)"
     command = ["sh", "-c", 'sleep 0.2; exec "$0" -c "$1"', sys.executable, program]
-    with ChildProcess(command, address_space=DECODER_ADDRESS_SPACE) as child:
+    with ChildProcess(command, limits=ChildLimits(address_space=DECODER_ADDRESS_SPACE)) as child:
         assert child.stdout.read_all(20.0).strip() == str(CHILD_OOM_SCORE).encode()
         assert child.wait(5.0) == 1
         assert child.last_line() == "MemoryError"
+
+
+@linux
+def test_all_limits_of_a_child_are_set():
+    limits = ChildLimits(address_space=2**31, cpu_s=7, file_bytes=1000, processes=100)
+    program = (
+        "import resource as r;"
+        "print(*[r.getrlimit(k)[0] for k in (r.RLIMIT_AS, r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_NPROC)])"
+    )
+    command = ["sh", "-c", 'sleep 0.2; exec "$0" -c "$1"', sys.executable, program]
+    with ChildProcess(command, limits=limits) as child:
+        address_space, cpu_s, file_bytes, processes = map(int, child.stdout.read_all(20.0).split())
+    assert (address_space, cpu_s, file_bytes) == (2**31, 7, 1000)
+    assert 100 < processes < 100_000
 
 
 @linux

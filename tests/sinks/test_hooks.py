@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from tests.sinks.hook_rig import EVENT, LONG_S, alive, python, running_hooks, settled, until
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 
+from genrewatch.sinks.hooks import command
 from genrewatch.sinks.hooks.command import Command
 from genrewatch.sinks.hooks.sink import HookConfig, HookSink, QueueLimits
 from genrewatch.sources.source import NowPlaying
@@ -129,6 +131,44 @@ def test_endless_output_reaches_neither_our_output_nor_our_memory(capfd: pytest.
         change_genre(sink, 1)
         assert settled(sink, ran=1)["last_error"] == "still running after 1 s"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_flood_of_output_takes_little_of_our_processor_time() -> None:
+    with running_hooks(on_change("cat /dev/zero", timeout_s=1.5)) as sink:
+        before = time.process_time()
+        change_genre(sink, 1)
+        settled(sink, ran=1)
+        assert time.process_time() - before < 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of children are Linux's")
+def test_a_command_with_too_large_a_file_is_ended_and_one_that_forks_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "FILE_BYTES", 100_000)
+    programs = (
+        f"""
+        import time
+        time.sleep(0.2)
+        with open({str(tmp_path / "big")!r}, "wb") as file:
+            while True: file.write(bytes(9999))
+        """,
+        f"""
+        import os, time
+        for _ in range(5): os.fork()
+        open({str(tmp_path)!r} + f"/pid-{{os.getpid()}}", "w")
+        time.sleep(600)
+        """,
+    )
+    hooks = [on_change(python(program), timeout_s=2.0) for program in programs]
+    with running_hooks(*hooks) as sink:
+        change_genre(sink, 1)
+        until(lambda: [sink.health()[n]["ran"] for n in "01"] == [1, 1])
+        assert "File too large" in sink.health()["0"]["last_error"] or "SIGXFSZ" in sink.health()["0"]["last_error"]
+        pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+        assert len(pids) == 32
+        until(lambda: not any(map(alive, pids)))
+    assert (tmp_path / "big").stat().st_size == 100_000
 
 
 def test_a_command_that_does_not_read_and_closes_its_output_is_waited_for(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from genrewatch.audio.pre_filter import filtered
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.contract.front_end import Samples
-from genrewatch.host.limits import DECODER_ADDRESS_SPACE
+from genrewatch.host.limits import DECODER_ADDRESS_SPACE, ChildLimits
 from genrewatch.host.process import ChildProcess
 
 HEAD_BYTES = 4096
@@ -77,7 +77,7 @@ def ffmpeg_path() -> str:
 def _decoder(path: Path) -> ChildProcess:
     command = [ffmpeg_path(), "-nostdin", "-v", "error", "-i", f"file:{path}", *TO_WAV]
     try:
-        return ChildProcess(command, address_space=DECODER_ADDRESS_SPACE)
+        return ChildProcess(command, limits=ChildLimits(address_space=DECODER_ADDRESS_SPACE))
     except OSError as exc:
         raise SourceError(command[0], os_error_reason(exc), "a program that can run") from None
 

@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 MAX_FILES = 65_536
@@ -14,6 +15,7 @@ DECODER_ADDRESS_SPACE = 2**30
 """The same for ffmpeg, which maps about 300 MB."""
 CHILD_OOM_SCORE = 500
 """The kernel ends a child before the daemon when memory runs out."""
+CHILD_PROCESSES = 512
 LOW_DESCRIPTORS = 1024
 """Descriptors below this number are left to libraries that use `select`, which knows no higher ones."""
 
@@ -31,18 +33,48 @@ def raise_open_files() -> int:
     return soft
 
 
-def limit_child(pid: int, address_space: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ChildLimits:
+    """Limits of one child and of all that it starts; None for no limit."""
+
+    address_space: int = CHILD_ADDRESS_SPACE
+    """Bytes."""
+    cpu_s: int | None = None
+    """Seconds of processor time."""
+    file_bytes: int | None = None
+    """Bytes of the largest file that it writes."""
+    processes: int = CHILD_PROCESSES
+    """Processes and threads that this user may have beyond those of the whole machine now; root has no such limit."""
+
+
+CHILD_LIMITS = ChildLimits()
+"""Those of a source's child."""
+
+
+def limit_child(pid: int, limits: ChildLimits) -> None:
     """Bound a child that has just started, on Linux. Only soft limits are set, which a program may raise for itself."""
     if sys.platform != "linux":
         return
+    values = {
+        resource.RLIMIT_AS: limits.address_space,
+        resource.RLIMIT_NOFILE: _files_before[0],
+        resource.RLIMIT_NPROC: _tasks() + limits.processes,
+        resource.RLIMIT_CPU: limits.cpu_s,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+    }
     with suppress(OSError, ValueError):  # it has ended, or runs as another user
-        _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
-        soft = address_space if hard == resource.RLIM_INFINITY else min(hard, address_space)
-        resource.prlimit(pid, resource.RLIMIT_AS, (soft, hard))
-        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (_files_before[0], hard))
+        for kind, value in values.items():
+            if value is not None:
+                soft, hard = resource.prlimit(pid, kind)
+                allowed = [limit for limit in (value, soft, hard) if limit != resource.RLIM_INFINITY]
+                resource.prlimit(pid, kind, (min(allowed), hard))
     with suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(CHILD_OOM_SCORE))
+
+
+def _tasks() -> int:
+    """Return the number of processes and threads on this machine."""
+    return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
 
 
 def move_high(descriptor: int) -> int:

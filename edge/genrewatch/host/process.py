@@ -19,7 +19,7 @@ from typing import IO
 
 from genrewatch.host.environment import child_environment
 from genrewatch.host.guarded_thread import GuardedThread
-from genrewatch.host.limits import CHILD_ADDRESS_SPACE, limit_child, move_high
+from genrewatch.host.limits import CHILD_ADDRESS_SPACE, CHILD_LIMITS, ChildLimits, limit_child, move_high
 from genrewatch.host.orphans import MARK, end_orphans, new_mark
 from genrewatch.host.pipe_reader import PipeReader
 from genrewatch.host.untrusted_text import decode_text, redacted_line
@@ -31,7 +31,8 @@ DRAIN_WAIT_S = 1.0  # for output that a process outside the group may hold open
 POLL_S = 0.01
 TAIL_BYTES = 2000
 MAX_LINE_BYTES = 4000  # of a longer line the end is kept
-MAX_LINES, FLOOD_PAUSE_S = 500, 0.02  # of one read, so that a program that floods its standard error costs little
+MAX_LINES = 500  # of one read
+FLOOD_BYTES, FULL_READ, FLOOD_PAUSE_S = 1_000_000, 32_768, 0.01  # a program that floods its output costs little
 
 _HAS_MEMFD = hasattr(os, "memfd_create")  # not on macOS
 
@@ -49,17 +50,17 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         drain_stdout: bool = False,
         on_line: Callable[[bytes], None] | None = None,
-        address_space: int = CHILD_ADDRESS_SPACE,
+        limits: ChildLimits = CHILD_LIMITS,
     ) -> None:
         """Start `command` without a shell; OSError when that fails.
 
         `stdin` is all that it reads, for what must not be in the list of processes. `environment` is added to ours.
         `drain_stdout` drains standard output together with standard error; else it is read from `stdout`. `on_line`
-        receives each drained line, in the thread that drains. `address_space` is its limit in bytes.
+        receives each drained line, in the thread that drains. `limits` bound it and all that it starts.
         """
         self._mark = new_mark()
         marked = {**(environment or {}), MARK: self._mark}
-        if address_space < CHILD_ADDRESS_SPACE:
+        if limits.address_space < CHILD_ADDRESS_SPACE:
             marked["MALLOC_ARENA_MAX"] = "2"  # each arena reserves 64 MB
         self._process = _spawn(command, stdin, marked, merged=drain_stdout)
         self._tail, self._on_line = b"", on_line
@@ -67,7 +68,7 @@ class ChildProcess:
         self._readers: list[PipeReader] = []
         self._drain = GuardedThread(f"output of {command[0]}", self._drain_lines)
         try:
-            limit_child(self._process.pid, address_space)
+            limit_child(self._process.pid, limits)
             self.stdout = self._drained = self._reader(self._process.stdout)
             if self._process.stderr:
                 self._drained = self._reader(self._process.stderr)
@@ -161,16 +162,17 @@ class ChildProcess:
             time.sleep(POLL_S)
 
     def _drain_lines(self) -> None:
-        rest = b""
+        rest, drained = b"", 0
         while data := self._drained.read(65_536):
+            drained += len(data)
+            if drained > FLOOD_BYTES and len(data) >= FULL_READ:
+                time.sleep(FLOOD_PAUSE_S)
             self._tail = (self._tail + data)[-TAIL_BYTES:]
             if self._on_line:
                 *lines, rest = (rest + data).split(b"\n")
                 rest = _shortened(rest)
                 for line in lines[-MAX_LINES:]:
                     self._on_line(_shortened(line))
-                if len(lines) > MAX_LINES:
-                    time.sleep(FLOOD_PAUSE_S)
         if self._on_line and rest:
             self._on_line(rest)
 

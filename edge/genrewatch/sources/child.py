@@ -12,7 +12,7 @@ from dataclasses import replace
 from genrewatch.audio.pcm import Block, PcmFormat, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.defects import DefectLog
-from genrewatch.host.limits import CHILD_ADDRESS_SPACE
+from genrewatch.host.limits import CHILD_ADDRESS_SPACE, ChildLimits
 from genrewatch.host.process import ChildProcess
 from genrewatch.host.times import elapsed_s
 from genrewatch.sources.child_reader import ChildReader
@@ -112,7 +112,9 @@ class ChildSource:
             with self._defects.guarded():
                 stderr.feed(line)
 
-        child = ChildProcess(self._command, stdin=task, on_line=feed, address_space=self._address_space)
+        child = ChildProcess(
+            self._command, stdin=task, on_line=feed, limits=ChildLimits(address_space=self._address_space)
+        )
         self._child = child
         if self._closed.is_set():  # `close` came before there was this child to end
             child.end()

@@ -3,17 +3,23 @@
 Its output is drained and only the end of it kept: the last line explains a failure.
 """
 
+import math
+import os
 import threading
 import time
 from collections.abc import Sequence
 
 from genrewatch.contract.errors import os_error_reason
+from genrewatch.host.limits import ChildLimits
 from genrewatch.host.process import ChildProcess
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome
 
 TICK_S = 0.1  # how often a running command is checked for `stop`
 TERM_WAIT_S = 0.5
+ADDRESS_SPACE = 2 * 2**30
+FILE_BYTES = 2**30
+"""Bytes of the largest file that a hook writes."""
 
 
 class Command:
@@ -21,6 +27,8 @@ class Command:
 
     def __init__(self, words: Sequence[str], timeout_s: float) -> None:
         self._words, self._timeout_s = list(words), timeout_s
+        cpu_s = math.ceil(timeout_s * (os.cpu_count() or 1)) + 1
+        self._limits = ChildLimits(address_space=ADDRESS_SPACE, cpu_s=cpu_s, file_bytes=FILE_BYTES)
         self._stopping = threading.Event()
 
     def run(self, event: Event, body: bytes) -> Outcome:
@@ -28,7 +36,9 @@ class Command:
         if self._stopping.is_set():
             return Outcome(why=STOPPED, retry=True)
         try:
-            child = ChildProcess(self._words, stdin=body, environment=_variables(event), drain_stdout=True)
+            child = ChildProcess(
+                self._words, stdin=body, environment=_variables(event), drain_stdout=True, limits=self._limits
+            )
         except OSError as exc:
             return Outcome(why=f"{self._words[0]}: {os_error_reason(exc)}")
         try:
