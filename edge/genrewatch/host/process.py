@@ -32,7 +32,7 @@ POLL_S = 0.01
 TAIL_BYTES = 2000
 MAX_LINE_BYTES = 4000  # of a longer line the end is kept
 MAX_LINES = 500  # of one read
-FLOOD_BYTES, FULL_READ, FLOOD_PAUSE_S = 1_000_000, 32_768, 0.01  # a program that floods its output costs little
+FLOOD_BYTES, FULL_READ, FLOOD_PAUSE_S = 32_000_000, 32_768, 0.01  # a program that floods its output costs little
 
 _HAS_MEMFD = hasattr(os, "memfd_create")  # not on macOS
 
