@@ -11,6 +11,7 @@ from docs.scripts.commands import commands_page
 from docs.scripts.configuration import configuration_page
 from docs.scripts.environment import environment_page
 from docs.scripts.example_config import example_config
+from docs.scripts.metrics import metrics_page
 from docs.scripts.openapi import PATH as OPENAPI_PATH
 from docs.scripts.openapi import openapi
 from docs.scripts.payloads import payloads_page
@@ -31,6 +32,7 @@ def generated() -> dict[str, str]:
         "docs/reference/sources.md": sources_page(),
         "docs/reference/payloads.md": payloads_page(),
         "docs/reference/environment.md": environment_page(),
+        "docs/reference/metrics.md": metrics_page(),
         "deploy/genrewatch.toml": example_config(),
         OPENAPI_PATH: openapi(),
     }

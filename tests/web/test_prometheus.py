@@ -1,8 +1,10 @@
 """A real Prometheus scrapes a node, and every query of the dashboard and of the rules returns data there."""
 
 import json
+import re
 import subprocess
 import time
+import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.sinks.mqtt_rig import JAZZ
+from tests.sinks.test_schemas import schema
 from tests.web.rig import later, served, until
 
 from genrewatch_drill.servers.ports import free_port
@@ -76,3 +79,33 @@ def test_the_alert_rules_do_what_they_should() -> None:
         [promtool, "test", "rules", "genrewatch.test.yml"], cwd=RULES, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_alert_rule_is_tested() -> None:
+    rules, tests = ((RULES / f"genrewatch.{name}.yml").read_text(encoding="utf-8") for name in ("rules", "test"))
+    assert set(re.findall(r"- alert: (\w+)", rules)) == set(re.findall(r"alertname: (\w+)", tests))
+
+
+def test_the_example_for_brokers_reads_fields_that_are_published() -> None:
+    text = (RULES / "mqtt_exporter.yml").read_text(encoding="utf-8")
+    properties = schema("state")["properties"]
+    assert set(re.findall(r"mqtt_name: (\w+)", text)) <= set(properties)
+    (mapped,) = re.findall(r"map: {(.*)}", text)
+    assert re.findall(r'"?(\w+)"?: \d', mapped) == properties["reason"]["enum"]
+    assert (
+        re.fullmatch(re.findall(r'device_id_regex: "(.*)"', text)[0], "genrewatch/box/mic/state")["deviceid"]  # type: ignore[index]
+        == "box/mic"
+    )
+
+
+def test_the_example_for_telegraf_reads_fields_that_are_published() -> None:
+    telegraf = tomllib.loads((ROOT / "deploy/telegraf.conf").read_text(encoding="utf-8"))
+    for consumer in telegraf["inputs"]["mqtt_consumer"]:
+        (topic,) = consumer["topics"]
+        properties = schema(topic.rpartition("/")[2])["properties"]
+        used = {*consumer["tag_keys"], *consumer["json_string_fields"], *consumer["fieldinclude"]}
+        assert {*used, consumer["json_time_key"]} <= set(properties), topic
+        numbers = {
+            key for key in consumer["fieldinclude"] if "number" in str(properties[key]) or "$ref" in properties[key]
+        }
+        assert set(consumer["json_string_fields"]) | numbers == set(consumer["fieldinclude"])

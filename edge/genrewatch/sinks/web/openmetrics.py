@@ -13,6 +13,8 @@ PLAIN_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Kind = Literal["gauge", "counter", "info"]
 Labels = Mapping[str, str]
+SUFFIXES: Mapping[Kind, str] = {"gauge": "", "counter": "_total", "info": "_info"}
+"""Ends of the names of samples."""
 
 
 @dataclass(kw_only=True)
@@ -33,7 +35,7 @@ class Family:
     @property
     def sample_name(self) -> str:
         """Name of the samples."""
-        return self.name + {"gauge": "", "counter": "_total", "info": "_info"}[self.kind]
+        return self.name + SUFFIXES[self.kind]
 
 
 def exposition(families: Iterable[Family], *, openmetrics: bool) -> str:

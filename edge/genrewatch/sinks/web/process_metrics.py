@@ -2,39 +2,65 @@
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from genrewatch.sinks.web.openmetrics import Family
+from genrewatch.sinks.web.openmetrics import Family, Kind
 
 PROC = Path("/proc")
 
 
-def process_families() -> Iterator[Family]:
-    """Yield processor time, memory, file descriptors and threads of this process."""
+class ProcessStatus:
+    """The numbers of /proc/self/stat after the name of the command."""
+
+    def __init__(self) -> None:
+        text = (PROC / "self/stat").read_text(encoding="utf-8")
+        self._fields = text.rpartition(")")[2].split()
+
+    def __getitem__(self, number: int) -> int:
+        """Return a field, counted as in proc(5) from 3 on."""
+        return int(self._fields[number - 3])
+
+    def started(self) -> float:
+        """Return the start of the process, seconds since 1970."""
+        lines = (PROC / "stat").read_text(encoding="utf-8").splitlines()
+        boot = next(line for line in lines if line.startswith("btime"))
+        return int(boot.split()[1]) + self[22] / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = Family(name="process_cpu_seconds", kind="counter", help="Processor time.")
-    cpu.add(round(used.ru_utime + used.ru_stime, 3))
-    limit = Family(name="process_max_fds", kind="gauge", help="Limit of open file descriptors.")
-    limit.add(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield from (cpu, limit)
-    try:
-        yield from _from_proc()
-    except (OSError, ValueError, IndexError):  # no /proc, as in a container that hides it
-        return
+    return round(used.ru_utime + used.ru_stime, 3)
 
 
-def _from_proc() -> Iterator[Family]:
-    fields = (PROC / "self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    boot = next(line for line in (PROC / "stat").read_text(encoding="utf-8").splitlines() if line.startswith("btime"))
-    for name, value, text in (
-        ("process_start_time_seconds", int(boot.split()[1]) + int(fields[19]) / ticks, "Start of this process."),
-        ("process_resident_memory_bytes", int(fields[21]) * page, "Resident memory."),
-        ("process_virtual_memory_bytes", int(fields[20]), "Virtual memory."),
-        ("process_open_fds", len(os.listdir(PROC / "self/fd")), "Open file descriptors."),
-        ("process_threads", int(fields[17]), "Threads."),
-    ):
-        family = Family(name=name, kind="gauge", help=text)
-        family.add(value)
+PROCESS: Sequence[tuple[str, Kind, str, Callable[[], float]]] = (
+    ("process_cpu_seconds", "counter", "Processor time.", _cpu_seconds),
+    (
+        "process_max_fds",
+        "gauge",
+        "Limit of open file descriptors.",
+        lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    ),
+    ("process_start_time_seconds", "gauge", "Start of this process.", lambda: ProcessStatus().started()),
+    (
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory.",
+        lambda: ProcessStatus()[24] * os.sysconf("SC_PAGE_SIZE"),
+    ),
+    ("process_virtual_memory_bytes", "gauge", "Virtual memory.", lambda: ProcessStatus()[23]),
+    ("process_open_fds", "gauge", "Open file descriptors.", lambda: len(os.listdir(PROC / "self/fd"))),
+    ("process_threads", "gauge", "Threads.", lambda: ProcessStatus()[20]),
+)
+"""Name, kind, meaning and reader of each."""
+
+
+def process_families() -> Iterator[Family]:
+    """Yield what can be read; without /proc, as in a container that hides it, only processor time and limit."""
+    for name, kind, text, read in PROCESS:
+        family = Family(name=name, kind=kind, help=text)
+        try:
+            family.add(read())
+        except (OSError, ValueError, IndexError):
+            continue
         yield family
