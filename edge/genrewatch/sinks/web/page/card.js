@@ -42,7 +42,8 @@ export class Card {
   draw(source, facts = this.facts) {
     [this.source, this.facts] = [source, facts];
     const state = source.state ?? {}, verdict = (this.verdict = verdictOf(source)), alarm = ALARMS.includes(verdict);
-    const shown = state.genre != null && !NO_SOUND.includes(verdict);
+    const quiet = NO_SOUND.includes(verdict);
+    const shown = state.genre != null && !quiet;
     this.element.className = alarm ? `alarm ${verdict}` : verdict === "offline" ? "warn" : verdict === "off" ? "is-off" : shown ? "" : "none";
     this.element.style.setProperty("--tint", colour(verdict));
     setText(this.at["alarm-line"], alarm ? `⚠ ${t(`alarm_${verdict}`)}` : "");
@@ -56,9 +57,8 @@ export class Card {
     }
     setText(this.at.why, why(source, verdict, facts));
     setText(this.at.since, since(state, verdict));
-    setText(this.at.playing, NO_SOUND.includes(verdict) ? "" : [state.title, state.station].filter(Boolean).join(" · "));
-    setText(this.at.notes, facts ? notes(facts) : "");
-    const quiet = NO_SOUND.includes(verdict);
+    setText(this.at.playing, quiet ? "" : [state.title, state.station].filter(Boolean).join(" · "));
+    setText(this.at.notes, facts && !quiet ? notes(facts, source.votes?.bandwidth_hz ?? facts.bandwidth_hz) : "");
     this.drawBallots(quiet ? [] : source.ballots, source.segments);
     this.drawRunners(quiet ? {} : (source.votes?.posterior ?? {}));
     this.drawLevel(quiet ? null : (source.votes ?? source.state));
@@ -131,9 +131,8 @@ function why(source, verdict, facts) {
 }
 
 // What the sound lacks, and what else the diagnostics say of this source.
-function notes(facts) {
+function notes(facts, band) {
   const found = [];
-  const band = facts.bandwidth_hz ?? facts.bandwidth?.hz ?? null;
   if (band != null) found.push(t("bandwidth", { khz: number(band / 1000, 1) }));
   if (facts.phase === "antiphase") found.push(`⚠ ${t("antiphase")}`);
   else if (facts.channels_used && facts.channels_used.length < facts.channels) found.push(`⚠ ${t("channels", { used: facts.channels_used.join(", "), all: facts.channels })}`);

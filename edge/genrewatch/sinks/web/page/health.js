@@ -7,7 +7,7 @@ import { duration, has, number, t, time } from "./text.js";
 const HINTS = [
   [/a defect of genrewatch|thread has died|has not moved|stuck/, "hint_defect"],
   [/^bundle|refused, the current/, "hint_bundle"], [/^history.*(disk|space|full)/, "hint_history"], [/^history.*damaged/, "hint_damaged"], [/^history/, "hint_history"],
-  [/^hook/, "hint_hook"], [/too slow/, "hint_slow"], [/antiphase|is dead, the others|bandwidth|band/, "hint_cable"], [/^web/, "hint_web"], [/^std(out|err)/, "hint_output"],
+  [/^hook/, "hint_hook"], [/too slow/, "hint_slow"], [/antiphase|is dead, the others/, "hint_cable"], [/no sound above/, "hint_band"], [/^web/, "hint_web"], [/^std(out|err)/, "hint_output"],
   [/the broker refuses/, "hint_access"], [/another client/, "hint_id"], [/only QoS 0|retains nothing/, "hint_limits"], [/mqtt|broker/i, "hint_mqtt"],
 ];
 const POLL_MS = 1000;
