@@ -85,8 +85,13 @@ def _table_type(hint: Any) -> tuple[type | None, bool]:
 
 
 def _key(cls: type, field: "dataclasses.Field[Any]", hint: Any, text: str) -> Key:
-    default = _shipped_votes()[field.name] if cls is VoteOverrides else field.default
+    default = _shipped_votes()[field.name] if cls is VoteOverrides else _default_of(field)
     return Key(name=field.name, kind=kind(hint), default=default, meaning=sentence(text))
+
+
+def _default_of(field: "dataclasses.Field[Any]") -> object:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _shipped_votes() -> dict[str, object]:
@@ -101,13 +106,17 @@ def kind(hint: Any) -> str:
         return kind(next(part for part in inner if part is not type(None)))
     if origin is Literal:
         return " or ".join(code(toml(value)) for value in inner)
+    if origin is dict:
+        return f"table of {kind(inner[1])}"
     if origin is tuple:
         return "list of text" if get_origin(inner[0]) is Literal else f"list of {kind(inner[0])}"
     return SCALARS[hint]
 
 
 def toml(value: object) -> str:
-    """Return a scalar or a list as TOML."""
+    """Return a scalar, a list or a table as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(toml(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)

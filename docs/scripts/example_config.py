@@ -26,6 +26,10 @@ EXAMPLES: dict[str, object] = {
     "source.id": "vinyl",
     "source.name": "Record player",
     "source.suggested_area": "Living room",
+    "source.listening_hours": ["mon-fri 08:00-18:00", "sat 22:00-04:00"],
+    "source.quiet_hours": ["23:00-07:00"],
+    "source.expected_genres": ["jazz", "blues"],
+    "source.expected_hours": ["20:00-23:00"],
     "source.stall_s": 8.0,
     "source.first_sound_s": 20.0,
     "mqtt.username": "living-room",
@@ -41,7 +45,12 @@ EXAMPLES: dict[str, object] = {
     "hook.on": ["dead_air", "stalled"],
     "hook.command": "/usr/local/bin/alarm 'studio 1'",
     "hook.url": "http://localhost:1880/genre",
+    "hook.notify": ["ntfy://ntfy.example.org/studio"],
+    "hook.body": '{"text": "$message"}',
+    "hook.title": "genrewatch: $name",
+    "hook.headers": {"X-Priority": "high", "X-Tags": "$event_type"},
     "hook.sources": ["vinyl"],
+    "hook.hours": ["mon-fri 06:00-22:00"],
 }
 """Values shown for keys that have no default, or a default that shows nothing."""
 

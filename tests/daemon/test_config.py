@@ -18,7 +18,7 @@ def test_the_example_configuration_is_valid_as_it_stands_and_with_every_key_in_u
     assert config.mqtt.url == "mqtt://localhost"
     path = tmp_path / "all.toml"
     text = re.sub(r"^#(?=\w+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
-    text = re.sub(r'^url = "http.*\n', "", text, flags=re.MULTILINE)  # a hook has a command or a url
+    text = re.sub(r'^(url = "http|notify|headers).*\n', "", text, flags=re.MULTILINE)  # a hook has a command or a url
     path.write_text(text.replace("mqtt://", "mqtts://"))  # the TLS files belong to mqtts
     path.chmod(0o600)
     everything = load_config(path)
@@ -44,6 +44,14 @@ def test_the_example_configuration_is_valid_as_it_stands_and_with_every_key_in_u
         ("[mqtt]\npage_url = 'ftp://x'", "mqtt.page_url: found"),
         ("[mqtt]\ndevice_name = ' '", "mqtt.device_name: found ' ', expected a name"),
         ("[[source]]\nuri = 'demo:'\nsuggested_area = ''", "source[0].suggested_area: found ''"),
+        (
+            "[[source]]\nuri = 'demo:'\nexpected_genres = ['jaz']",
+            "source[0].expected_genres: found 'jaz', expected some",
+        ),
+        (
+            "[[source]]\nuri = 'demo:'\nlistening_hours = ['8-9']",
+            "source[0].listening_hours: found '8-9', expected [DAYS",
+        ),
         ("node = ", "is not TOML"),
         ("health_s = " + "9" * 5000, "is not TOML"),
         ("node = " + "[" * 5000, "is not TOML"),

@@ -220,7 +220,7 @@ def test_each_event_but_the_test_is_a_device_trigger_of_the_source() -> None:
     began = triggers["radio.on_dead_air"]
     assert (began["topic"], began["payload"]) == ("genrewatch/gw-1/radio/event", "dead_air")
     assert (began["subtype"], began["type"]) == ("Dead air", "began")
-    assert len({(what["subtype"], what["type"]) for key, what in triggers.items() if key.startswith("radio.")}) == 5
+    assert len({(what["subtype"], what["type"]) for key, what in triggers.items() if key.startswith("radio.")}) == 7
 
 
 def test_area_and_page_are_announced_where_they_are_known() -> None:

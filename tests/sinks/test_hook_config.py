@@ -17,7 +17,7 @@ def refused(table: dict[str, Any]) -> str:
 
 
 def test_a_hook_that_cannot_work_is_refused_with_what_would() -> None:
-    known = "genre_changed, dead_air, sound_returned, stalled, resumed, test"
+    known = "genre_changed, dead_air, sound_returned, stalled, resumed, unexpected_genre, expected_genre, test"
     expected = f'genrewatch.toml: hook[0].on[0]: found "deadair", expected one of {known}'
     assert refused({"on": ["deadair"], "command": "x"}) == expected
     assert refused({"on": [], "command": "x"}).endswith(f"hook[0].on: found an empty list, expected some of {known}")

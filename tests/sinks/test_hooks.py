@@ -51,7 +51,7 @@ def test_a_command_gets_the_event_on_standard_input(tmp_path: Path) -> None:
         sink.on_result("mic", ROCK)
         health = settled(sink, ran=1)
     assert [json.loads(line) for line in lines(tmp_path / "told")] == [EVENT]
-    assert health == {"ran": 1, "failed": 0, "dropped": 0, "last_error": None}
+    assert health == {"ran": 1, "failed": 0, "dropped": 0, "suppressed": 0, "last_error": None}
 
 
 def test_a_command_gets_the_event_in_its_environment_and_not_the_password(
@@ -108,7 +108,13 @@ def test_a_command_that_overruns_is_ended_with_what_it_started_though_both_ignor
     script = f"trap '' TERM; sleep 600 & echo $$ $! > {tmp_path}/pids; wait"
     with running_hooks(on_change(shlex.join(["sh", "-c", script]), timeout_s=3.0)) as sink:
         change_genre(sink, 1)
-        assert settled(sink, ran=1) == {"ran": 1, "failed": 1, "dropped": 0, "last_error": "still running after 3 s"}
+        assert settled(sink, ran=1) == {
+            "ran": 1,
+            "failed": 1,
+            "dropped": 0,
+            "suppressed": 0,
+            "last_error": "still running after 3 s",
+        }
         pids = (tmp_path / "pids").read_text().split()
         assert len(pids) == 2
         until(lambda: not any(alive(int(pid)) for pid in pids))
@@ -197,6 +203,7 @@ def test_a_hook_that_fails_is_logged_once_and_once_more_when_it_works(
             "ran": 3,
             "failed": 3,
             "dropped": 0,
+            "suppressed": 0,
             "last_error": "exit code 1: no mail today",
         }
         assert len(caplog.messages) == 1
@@ -280,7 +287,7 @@ def test_at_the_end_what_waits_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("genrewatch.sinks.hooks.sink.DRAIN_S", LONG_S)
     with running_hooks(on_change("true")) as sink:
         change_genre(sink, 20)
-    assert sink.health()["0"] == {"ran": 20, "failed": 0, "dropped": 0, "last_error": None}
+    assert sink.health()["0"] == {"ran": 20, "failed": 0, "dropped": 0, "suppressed": 0, "last_error": None}
 
 
 def test_at_the_end_what_hangs_is_ended_and_what_waits_for_it_is_counted(

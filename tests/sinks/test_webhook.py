@@ -65,7 +65,13 @@ def test_a_server_that_answers_500_has_had_the_event_and_does_not_get_it_again(
         sink.on_result("mic", ROCK)
         sink.on_result("mic", JAZZ)
         health = settled(sink, ran=2)
-    assert health == {"ran": 2, "failed": 2, "dropped": 0, "last_error": "answered 500 Internal Server Error"}
+    assert health == {
+        "ran": 2,
+        "failed": 2,
+        "dropped": 0,
+        "suppressed": 0,
+        "last_error": "answered 500 Internal Server Error",
+    }
     assert [json.loads(body)["genre"] for _, _, body in server.posted] == ["rock", "jazz"]
     assert len(caplog.messages) == 1
     assert f"(http://{server.address}) fails (answered 500" in caplog.text

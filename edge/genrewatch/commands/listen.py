@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genrewatch.commands.listen_web import open_web, support
 from genrewatch.commands.options import add_bundle
+from genrewatch.commands.source_settings import announcement, expectations, hours_by_source
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
 from genrewatch.daemon.config import ListenConfig, load_config
@@ -21,7 +22,6 @@ from genrewatch.history.database import database_path
 from genrewatch.host.heap import limit_heap
 from genrewatch.host.limits import raise_open_files
 from genrewatch.host.line_writer import LineHandler, LineWriter
-from genrewatch.host.machine import cpu_temperature_c
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.paths import expand_home
@@ -32,14 +32,12 @@ from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
 from genrewatch.sinks.mqtt.broker import open_broker
-from genrewatch.sinks.mqtt.home_assistant import Announcement
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
 from genrewatch.sinks.web.config import web_address
-from genrewatch.sources.kinds import kind_of, name_for_people, open_sources, restarts
+from genrewatch.sources.kinds import name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
-from genrewatch.sources.tuner.addresses import SCHEMES
 from genrewatch.sources.uri import SourceConfig
 
 log = logging.getLogger("genrewatch")
@@ -102,6 +100,7 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
             heartbeat_s=config.mqtt.heartbeat_s,
             persistent_state=persistent_state,
             open_bundle=partial(_open_another, config, setups),
+            listening_hours=hours_by_source(config, setups, "listening_hours"),
         )
         stdout.on_broken_pipe = daemon.on_broken_pipe
         if mqtt:
@@ -129,17 +128,8 @@ def _open_mqtt(
         names=_names(setups),
         persistent_state=persistent_state,
         health_s=config.health_s,
-        announcement=_announcement(config, setups),
-    )
-
-
-def _announcement(config: ListenConfig, setups: Sequence[SourceSetup]) -> Announcement:
-    by_id = {setup.source.id: wanted for setup, wanted in zip(setups, config.source, strict=True)}
-    return Announcement(
-        areas={source_id: wanted.suggested_area for source_id, wanted in by_id.items() if wanted.suggested_area},
-        without_title=[source_id for source_id, wanted in by_id.items() if kind_of(wanted) not in SCHEMES],
-        page_url=config.mqtt.page_url or config.web.url_for_others,
-        cpu_temperature=cpu_temperature_c() is not None,
+        announcement=announcement(config, setups),
+        expectations=expectations(config, setups),
     )
 
 
@@ -159,7 +149,15 @@ def _open_sinks(
         sinks.append(history)
     if config.hook:
         try:
-            sinks.append(HookSink(config.hook, node=node, names=_names(setups)))
+            sinks.append(
+                HookSink(
+                    config.hook,
+                    node=node,
+                    names=_names(setups),
+                    expectations=expectations(config, setups),
+                    quiet_hours=hours_by_source(config, setups, "quiet_hours"),
+                )
+            )
         except ConfigError as exc:
             where = f"{args.config}: {exc.where}" if args.config else exc.where
             raise ConfigError(where, exc.found, exc.expected) from None
@@ -196,6 +194,9 @@ def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) ->
     for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
         try:
             adjusted = replace(pipeline, vote=wanted.vote.apply(pipeline.vote))
+            for genre in wanted.expected_genres:
+                genres = pipeline.manifest.genres
+                require(genre in genres, "expected_genres", repr(genre), "some of " + ", ".join(genres))
             name, reopen = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
             setups.append(
                 SourceSetup(source=source, pipeline=adjusted, name=name, reopen=reopen, restarts=restarts(wanted))

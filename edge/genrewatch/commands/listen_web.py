@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Sequence
 
+from genrewatch.commands.source_settings import expectations
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.daemon.shown_config import shown_config
 from genrewatch.daemon.source_state import SourceSetup
@@ -46,6 +47,7 @@ def open_web(
         persistent_state=persistent_state,
         history=database_path(state_directory(), node) if config.history.enabled else None,
         support=support,
+        expectations=expectations(config, setups),
     )
     if not sink.start():
         return None

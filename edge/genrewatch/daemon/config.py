@@ -39,7 +39,7 @@ class ListenConfig:
     web: WebConfig = WebConfig()
     """The page, the API and the metrics."""
     hook: tuple[HookConfig, ...] = ()
-    """Commands to run or URLs to call on events, one table each: either `command` or `url`."""
+    """Commands to run, URLs to call or notifications to send on events, a table each: `command`, `url` or `notify`."""
     health_s: float = 30.0
     """Seconds between health messages, 1 to 3600."""
 

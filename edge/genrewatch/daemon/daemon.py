@@ -4,13 +4,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
+from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.daemon.source_state import SourceSetup
@@ -35,9 +36,13 @@ class Daemon:
         heartbeat_s: float,
         persistent_state: PersistentState | None = None,
         open_bundle: OpenBundle | None = None,
+        listening_hours: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
-        another bundle, and raises GenrewatchError for a bundle that cannot be used."""
+        another bundle, and raises GenrewatchError for a bundle that cannot be used; `listening_hours` are those of each
+        source that has any."""
+        persistent_state = persistent_state or PersistentState(None)
+        self._hours = ListeningHours(listening_hours or {}, persistent_state)
         self._health_s, self._heartbeat_s = health_s, heartbeat_s
         self._stop, self._commands = threading.Event(), CommandQueue()
         self._crash: BaseException | None = None
@@ -45,7 +50,7 @@ class Daemon:
         self._sources = SourceRunner(
             setups,
             self._sinks,
-            persistent_state or PersistentState(None),
+            persistent_state,
             on_all_ended=self.stop,
             on_crash=self.on_crash,
         )
@@ -73,6 +78,7 @@ class Daemon:
         return 1 if self._crash else 2 if self._sources.all_failed else 0
 
     def _listen(self) -> None:
+        self._hours.prepare()
         self._sources.start()
         next_health = time.monotonic()
         while not self._stop.is_set():
@@ -80,6 +86,7 @@ class Daemon:
                 if time.monotonic() >= next_health:
                     next_health = max(next_health + self._health_s, time.monotonic())
                     self._notify_health()
+                self._hours.apply(self._sources)
                 self._sources.start_waiting()
                 self._sources.notify_stalled()
             command = self._commands.take(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))

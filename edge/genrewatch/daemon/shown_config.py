@@ -8,7 +8,7 @@ from genrewatch.host.shell_words import split_command
 from genrewatch.host.untrusted_text import redact_urls
 
 REMOVED = "removed"
-SECRET_WORDS = ("password", "token", "secret", "header", "key", "body")
+SECRET_WORDS = ("password", "token", "secret", "header", "key", "body", "notify")
 """Parts of the names of keys whose values are left out."""
 
 
@@ -20,16 +20,21 @@ def shown_config(config: ListenConfig) -> dict[str, Any]:
 
 def _shown(name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _shown(key, inner) for key, inner in value.items()}
+        secret = _is_secret(name)
+        return {key: REMOVED if secret else _shown(key, inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(name, inner) for inner in value]
-    if value is not None and any(word in name for word in SECRET_WORDS):
+    if value is not None and _is_secret(name):
         return REMOVED
     if name == "command" and isinstance(value, str):
         return f"{split_command(value, name)[0]} {REMOVED}"
     if name == "uri" and isinstance(value, str):
         return _shown_uri(value)
     return redact_urls(value) if isinstance(value, str) else value
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in SECRET_WORDS)
 
 
 def _shown_uri(uri: str) -> str:

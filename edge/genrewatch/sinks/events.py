@@ -5,16 +5,28 @@ the state shows subscribers that come later what holds.
 """
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from genrewatch.contract.compact_json import compact_json
 from genrewatch.contract.payload import SCHEMA_VERSION, rounded
 from genrewatch.contract.vote import SILENCE
 from genrewatch.inference.pipeline import SegmentResult
+from genrewatch.sinks.expectations import Expectation, ExpectationDetector
 from genrewatch.sources.source import NowPlaying
 
-EventType = Literal["genre_changed", "dead_air", "sound_returned", "stalled", "resumed", "test"]
+EventType = Literal[
+    "genre_changed",
+    "dead_air",
+    "sound_returned",
+    "stalled",
+    "resumed",
+    "unexpected_genre",
+    "expected_genre",
+    "test",
+]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 
@@ -66,8 +78,14 @@ class EventDetector:
     only sound ends it. A genre that returns after a refusal, silence or an outage has not changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        expectations: Mapping[str, Expectation] | None = None,
+        local_time: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        """Know no source yet; `expectations` are those of each source that has any."""
         self._last: dict[str, _LastEvents] = {}
+        self._expectations = ExpectationDetector(expectations or {}, local_time)
         self._lock = threading.Lock()
 
     def stream(self, source_id: str) -> None:
@@ -76,7 +94,8 @@ class EventDetector:
             self._of(source_id).undecided = True
 
     def result(self, source_id: str, result: SegmentResult) -> list[Event]:
-        """Return the events of a segment, in the order `resumed`, dead air or its end, `genre_changed`."""
+        """Return the events of a segment, in the order `resumed`, dead air or its end, `genre_changed`, then whether
+        the genre is expected."""
         with self._lock:
             last, genre = self._of(source_id), result.verdict.genre
             types: list[EventType] = ["resumed"] if last.stalled else []
@@ -89,6 +108,7 @@ class EventDetector:
             if genre is not None and genre != before:
                 last.genre = genre
                 types.append("genre_changed")
+            types += self._expectations.events(source_id, result)
             return [
                 Event(
                     type=type_,
@@ -137,6 +157,7 @@ class EventDetector:
         """Forget a source that was switched off, which is no event."""
         with self._lock:
             self._last.pop(source_id, None)
+            self._expectations.reset(source_id)
 
     def _of(self, source_id: str) -> _LastEvents:
         return self._last.setdefault(source_id, _LastEvents())

@@ -13,6 +13,7 @@ from genrewatch.audio.pcm import ENCODINGS, PcmFormat
 from genrewatch.contract.decode import Unlimited
 from genrewatch.contract.errors import SourceError, require
 from genrewatch.contract.vote import VoteOverrides
+from genrewatch.host.local_hours import check_hours
 from genrewatch.host.untrusted_text import redact_url, redact_urls
 
 PCM_KEYS = ("rate", "channels", "format")
@@ -36,12 +37,25 @@ class SourceConfig:
     first_sound_s: Unlimited | None = None
     """Seconds that a live source may take to its first sound, 0.2 to 3600, or `inf` for a program that is silent while
     idle; default 2.5 times `stall_s`, which is 20."""
+    listening_hours: tuple[str, ...] = ()
+    """Local hours in which it is switched on, as `08:00-18:00`, `mon-fri 22:00-06:00`; default always."""
+    quiet_hours: tuple[str, ...] = ()
+    """Local hours in which its events run no hooks."""
+    expected_genres: tuple[str, ...] = ()
+    """Genres that it should play; the event `unexpected_genre` reports that it plays none of them."""
+    expected_hours: tuple[str, ...] = ()
+    """Local hours in which they are expected; default always."""
+    expected_after_s: float = 600.0
+    """Seconds of sound without any of them before the event, 10 to 86400."""
     vote: VoteOverrides = VoteOverrides()
     """Settings of this source's vote that differ from `[vote]`."""
 
     def __post_init__(self) -> None:
         area = self.suggested_area
         require(area is None or (area.strip() != "" and area.isprintable()), "suggested_area", repr(area), "a name")
+        for key in ("listening_hours", "quiet_hours", "expected_hours"):
+            check_hours(getattr(self, key), key)
+        require(10 <= self.expected_after_s <= 86_400, "expected_after_s", self.expected_after_s, "10 to 86400")
         check_stall(self.stall_s, "stall_s")
         check_first_sound(self.first_sound_s, "first_sound_s")
 

@@ -1,6 +1,6 @@
-"""Hooks: a command that is run or a URL that is called on an event, without a broker.
+"""Hooks: a command that is run, a URL that is called or a notification that is sent on an event, without a broker.
 
-    results -> EventDetector -> events -> a bounded queue and a thread for each hook -> Command or Webhook
+    results -> EventDetector -> events -> Conditions -> a bounded queue and a thread for each hook -> its action
 
 Nothing here waits for a hook. Events that it is too slow for are dropped, the oldest first, and counted. A failure is
 logged once, and once more when the hook works again.
@@ -16,7 +16,10 @@ from genrewatch.contract.errors import ConfigError
 from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Event, EventDetector, event_payload, sample_event
+from genrewatch.sinks.expectations import Expectation
+from genrewatch.sinks.hooks.conditions import Conditions
 from genrewatch.sinks.hooks.config import HookConfig
+from genrewatch.sinks.hooks.notify import check_urls
 from genrewatch.sinks.hooks.worker import HookWorker, QueueLimits
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
@@ -36,18 +39,32 @@ class HookSink(Sink):
         *,
         node: str,
         names: Mapping[str, str],
+        expectations: Mapping[str, Expectation] | None = None,
+        quiet_hours: Mapping[str, Sequence[str]] | None = None,
         clock: Callable[[], datetime] = utc_now,
+        local_time: Callable[[], datetime] = datetime.now,
+        monotonic: Callable[[], float] = time.monotonic,
         limits: QueueLimits | None = None,
     ) -> None:
-        """`names` are the display names of all sources, by id; raises ConfigError for a hook of an unknown source."""
+        """`names` are the display names of all sources, by id; `quiet_hours` are hours without hooks, by source id.
+
+        Raises ConfigError for a hook of an unknown source, or for services that Apprise does not know.
+        """
         for number, hook in enumerate(hooks):
             for source_id in hook.sources:
                 if source_id not in names:
                     raise ConfigError(f"hook[{number}].sources", f"found {source_id!r}", "some of " + ", ".join(names))
+            if hook.notify:
+                check_urls(hook.notify, f"hook[{number}].notify")
         self._node, self._names, self._clock = node, dict(names), clock
-        self._detector, self._models = EventDetector(), dict[str, tuple[str, str]]()
+        self._detector = EventDetector(expectations, local_time)
+        self._models = dict[str, tuple[str, str]]()
         self._lock = threading.Lock()  # so that every hook gets the events in the same order
         self._hooks = [HookWorker(number, hook, limits or QueueLimits()) for number, hook in enumerate(hooks)]
+        self._conditions = [
+            Conditions(hook, worker.offer, quiet_hours=quiet_hours or {}, local_time=local_time, monotonic=monotonic)
+            for hook, worker in zip(hooks, self._hooks, strict=True)
+        ]
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`."""
@@ -59,11 +76,13 @@ class HookSink(Sink):
         """See `Sink`."""
         with self._lock:
             self._dispatch(self._detector.result(source_id, result))
+            self._release()
 
     def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         with self._lock:
             self._dispatch(self._detector.stalled(source_id))
+            self._release()
 
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
@@ -77,11 +96,22 @@ class HookSink(Sink):
     def on_disabled(self, source_id: str, disabled: bool) -> None:
         """See `Sink`."""
         if disabled:
-            self._detector.reset(source_id)
+            with self._lock:
+                self._detector.reset(source_id)
+                for conditions in self._conditions:
+                    conditions.forget(source_id)
+
+    def on_health(self, health: Mapping[str, Any]) -> None:
+        """See `Sink`; passes on what has lasted, also while no sound arrives."""
+        with self._lock:
+            self._release()
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """Return by number, from 0 in the order of the file: attempts, failures, dropped events, the last error."""
-        return {str(hook.number): hook.health() for hook in self._hooks}
+        """Return by number, from 0 in the order of the file: attempts, failures, events not passed on, last error."""
+        return {
+            str(hook.number): {**hook.health(), "suppressed": conditions.suppressed}
+            for hook, conditions in zip(self._hooks, self._conditions, strict=True)
+        }
 
     def diagnostics(self) -> dict[str, Any]:
         """See `Sink`."""
@@ -111,5 +141,9 @@ class HookSink(Sink):
             ts = rfc3339(self._clock())
             model, version = self._models.get(event.source, (None, None))
             body = event_payload(event, node=self._node, name=name, ts=ts, model=model, version=version)
-            for hook in self._hooks:
-                hook.offer(event, body)
+            for conditions in self._conditions:
+                conditions.add(event, body)
+
+    def _release(self) -> None:
+        for conditions in self._conditions:
+            conditions.release()

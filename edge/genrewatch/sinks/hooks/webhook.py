@@ -19,6 +19,7 @@ from genrewatch.host.untrusted_text import redacted_line
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import STOPPED, Outcome
 from genrewatch.sinks.hooks.config import split_url
+from genrewatch.sinks.hooks.rendering import Rendering
 
 TICK_S = 0.1  # how often one that waits for an answer looks whether it is to stop
 LONGEST_ANSWER = 4096  # bytes that are read in search of the status line
@@ -27,13 +28,13 @@ LONGEST_ANSWER = 4096  # bytes that are read in search of the status line
 class Webhook:
     """See `Action`; the time limit does not cover the lookup of the host name."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, rendering: Rendering, timeout_s: float) -> None:
+        self._rendering = rendering
         parts = split_url(url)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._host, self._port = parts.hostname or "", parts.port or (443 if self._tls else 80)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._headers = {
-            "Content-Type": "application/json",
+        self._headers: dict[str, str | bytes] = {
             "User-Agent": f"genrewatch/{__version__}",
             "Connection": "close",
         }
@@ -51,7 +52,8 @@ class Webhook:
         except OSError as exc:  # a name that nobody knows and a certificate that nobody trusts are
             return Outcome(why=self._why(exc), retry=True)
         try:
-            connection.request("POST", self._path, body, self._headers)
+            headers = {**self._headers, **self._rendering.headers(body)}
+            connection.request("POST", self._path, self._rendering.body(body), headers)
             return Outcome(why=_refusal(self._answer(connection.sock, deadline)))
         except OSError as exc:
             return Outcome(why=self._why(exc))

@@ -20,8 +20,9 @@ from genrewatch.host.progress import STUCK_S
 from genrewatch.host.shell_words import split_command
 from genrewatch.sinks.events import Event
 from genrewatch.sinks.hooks.action import Action, Outcome
-from genrewatch.sinks.hooks.command import Command
 from genrewatch.sinks.hooks.config import HookConfig
+from genrewatch.sinks.hooks.notify import Notification
+from genrewatch.sinks.hooks.rendering import RenderedCommand, Rendering
 from genrewatch.sinks.hooks.webhook import Webhook
 
 log = logging.getLogger("genrewatch")
@@ -51,7 +52,7 @@ class HookWorker:
     """Runs one hook in a thread; callers never wait for it."""
 
     def __init__(self, number: int, config: HookConfig, limits: QueueLimits) -> None:
-        self.number, self._config, self._limits = number, config, limits
+        self.number, self._limits = number, limits
         self._name = f"hook[{number}] ({config.target})"
         self._action = _action(config)
         self._queue = deque[_Queued]()
@@ -65,10 +66,7 @@ class HookWorker:
         self._thread.start()
 
     def offer(self, event: Event, body: bytes) -> None:
-        """Queue an event with its payload, if the hook is for it."""
-        config = self._config
-        if event.type not in (*config.on, "test") or (config.sources and event.source not in config.sources):
-            return
+        """Queue an event with its payload."""
         with self._changed:
             self._queue.append(_Queued(event=event, body=body, made=time.monotonic()))
             self._shorten()
@@ -178,7 +176,10 @@ class HookWorker:
 
 
 def _action(config: HookConfig) -> Action:
+    rendering = Rendering(config)
     if config.command is not None:
-        return Command(split_command(config.command, "command"), config.timeout_s)
+        return RenderedCommand(split_command(config.command, "command"), rendering, config.timeout_s)
+    if config.notify:
+        return Notification(config.notify, rendering, config.timeout_s)
     assert config.url is not None
-    return Webhook(config.url, config.timeout_s)
+    return Webhook(config.url, rendering, config.timeout_s)

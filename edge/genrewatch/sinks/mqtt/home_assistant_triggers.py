@@ -11,6 +11,8 @@ TRIGGERS = {
     "sound_returned": ("Sound", "returned"),
     "stalled": ("Source", "stalled"),
     "resumed": ("Source", "resumed"),
+    "unexpected_genre": ("Genre", "unexpected"),
+    "expected_genre": ("Genre", "expected again"),
 }
 """Subtype and type of the trigger of each event."""
 

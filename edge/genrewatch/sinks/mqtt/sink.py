@@ -26,6 +26,7 @@ from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Event, EventDetector, sample_event
+from genrewatch.sinks.expectations import Expectation
 from genrewatch.sinks.mqtt.birth import DELAY_S, BirthSequence
 from genrewatch.sinks.mqtt.commands import CommandHandler, CommandReceiver
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id, tls_context
@@ -58,6 +59,7 @@ class MqttSink(Sink):
         persistent_state: PersistentState | None = None,
         health_s: float = 30.0,
         announcement: Announcement | None = None,
+        expectations: Mapping[str, Expectation] | None = None,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         reconnect: Reconnect | None = None,
@@ -72,7 +74,7 @@ class MqttSink(Sink):
         self._config, self._names = config, names
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
-        self._detector, self._commands = EventDetector(), CommandReceiver(topics, names)
+        self._detector, self._commands = EventDetector(expectations), CommandReceiver(topics, names)
         self._connection = connection = Connection(
             config,
             client_id=node,

@@ -16,6 +16,7 @@ from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sinks.events import Event, EventDetector, sample_event
+from genrewatch.sinks.expectations import Expectation
 from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
@@ -52,6 +53,7 @@ class WebSink(Sink):
         persistent_state: PersistentState,
         history: Path | None,
         support: Support | None = None,
+        expectations: Mapping[str, Expectation] | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`labels` names all sources, `history` is the database; `mqtt` decides how often a state is sent, and whether
@@ -59,7 +61,7 @@ class WebSink(Sink):
         names = {source_id: label.name for source_id, label in labels.items()}
         self._topics = Topics(root="", node=node, discovery_prefix="")
         self._payloads = Payloads(node=node, top_k=TOP_K, names=names, clock=clock)
-        self._detector, self._streams = EventDetector(), EventStreams(MAX_VIEWERS)
+        self._detector, self._streams = EventDetector(expectations), EventStreams(MAX_VIEWERS)
         self._live = LiveSources(labels, self._streams)
         self._states = SourceStates(
             mqtt, self._topics, self._payloads, self._live, model=manifest, persistent_state=persistent_state

@@ -1,0 +1,94 @@
+"""Sources are switched off outside their listening hours, and a command in between holds."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from genrewatch.daemon.listening_hours import ListeningHours
+from genrewatch.daemon.source_runner import DISABLED_KEY
+from genrewatch.host.persistent_state import PersistentState
+
+HOURS = {"radio": ["08:00-18:00"]}
+
+
+class Runner:
+    """The part of a `SourceRunner` that hours switch."""
+
+    def __init__(self, *, obeys: bool = True) -> None:
+        self.commands: list[tuple[str, bool]] = []
+        self.obeys = obeys
+        self.states = {"radio": SimpleNamespace(disabled=False), "mic": SimpleNamespace(disabled=False)}
+
+    def set_listening(self, source_id: str, on: bool) -> None:
+        self.commands.append((source_id, on))
+        if self.obeys:
+            self.states[source_id].disabled = not on
+
+
+class Clock:
+    hour = 12
+
+    def __call__(self) -> datetime:
+        return datetime(2026, 11, 23, self.hour)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_source_is_switched_at_the_ends_of_its_hours_only(clock: Clock) -> None:
+    runner: Any = Runner()
+    hours = ListeningHours(HOURS, PersistentState(None), clock)
+    for clock.hour in (8, 12, 17, 18, 23, 2, 8, 9):
+        hours.apply(runner)
+    assert runner.commands == [("radio", False), ("radio", True)]
+
+
+def test_a_command_in_between_holds_until_the_hours_change(clock: Clock) -> None:
+    runner: Any = Runner()
+    hours = ListeningHours(HOURS, PersistentState(None), clock)
+    clock.hour = 20
+    hours.apply(runner)
+    runner.states["radio"].disabled = False  # switched on by hand
+    hours.apply(runner)
+    assert not runner.states["radio"].disabled
+    clock.hour = 9
+    hours.apply(runner)
+    clock.hour = 19
+    hours.apply(runner)
+    assert runner.states["radio"].disabled
+
+
+def test_what_cannot_be_switched_is_tried_again(clock: Clock) -> None:
+    runner: Any = Runner(obeys=False)
+    hours = ListeningHours(HOURS, PersistentState(None), clock)
+    clock.hour = 20
+    hours.apply(runner)
+    hours.apply(runner)
+    assert runner.commands == [("radio", False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "hour", "disabled"),
+    [
+        ({}, 12, []),
+        ({}, 20, ["radio"]),
+        ({DISABLED_KEY: ["mic"]}, 20, ["mic", "radio"]),
+        ({DISABLED_KEY: ["radio"]}, 12, ["radio"]),  # by a command
+        ({DISABLED_KEY: ["radio"], "listening_hours": {"radio": False}}, 12, []),  # by the hours, which began meanwhile
+        ({DISABLED_KEY: [], "listening_hours": {"radio": False}}, 20, []),  # switched on by hand in the evening
+        ({DISABLED_KEY: ["mic", "old"], "listening_hours": {"mic": False}}, 12, ["old"]),  # has no hours any more
+    ],
+)
+def test_at_the_start_the_hours_decide_unless_a_command_came_after_them(
+    clock: Clock, before: dict[str, Any], hour: int, disabled: list[str]
+) -> None:
+    state = PersistentState(None)
+    for key, value in before.items():
+        state.put(key, value)
+    clock.hour = hour
+    ListeningHours(HOURS, state, clock).prepare()
+    assert state.get(DISABLED_KEY, list[str]()) == disabled
