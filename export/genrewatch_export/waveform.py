@@ -24,6 +24,7 @@ from genrewatch_export.convert import convert_function
 from genrewatch_export.metadata import Description, with_metadata
 from genrewatch_trainer.files import atomic_file
 
+LICENCE = "Apache-2.0"
 ROUNDS = 30
 POSTERIOR_LIMIT = 0.02
 """Largest difference of a probability from the bundle's."""
@@ -130,12 +131,20 @@ def _posterior(logits: Any, temperature: float) -> Any:
     return tf.nn.softmax(logits * np.float32(1 / temperature))
 
 
+def _without(manifest: Manifest) -> str:
+    """Return what the model lacks of the bundle's pipeline."""
+    return "" if manifest.pre_filter is None else "; without the pre-filter, which takes off what lies below the music"
+
+
 def _description(manifest: Manifest) -> Description:
     config = manifest.front_end
     return Description(
         name=manifest.name,
         version=manifest.version,
-        text=f"{config.segment_s:.2f} s of sound to the probability of each genre",
+        text=f"{config.segment_s:.2f} s of sound to the probability of each genre{_without(manifest)}",
+        author="genrewatch",
+        licence=LICENCE,
+        sample_rate=config.sample_rate,
         input_name="samples",
         input_text=f"{config.segment_samples} samples of mono float32 in [-1, 1] at {config.sample_rate} Hz",
         output_name="posterior",

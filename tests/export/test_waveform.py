@@ -61,6 +61,53 @@ def test_its_labels_are_metadata_that_an_unzip_program_and_the_metadata_reader_f
     assert b"22050 Hz" in packed
 
 
+def field(table, slot):
+    """Return the place of a field in a flatbuffer's table; 0 when it is absent."""
+    return table.Offset(4 + 2 * slot)
+
+
+def string(table, slot):
+    return table.String(table.Pos + field(table, slot)).decode()
+
+
+def below(table, slot, index=None):
+    """Return the table in a field, or the one at an index of its vector."""
+    import flatbuffers
+
+    place = table.Pos + field(table, slot)
+    if index is not None:
+        place = table.Vector(field(table, slot)) + 4 * index
+    return flatbuffers.table.Table(table.Bytes, table.Indirect(place))
+
+
+def test_its_metadata_has_what_mediapipe_and_the_task_library_ask_for(waveform):
+    import flatbuffers
+    from flatbuffers import number_types as numbers
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    config = load_bundle(BUNDLE).manifest.front_end
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(waveform.read_bytes()), 0))
+    entry = next(each for each in model.metadata if each.name == b"TFLITE_METADATA")
+    packed = bytearray(model.buffers[entry.buffer].data)
+    root = flatbuffers.table.Table(packed, flatbuffers.encode.Get(flatbuffers.packer.uoffset, packed, 0))
+    assert [string(root, slot) for slot in (0, 4, 5, 7)] == ["gtzan-compact", "genrewatch", "Apache-2.0", "1.3.0"]
+    assert "without the pre-filter" in string(root, 1)
+    content = below(below(below(root, 3, 0), 2, 0), 3)  # of the first input of the first graph
+    assert content.Get(numbers.Uint8Flags, content.Pos + field(content, 0)) == 4  # AudioProperties
+    audio = below(content, 1)
+    found = [audio.Get(numbers.Uint32Flags, audio.Pos + field(audio, slot)) for slot in (0, 1)]
+    assert found == [config.sample_rate, 1] == [22_050, 1]
+
+
+def test_its_signature_names_input_and_output(waveform):
+    model = WaveformModel(waveform)._interpreter
+    assert model.get_signature_list() == {"serving_default": {"inputs": ["samples"], "outputs": ["posterior"]}}
+    runner = model.get_signature_runner("serving_default")
+    samples = programme.item(programme.PROGRAMME[0].name)[: load_bundle(BUNDLE).manifest.front_end.segment_samples]
+    posterior = runner(samples=samples[None])["posterior"][0]
+    np.testing.assert_allclose(posterior, WaveformModel(waveform).posterior(samples), atol=1e-6)
+
+
 def test_it_needs_no_operator_from_outside_the_built_in_ones(waveform):
     from tensorflow.lite.python import schema_py_generated as schema
 

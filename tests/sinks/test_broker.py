@@ -23,7 +23,42 @@ def test_a_url_passes_through_unasked() -> None:
     with open_broker("mqtt://nowhere.invalid:2000") as broker:
         assert broker.url == "mqtt://nowhere.invalid:2000"
         assert broker.apply(MqttConfig(protocol="5")) == MqttConfig(url=broker.url, protocol="5")
-        assert broker.watch("genrewatch", "box") == "mosquitto_sub -h nowhere.invalid -p 2000 -t 'genrewatch/box/#' -v"
+        watch = broker.watch(MqttConfig(), "box")
+        assert watch == "mosquitto_sub -h nowhere.invalid -p 2000 -t 'genrewatch/box/#' -v"
+
+
+@pytest.mark.parametrize("client_certificate", [False, True])
+def test_the_printed_command_works_with_tls_and_a_login(tmp_path: Path, client_certificate: bool) -> None:
+    key, certificate, passwords = tmp_path / "key.pem", tmp_path / "a cert.pem", tmp_path / "passwords"
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    openssl = [require_program("openssl"), "req", *kind, *name, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(openssl, check=True, capture_output=True)
+    passwords.touch()
+    subprocess.run([require_program("mosquitto_passwd"), "-b", passwords, "it's me", "s3cret"], check=True)
+    lines = [f"certfile {certificate}", f"keyfile {key}", f"password_file {passwords}", "allow_anonymous false"]
+    lines += [f"cafile {certificate}", "require_certificate true"] if client_certificate else []
+    client = {"cert_file": str(certificate), "key_file": str(key)} if client_certificate else {}
+    with Mosquitto(tmp_path / "broker", lines=lines) as mosquitto:
+        url = f"mqtts://localhost:{mosquitto.port}"
+        config = MqttConfig(url=url, ca_file=str(certificate), username="it's me", password="s3cret", **client)
+        with open_broker(url) as broker:
+            watch = broker.watch(config, "box")
+        assert "s3cret" not in watch
+        sink = MqttSink(config, "box", MODEL, reconnect=QUICK)
+        sink.start()
+        command = f"{watch.replace('PASSWORD', 's3cret')} -C 1 -W 10"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        sink.close()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("genrewatch/box/")
+
+
+def test_the_printed_command_names_the_systems_authorities() -> None:
+    with open_broker("mqtts://h") as broker:
+        assert broker.watch(MqttConfig(url="mqtts://h"), "box").startswith(
+            "mosquitto_sub -h h -p 8883 --tls-use-os-certs"
+        )
 
 
 def test_a_url_with_a_login_is_refused() -> None:

@@ -20,6 +20,10 @@ from genrewatch_drill.servers.programs import require_program
 SINK_LOG = "genrewatch.sinks.mqtt.connection"
 CHILD = """
 import sys
+from genrewatch.sinks.mqtt.client import MqttClient
+from genrewatch.sinks.mqtt.connection import Connection
+from genrewatch.sinks.mqtt.client import MqttClient
+from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from tests.sinks.mqtt_rig import MODEL
 sink = MqttSink(MqttConfig(url=sys.argv[1], will_delay_s=int(sys.argv[2])), "box", MODEL)
@@ -231,3 +235,20 @@ def test_a_broker_with_tls_and_client_certificates_is_served(tmp_path: Path) -> 
     ):
         assert watcher.next("box/status").payload == "online"
         assert sink.protocol == "5"
+
+
+def test_messages_between_the_first_connection_and_its_birth_are_not_counted_as_dropped(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve = Connection._serve
+
+    def publish_first(connection: Connection, client: MqttClient) -> None:
+        sink.on_health({})
+        sink.on_result("mic", ROCK)
+        serve(connection, client)
+
+    monkeypatch.setattr(Connection, "_serve", publish_first)
+    broker.start()
+    with Watcher(broker.port) as watcher, running_sink(broker.url) as sink:
+        assert json.loads(watcher.next("mic/state").payload)["genre"] == "rock"
+        assert sink.dropped == 0

@@ -120,7 +120,7 @@ def _open_mqtt(
         return None
     settings = config.mqtt.with_environment(os.environ)
     broker = stack.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
-    log.info("%s; watch: %s", broker.description, broker.watch(config.mqtt.base, node))
+    log.info("%s; watch: %s", broker.description, broker.watch(settings, node))
     return MqttSink(
         broker.apply(settings),
         node,

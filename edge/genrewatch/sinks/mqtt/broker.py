@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 import logging
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -48,12 +49,25 @@ class OpenBroker:
         """Return `config` with this broker's address, and its version if known."""
         return replace(config, url=self.url, protocol=config.protocol if self.protocol == "auto" else self.protocol)
 
-    def watch(self, base: str, node: str) -> str:
-        """Return the command that shows what a node publishes."""
-        host, port, _, path = parse_url(self.url)
+    def watch(self, config: MqttConfig, node: str) -> str:
+        """Return the command that shows what a node publishes, with PASSWORD in place of a password."""
+        host, port, tls, path = parse_url(self.url)
+        topic = f"{config.base}/{node}/#"
         if path is not None:
-            return f"an MQTT client with WebSockets, topic '{base}/{node}/#'"  # mosquitto_sub has none
-        return f"mosquitto_sub -h {host} -p {port} -t '{base}/{node}/#' -v"
+            return f"an MQTT client with WebSockets, topic '{topic}'"  # mosquitto_sub has none
+        words = ["mosquitto_sub", "-h", host, "-p", str(port), *(_tls_words(config) if tls else [])]
+        if config.username is not None:
+            words += ["-u", config.username]
+        if config.password is not None:
+            words += ["-P", "PASSWORD"]
+        return f"{shlex.join(words)} -t '{topic}' -v"
+
+
+def _tls_words(config: MqttConfig) -> list[str]:
+    """Return the options of mosquitto_sub for the certificates; with the system's authorities it needs a word."""
+    words = ["--cafile", config.ca_file] if config.ca_file else ["--tls-use-os-certs"]
+    words += ["--cert", config.cert_file] if config.cert_file else []
+    return words + (["--key", config.key_file or config.cert_file] if config.cert_file else [])
 
 
 @contextmanager

@@ -180,7 +180,6 @@ class Connection:
             on_message=self._callbacks.on_message, on_publish=on_publish, refusals=self._problems.refusals
         )
         client, outcome = connect(self._config, self._problems.client_id, self._will, self._tls, callbacks)
-        self._attempted = True
         if outcome is Outcome.CONNECTED:
             self._serve(client)
         else:
@@ -194,7 +193,7 @@ class Connection:
         with self._lock:
             wanted = not self._closing.is_set()
             if wanted:
-                self._client, self.connections = client, self.connections + 1
+                self._client, self.connections, self._attempted = client, self.connections + 1, True
         began = time.monotonic()
         try:
             if wanted:
