@@ -13,6 +13,8 @@ import pytest
 from tests.servers import Watcher
 from tests.sinks.mqtt_rig import JAZZ, ROCK, running_sink
 
+from genrewatch.sinks.mqtt.client import MqttClient
+from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 from genrewatch_drill.servers.programs import require_program
@@ -20,10 +22,6 @@ from genrewatch_drill.servers.programs import require_program
 SINK_LOG = "genrewatch.sinks.mqtt.connection"
 CHILD = """
 import sys
-from genrewatch.sinks.mqtt.client import MqttClient
-from genrewatch.sinks.mqtt.connection import Connection
-from genrewatch.sinks.mqtt.client import MqttClient
-from genrewatch.sinks.mqtt.connection import Connection
 from genrewatch.sinks.mqtt.sink import MqttConfig, MqttSink
 from tests.sinks.mqtt_rig import MODEL
 sink = MqttSink(MqttConfig(url=sys.argv[1], will_delay_s=int(sys.argv[2])), "box", MODEL)
