@@ -11,6 +11,8 @@ from genrewatch import __version__
 PATH = "edge/genrewatch/sinks/web/page/openapi.json"
 TIME = "2026-11-24, '2026-11-24 18:00', RFC 3339, or a time ago: 30min, 2h, 3d"
 NULL = {"type": "null"}
+ID = "[A-Za-z0-9_-]{1,64}"
+IDS = {"type": "string", "pattern": f"^({ID}(,{ID}){{0,199}})?$"}
 
 
 def openapi() -> str:
@@ -39,12 +41,16 @@ def _paths() -> dict[str, Any]:
 
 
 def _reads() -> dict[str, Any]:
-    selection = [_query("since", TIME), _query("until", TIME), _query("source", "Ids joined by commas; default all")]
+    selection = [
+        _query("since", TIME),
+        _query("until", TIME),
+        _query("source", "Ids joined by commas; default all", IDS),
+    ]
     spells = [*selection, _query("verdict", "A genre, or a reason without one")]
     page = [
         _query("limit", "Spells in the answer", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
         _query("after", "`next` of the page before", {"type": "integer", "minimum": 0, "default": 0}),
-        _query("open", "`no` leaves out spells that have not ended", {"type": "string"}),
+        _query("open", "`no` leaves out spells that have not ended", {"enum": ["yes", "no"], "default": "yes"}),
     ]
     by = _query("by", "A row", {"enum": ["hour", "day", "source"], "default": "day"})
     return {
@@ -97,25 +103,26 @@ def _get(
     may_fail: bool = False,
 ) -> dict[str, Any]:
     good = {"description": summary, "content": {type_: {"schema": schema or {"type": "string"}}}}
-    responses = {"200": good, **({code: _error(code) for code in ("400", "404", "503")} if may_fail else {})}
+    responses = {"200": good, **{code: _error(code) for code in (("400", "404", "503") if may_fail else ("400",))}}
     return {"get": {"summary": summary, "parameters": parameters or [], "responses": responses}}
 
 
 def _post(summary: str, properties: dict[str, Any], required: Sequence[str] | None = None) -> dict[str, Any]:
-    header = {"name": "X-Genrewatch", "in": "header", "required": True, "schema": {"const": "1"}}
+    header = {"name": "X-Genrewatch", "in": "header", "required": True, "schema": {"type": "string"}, "example": "1"}
     body = {"type": "object", "required": list(required or properties), "properties": properties}
     accepted = {"type": "object", "required": ["accepted"], "properties": {"accepted": {"const": True}}}
     good = {
         "description": "Accepted; the events show the result.",
         "content": {"application/json": {"schema": accepted}},
     }
-    responses = {"202": good, **{code: _error(code) for code in ("400", "403", "404")}}
+    responses = {"202": good, **{code: _error(code) for code in ("400", "403", "404", "409", "413", "503", "507")}}
     content = {"required": True, "content": {"application/json": {"schema": body}}}
     return {"post": {"summary": summary, "parameters": [header], "requestBody": content, "responses": responses}}
 
 
 def _error(code: str) -> dict[str, Any]:
-    reasons = {"400": "A wrong value.", "403": "Not allowed.", "404": "No such thing.", "503": "Not at present."}
+    reasons = {"400": "A wrong value.", "403": "Not allowed.", "404": "No such thing.", "409": "Not in this state."}
+    reasons |= {"413": "Too long.", "503": "Not at present.", "507": "No room."}
     return {"description": reasons[code], "content": {"application/json": {"schema": _ref("Error")}}}
 
 

@@ -85,6 +85,8 @@ def test_an_answer_is_what_the_description_promises(node: Served, path: str) -> 
         "spells?limit=1001",
         "spells?limit=%C2%B2",
         "spells?after=-1",
+        "spells?open=perhaps",
+        "state?" + "&a=1" * 30,
         "spells?source=a/b",
         "spells?since=2026-11-25&until=2026-11-24",
         "report?by=week",

@@ -30,6 +30,7 @@ PAGE_TYPES = {
     ".svg": "image/svg+xml",
 }
 API = "/api/v1/"
+MAX_PARAMETERS = 20
 PAGE = files("genrewatch.sinks.web") / "page"
 
 Query = dict[str, str]
@@ -108,8 +109,7 @@ class Application:
         if path == API + "events":
             return self._events(request, head=method == "HEAD")
         if path.startswith(API) and (read := self._reads.get(path.removeprefix(API))):
-            query = parse_qsl(request.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=20)
-            return read(dict(query))
+            return read(_query(request))
         return self._file(path.removeprefix("/") or "index.html")
 
     def _write(self, path: str, request: Request) -> Response:
@@ -162,6 +162,14 @@ class Application:
         if not self._failed:
             log.exception("a request of the page failed; further failures are not logged")
         self._failed = True
+
+
+def _query(request: Request) -> Query:
+    """Return the parameters of a query; raises Refused for more than any request needs."""
+    try:
+        return dict(parse_qsl(request.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+    except ValueError:
+        raise Refused("400 Bad Request", f"more than {MAX_PARAMETERS} parameters") from None
 
 
 def _download(body: Iterable[bytes], name: str, kind: str = CSV) -> Response:

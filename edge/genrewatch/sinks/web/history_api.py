@@ -43,10 +43,12 @@ class HistoryApi:
         """Return a page of spells, the oldest first; `next` is `after` of the next page."""
         limit = whole_number(query, "limit", 100, 1, MAX_SPELLS)
         after = whole_number(query, "after", 0, 0, 2**62)
-        wanted = _Wanted.of(query)
+        wanted, with_open = _Wanted.of(query), query.get("open", "yes")
+        if with_open not in ("yes", "no"):
+            raise Refused("400 Bad Request", "open: expected yes or no")
         with self.reader() as reader:
             found, more = wanted.ended(reader, after, limit)
-            if not more and query.get("open", "yes") != "no":
+            if not more and with_open == "yes":
                 found += [record for record in reader.open_spells(wanted.selection) if wanted.matches(record)]
         following = found[limit - 1]["seq"] if more else None
         return {"v": SCHEMA_VERSION, "node": self._node, "spells": found, "next": following}
