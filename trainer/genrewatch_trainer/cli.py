@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from genrewatch.host.command_line import add_version, run_command
 from genrewatch_trainer.commands import (
+    adapt,
     benchmark_feed,
     classify,
     evaluate,
@@ -34,6 +35,7 @@ COMMANDS = (
     teach,
     readout,
     refit,
+    adapt,
     evaluate,
     evaluate_stream,
     robustness,

@@ -3,6 +3,7 @@
     bundle.json     labels, front end, vote defaults, tensors, temperature, sha256 of each file, metrics, provenance
     model.tflite    segment (1, segment_frames, n_mels, 1) -> logits (1, n_labels)
     golden.npz      samples int16, log_mel float32, posterior float32: a segment and its expected results
+    summary.npz     if there is one: centres of the features that the head was fitted on, for `genrewatch-train adapt`
 
 Loading is strict: every field is checked; an unknown key or a file with another hash is refused.
 """
@@ -24,10 +25,11 @@ from genrewatch.contract.decode import decode, encode, read_json
 from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
 from genrewatch.contract.npz import max_npz_bytes, read_npz
+from genrewatch.contract.summary import FeatureSummary, SummarySize, read_summary, write_summary
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
-MANIFEST, MODEL, GOLDEN = "bundle.json", "model.tflite", "golden.npz"
+MANIFEST, MODEL, GOLDEN, SUMMARY = "bundle.json", "model.tflite", "golden.npz", "summary.npz"
 PreFilter = Literal["none", "highpass-1"]
 """What is done to the samples before the front end; `highpass-1` takes off what lies below 24 Hz."""
 MAX_MANIFEST_BYTES, MAX_MODEL_BYTES = 1_000_000, 100_000_000
@@ -106,6 +108,8 @@ class Manifest:
     """sha256 (hexadecimal) of each file beside the manifest."""
     pre_filter: PreFilter = "none"
     """Version of the filter before the front end; bundles made before there was one have `none`."""
+    summary: SummarySize | None = None
+    """Sizes of `summary.npz`; None where there is none."""
     thresholds: tuple[Threshold, ...] = ()
     """Suggested limits for `confidence`, for automations."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -127,7 +131,8 @@ class Manifest:
         self._check_size()
         self.vote.check_geometry(hop_length=self.front_end.hop_length, segment_samples=self.front_end.segment_samples)
         self._check_tensors()
-        require(set(self.files) == {MODEL, GOLDEN}, "files", sorted(self.files), f"{GOLDEN} and {MODEL}")
+        files = [GOLDEN, MODEL, SUMMARY][: 3 if self.summary else 2]
+        require(sorted(self.files) == files, "files", sorted(self.files), " and ".join(files))
 
     def _check_size(self) -> None:
         """Bound what the front end allocates."""
@@ -175,6 +180,7 @@ class Bundle:
     model: bytes
     golden: GoldenVectors
     path: Path
+    summary: FeatureSummary | None = None
 
 
 def _is_name(text: str) -> bool:
@@ -192,7 +198,15 @@ def load_bundle(path: Path) -> Bundle:
     arrays = golden_arrays(manifest)
     content = _read(path / GOLDEN, manifest.files[GOLDEN], max_npz_bytes(arrays))
     golden = GoldenVectors(**read_npz(content, arrays, where=str(path / GOLDEN)))
-    return Bundle(manifest=manifest, model=model, golden=golden, path=path)
+    return Bundle(manifest=manifest, model=model, golden=golden, path=path, summary=_summary(path, manifest))
+
+
+def _summary(path: Path, manifest: Manifest) -> FeatureSummary | None:
+    size = manifest.summary
+    if size is None:
+        return None
+    content = _read(path / SUMMARY, manifest.files[SUMMARY], size.max_bytes)
+    return read_summary(content, size, len(manifest.labels), where=str(path / SUMMARY))
 
 
 def golden_arrays(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -211,7 +225,9 @@ def check_replaceable(path: Path) -> None:
         raise BundleError(str(path), "exists and is not a bundle", "a new directory, or a bundle to replace")
 
 
-def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVectors) -> Bundle:
+def write_bundle(
+    path: Path, manifest: Manifest, model: bytes, golden: GoldenVectors, summary: FeatureSummary | None = None
+) -> Bundle:
     """Write a bundle with the hashes of its files and load it as a device would; raises BundleError.
 
     The bundle is built beside `path` and renamed into place, so `path` is complete at any time. Other files of a
@@ -225,7 +241,7 @@ def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVec
         if path.exists():
             shutil.copytree(path, partial)
         partial.mkdir(parents=True, exist_ok=True)
-        for name, content in _contents(manifest, model, golden).items():
+        for name, content in _contents(manifest, model, golden, summary).items():
             (partial / name).write_bytes(content)
         load_bundle(partial)
         if path.exists():
@@ -239,12 +255,18 @@ def write_bundle(path: Path, manifest: Manifest, model: bytes, golden: GoldenVec
     return load_bundle(path)
 
 
-def _contents(manifest: Manifest, model: bytes, golden: GoldenVectors) -> dict[str, bytes]:
+def _contents(
+    manifest: Manifest, model: bytes, golden: GoldenVectors, summary: FeatureSummary | None
+) -> dict[str, bytes]:
     """Return the bundle's files by name."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, samples=golden.samples, log_mel=golden.log_mel, posterior=golden.posterior)
     contents = {MODEL: model, GOLDEN: buffer.getvalue()}
-    record = encode(manifest) | {"files": {name: sha256(content) for name, content in contents.items()}}
+    record = encode(manifest)
+    record.pop("summary")  # earlier versions refuse the key
+    if summary is not None:
+        contents[SUMMARY], record["summary"] = write_summary(summary), encode(summary.size)
+    record["files"] = {name: sha256(content) for name, content in contents.items()}
     contents[MANIFEST] = (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
     return contents
 

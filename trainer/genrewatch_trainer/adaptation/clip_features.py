@@ -77,12 +77,12 @@ def clip_features(
     field: list[Features] = []
     with progress(total=len(chosen), done=0, unit="clip", name=f"features of {store.path.name}") as bar:
         for i in chosen:
-            features.append(_features(store.clip(i), front_end, body, hop_frames))
+            features.append(segment_features(store.clip(i), front_end, body, hop_frames))
             if changes:
                 rng = np.random.default_rng(crc32(index[i].name.encode()))
                 copies = [change(store.clip(i), manifest.front_end, rng) for change in changes.values()]
                 hop = FIELD_HOPS * hop_frames
-                field.append(np.concatenate([_features(copy, front_end, body, hop) for copy in copies]))
+                field.append(np.concatenate([segment_features(copy, front_end, body, hop) for copy in copies]))
             bar.update()
     return ClipFeatures(
         collection=store.path.resolve().name,
@@ -94,5 +94,6 @@ def clip_features(
     )
 
 
-def _features(power_db: PowerDb, front_end: FrontEnd, body: Classifier, hop_frames: int) -> Features:
+def segment_features(power_db: PowerDb, front_end: FrontEnd, body: Classifier, hop_frames: int) -> Features:
+    """Compute the features of all segments of a clip (n_frames, n_mels) in dB."""
     return np.stack([body.logits(segment) for segment in clip_segments(power_db, front_end, hop_frames)])

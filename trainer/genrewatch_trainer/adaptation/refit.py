@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch import __version__
-from genrewatch.contract.bundle import Bundle, Threshold, check_replaceable, write_bundle
+from genrewatch.contract.bundle import GOLDEN, MODEL, Bundle, Threshold, check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.contract.vote import NOT_MUSIC, VoteConfig
@@ -18,6 +18,7 @@ from genrewatch.inference.golden import check_golden, make_golden
 from genrewatch.inference.head import Head, replace_head
 from genrewatch_trainer.adaptation.balanced_fit import Collection, fit_balanced
 from genrewatch_trainer.adaptation.clip_features import ClipFeatures
+from genrewatch_trainer.adaptation.summary import summarise
 from genrewatch_trainer.evaluation.calibration import fit_temperature
 from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
 from genrewatch_trainer.progress import progress
@@ -48,6 +49,25 @@ class Material:
     def fit(self) -> Head:
         """Fit a head on all of it."""
         return fit_balanced(self.main, self.others, self.labels, self.strength, self.field_weight)
+
+
+class Calibrated(Protocol):
+    """Figures of held-out clips, and the calibration fitted on them."""
+
+    @property
+    def temperature(self) -> float:
+        """Divisor of the logits."""
+
+    @property
+    def sharpness(self) -> float:
+        """Exponent of a verdict's mean posterior, see `VoteConfig`."""
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Limits for `confidence`."""
+
+    def as_metrics(self) -> dict[str, Any]:
+        """Return the manifest's `metrics`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +124,30 @@ def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int
 
 def write_refit(bundle: Bundle, material: Material, output: Path, measured: Measured, vote: VoteConfig) -> Bundle:
     """Fit the head on all clips and write the bundle; raises BundleError, or DataError for a label without a clip."""
+    provenance = bundle.manifest.provenance | {"refit": _provenance(bundle, material)}
+    names = replace(bundle.manifest, version=__version__, vote=vote, provenance=provenance)
+    return write_with_head(replace(bundle, manifest=names), material, output, measured)
+
+
+def write_with_head(bundle: Bundle, material: Material, output: Path, measured: Calibrated) -> Bundle:
+    """Fit the head on all clips and write it into a copy of the bundle, with its calibration and a new summary."""
     check_replaceable(output)
     model = replace_head(bundle.model, material.fit())
     manifest = replace(
         bundle.manifest,
-        version=__version__,
         labels=material.labels,
         temperature=measured.temperature,
-        vote=replace(vote, sharpness=measured.sharpness),
+        vote=replace(bundle.manifest.vote, sharpness=measured.sharpness),
         thresholds=measured.thresholds,
         output=Classifier(model).output,
         metrics=measured.as_metrics(),
-        provenance=bundle.manifest.provenance | {"refit": _provenance(bundle, material)},
+        summary=None,
+        files={name: bundle.manifest.files[name] for name in (MODEL, GOLDEN)},
     )
     classifier = Classifier(model, temperature=manifest.temperature)
     golden = make_golden(bundle.golden.samples, FrontEnd(manifest.front_end), classifier)
-    written = write_bundle(output, manifest, model, golden)
+    summary = summarise([material.main, *(other.clips for other in material.others)], material.labels)
+    written = write_bundle(output, manifest, model, golden, summary)
     check_golden(written, Classifier.of(written))
     return written
 
@@ -134,7 +162,7 @@ def _held_out_logits(material: Material, n_folds: int) -> dict[str, Logits]:
             for clips in collections:
                 for i, group in enumerate(clips.groups):
                     if group in groups:
-                        logits[clips.collection][i] = _logits(head, clips.features[i])
+                        logits[clips.collection][i] = head_logits(head, clips.features[i])
             bar.update()
     return logits
 
@@ -160,13 +188,13 @@ def _collections_apart(material: Material) -> dict[str, float]:
         shared = tuple(label for label in material.labels if label in other.labels)
         rest = [each for each in material.others if each.clips is not other]
         head = replace(material, others=tuple(rest)).fit()
-        logits = [_logits(head, clip) for clip in other.features]
+        logits = [head_logits(head, clip) for clip in other.features]
         found[f"{material.main.collection} -> {other.collection}"] = _right(other, logits, material.labels)
         if len(shared) < 2:
             continue
         asked = material.main.select([label in shared for label in material.main.labels])
         head = fit_balanced(other, (), shared, material.strength, material.field_weight)
-        logits = [_logits(head, clip) for clip in asked.features]
+        logits = [head_logits(head, clip) for clip in asked.features]
         found[f"{other.collection} -> {material.main.collection}"] = _right(asked, logits, shared)
     return found
 
@@ -175,7 +203,8 @@ def _without(clips: ClipFeatures, groups: set[str]) -> ClipFeatures:
     return clips.select([group not in groups for group in clips.groups])
 
 
-def _logits(head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
+def head_logits(head: Head, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits (n_segments, n_labels) of features (n_segments, n_features)."""
     logits: NDArray[np.float32] = features @ head.weights.T + head.offsets
     return logits
 

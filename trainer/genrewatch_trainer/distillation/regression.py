@@ -1,15 +1,19 @@
 """Multinomial logistic regression with soft labels and weights, folded into a dense layer."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.contract.errors import DataError
-from genrewatch_trainer.distillation.features import LabelledFeatures
+
+if TYPE_CHECKING:  # its module needs Keras, this one does not
+    from genrewatch_trainer.distillation.features import LabelledFeatures
 
 MOST_STEPS = 2000
 
 
-def fit_head(data: LabelledFeatures, strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def fit_head(data: "LabelledFeatures", strength: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit weights (n_features, n_labels) and offsets (n_labels,) of the layer `logits`.
 
     The features are standardised for the regression; the scaling is folded into the layer. Raises DataError where
