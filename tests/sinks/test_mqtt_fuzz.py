@@ -36,7 +36,7 @@ def wrong_packets(count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-@pytest.mark.parametrize("count", [20, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_wrong_packets_never_mute_the_sink(protocol: str, count: int) -> None:
     broker = ScriptedBroker(first_packets=wrong_packets(count, seed=count), drops_after_first_packet=True)
     with (

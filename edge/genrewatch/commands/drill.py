@@ -19,7 +19,7 @@ __all__ = ["markdown", "run", "run_soak"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--short", action="store_true", help="short stall times: under a minute")
+    parser.add_argument("--short", action="store_true", help="short stall times: about two minutes")
     parser.add_argument("--only", action="append", metavar="ROW", help="one row of the table; repeat for several")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to a file as well")

@@ -32,14 +32,14 @@ def _limited(name: str, fault: str, line: str, check: Callable[[DaemonProcess], 
         with DaemonProcess(context.directory / name, _config(), broker_lines=[line]) as daemon:
             for source in SOURCES:
                 state = daemon.messages.wait(
-                    source, "state", lambda body: body["reason"] != "stalled", within_s=TIMEOUT_S
+                    source, "state", lambda body: bool(body.get("segments")), within_s=TIMEOUT_S
                 )
             health = daemon.messages.wait("", "health", since=state.at + SETTLED_S, within_s=TIMEOUT_S).body
             if health["mqtt"]["connections"] != 1:
                 raise CheckFailed(f"{health['mqtt']['connections']} connections")
             return Outcome(seen=f"{len(SOURCES)} states on one connection; {check(daemon)}")
 
-    return Row(name=name, fault=fault, sources=lambda context: (), play=play, needs=("mosquitto",))
+    return Row(name=name, fault=fault, own_daemon=True, play=play, needs=("mosquitto",))
 
 
 def _degraded(words: str) -> Callable[[DaemonProcess], str]:
@@ -75,12 +75,12 @@ def _scripted(
             url = f"mqtt://127.0.0.1:{broker.port}"
             with DaemonProcess(context.directory / name, _config(), url=url):
                 for source in SOURCES:
-                    broker.wait_for(f"{source}/state", TIMEOUT_S)
+                    broker.wait_for(f"{source}/votes", TIMEOUT_S)
                 count = _healths(broker)
                 broker.wait_until(lambda: _healths(broker) >= count + SETTLED_S, TIMEOUT_S)
             return Outcome(seen=check(broker))
 
-    return Row(name=name, fault=fault, sources=lambda context: (), play=play)
+    return Row(name=name, fault=fault, own_daemon=True, play=play)
 
 
 def _healths(broker: ScriptedBroker) -> int:
@@ -120,9 +120,7 @@ def _foreign() -> Row:
             mended_at = max(wait("", "status").at, wait(source, "availability").at)
         return Outcome(seen="put right", recovered_s=mended_at - fault_at)
 
-    return Row(
-        name=name, fault="another client retains offline", sources=lambda context: (), play=play, needs=("mosquitto",)
-    )
+    return Row(name=name, fault="another client retains offline", own_daemon=True, play=play, needs=("mosquitto",))
 
 
 def _twins() -> Row:
@@ -146,7 +144,7 @@ def _twins() -> Row:
                 first.messages.wait(source, "state", since=time.monotonic(), within_s=TIMEOUT_S)
         return Outcome(seen=f"reported after {took_s:.0f} s, both publish")
 
-    return Row(name=name, fault="two nodes with one id", sources=lambda context: (), play=play, needs=("mosquitto",))
+    return Row(name=name, fault="two nodes with one id", own_daemon=True, play=play, needs=("mosquitto",))
 
 
 def _unread() -> Row:
@@ -167,9 +165,7 @@ def _unread() -> Row:
             )
         return Outcome(seen=f"degraded reports it, {later.body['segments']} segments")
 
-    return Row(
-        name=name, fault="reader of stdout stops reading", sources=lambda context: (), play=play, needs=("mosquitto",)
-    )
+    return Row(name=name, fault="reader of stdout stops reading", own_daemon=True, play=play, needs=("mosquitto",))
 
 
 ROWS = (

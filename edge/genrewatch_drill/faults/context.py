@@ -149,9 +149,9 @@ class Context:
         offline = self.wait(source, "availability", lambda body: not body["online"])
         if self.daemon.broker:
             self.wait("", "health", lambda body: body["sources"][source]["restarts"] >= restarts)
-        state = self.wait(source, "state").body
-        if state["reason"] != "stalled" or self.daemon.messages.of(source, "segment"):
-            raise CheckFailed(f"the reason of its state is {state['reason']!r}")
+        self.wait(source, "state", lambda body: body["reason"] == "stalled")
+        if self.daemon.messages.of(source, "segment"):
+            raise CheckFailed("a segment was classified")
         self.check_availability_count(source, 0.0, at_most=1)
         lines = [line for line in [*self.daemon.printed, *self.daemon.stderr_lines] if source in line]
         if not any(why in line for line in lines):

@@ -13,15 +13,17 @@ SourceTable = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One fault; all rows are played at once in one daemon, each in a thread of its own."""
+    """One fault; all rows are played at once in one daemon, each in a thread of its own, or in daemons of their own."""
 
     name: str
     """The name for `--only`."""
     fault: str
     """The fault, for people."""
-    sources: Callable[[Context], Sequence[SourceTable]]
+    sources: Callable[[Context], Sequence[SourceTable]] = lambda context: ()
     """Prepares the sources before the daemon starts."""
     play: Callable[[Context], Outcome]
     """Causes the fault and checks the daemon; raises CheckFailed."""
+    own_daemon: bool = False
+    """Whether the row starts a daemon of its own, after the common one has ended."""
     needs: tuple[str, ...] = ()
     """Programs and kinds of source that the row requires."""

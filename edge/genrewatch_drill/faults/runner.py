@@ -38,6 +38,7 @@ GROWTH_MB, GROWTH_MB_PER_SOURCE = 24.0, 1.5
 LINES_PER_MINUTE = 2
 """Lines on standard error per source, beside `LINES_AT_START`."""
 LINES_AT_START = 10
+DAEMONS_AT_ONCE = 3
 UNSTOPPABLE = "unstoppable"
 """The source whose child process ignores SIGTERM."""
 
@@ -72,10 +73,11 @@ def drill(
             context.running = daemon
             daemon.wait_until_listening()
             with PeakMemory(daemon.process.pid) as memory:
-                _play_all(playable, context, note)
+                _play_all([row for row in playable if not row.own_daemon], context, note)
             note("memory", "all rows: memory is bounded", *_check_memory(memory, sources=len(tables)))
             note("log", "all rows: the log is not flooded", *_check_log(daemon, sources=len(tables)))
             note("end", "SIGTERM, with a child process that ignores it", *_check_exit(daemon, daemon.stop()))
+        _play_all([row for row in playable if row.own_daemon], context, note, at_once=DAEMONS_AT_ONCE)
     order = [*(row.name for row in chosen), "memory", "log", "end"]
     return sorted(results, key=lambda result: order.index(result.name))
 
@@ -103,8 +105,14 @@ def _playable(rows: Sequence[Row], note: Note) -> list[Row]:
     return playable
 
 
-def _play_all(rows: Sequence[Row], context: Context, note: Note) -> None:
+def _play_all(rows: Sequence[Row], context: Context, note: Note, *, at_once: int = 1000) -> None:
+    free = threading.Semaphore(at_once)
+
     def play(row: Row) -> None:
+        with free:
+            play_row(row)
+
+    def play_row(row: Row) -> None:
         try:
             note(row.name, row.fault, "pass", row.play(context))
         except CheckFailed as exc:
