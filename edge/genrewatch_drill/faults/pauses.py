@@ -13,6 +13,8 @@ from genrewatch_drill.rig.sounds import RATE
 from genrewatch_drill.servers.faulty_station import BURST_S, FaultyStation
 
 PAUSE_S = 4.0
+STREAM_PAUSE_S = 7.0
+"""Longer, since bursts before and after it cover a part."""
 PATIENT_S = 12.0
 """A stall time longer than the pause: nothing restarts."""
 
@@ -48,7 +50,7 @@ def _stream() -> Row:
     name = "stream-pause"
 
     def sources(context: Context) -> list[SourceTable]:
-        script = f"play={context.lead_s + 2} pause={PAUSE_S} play"
+        script = f"play={context.lead_s + 2} pause={STREAM_PAUSE_S} play"
         server = FaultyStation(
             {name: [script]}, context.sounds.mp3, context.sounds.mp3_bytes_per_s, context.write_journal
         )
@@ -57,7 +59,7 @@ def _stream() -> Row:
 
     def play(context: Context) -> Outcome:
         resumed_at = context.wait_journal(name, "resume")["at"]
-        outcome = context.check_no_label_across(name, resumed_at, paused_s=PAUSE_S, ahead_s=2 * BURST_S)
+        outcome = context.check_no_label_across(name, resumed_at, paused_s=STREAM_PAUSE_S, ahead_s=2 * BURST_S)
         context.check_availability_count(name, 0.0, at_most=1)
         return outcome
 

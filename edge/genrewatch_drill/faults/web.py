@@ -14,7 +14,7 @@ from genrewatch_drill.servers.faulty_station import FaultyStation, Script
 AT_ONCE_S = 6.0
 """Limit from the request to the sound: ffmpeg's own probing of MP3 takes 8 s."""
 BOMB_MB = 1024
-CHILD_MB = 300
+CHILD_MB = 80
 LOGIN = "drill:s3cret@"
 NEEDS = ("ffmpeg", "http")
 
