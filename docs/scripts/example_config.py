@@ -39,6 +39,7 @@ EXAMPLES: dict[str, object] = {
     "mqtt.key_file": "/etc/genrewatch/client.key",
     "mqtt.device_name": "Studio rack",
     "mqtt.page_url": "http://studio.local:8710/",
+    "mqtt.settable": ["segments", "silence_dbfs"],
     "mqtt.bundles": "/opt/bundles",
     "web.password": "secret",
     "web.hosts": ["music.example.org"],

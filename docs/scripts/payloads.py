@@ -56,7 +56,16 @@ def place_in_table(topic: str) -> tuple[bool, bool, str]:
 
 
 def _placeholders(method: Any, *, retain: bool) -> dict[str, Any]:
-    values = {"source": "<source>", "payload": b"{}", "word": b"online", "online": True, "on": True, "retain": retain}
+    values = {
+        "source": "<source>",
+        "key": "<key>",
+        "value": "",
+        "payload": b"{}",
+        "word": b"online",
+        "online": True,
+        "on": True,
+        "retain": retain,
+    }
     parameters = list(inspect.signature(method).parameters)[1:]
     return {name: values.get(name, 0) for name in parameters}
 
@@ -72,7 +81,7 @@ def _commands() -> str:
     rows = []
     for name, value in inspect.getmembers_static(Topics, lambda member: isinstance(member, property)):
         if not name.startswith("_"):
-            topic = getattr(topics, name).replace("/+/", "/<source>/")
+            topic = getattr(topics, name).replace("/+/", "/<source>/", 1).replace("/+/", "/<key>/")
             rows.append((code(topic), sentence(inspect.getdoc(value) or "")))
     return "The node subscribes to these:\n\n" + table(("topic", "meaning"), rows)
 

@@ -223,6 +223,18 @@ def test_each_event_but_the_test_is_a_device_trigger_of_the_source() -> None:
     assert len({(what["subtype"], what["type"]) for key, what in triggers.items() if key.startswith("radio.")}) == 7
 
 
+def test_settings_that_commands_can_change_are_numbers_and_selects() -> None:
+    settable = replace(DEVICE, settable=["segments", "silence_dbfs", "filter"])
+    found = source_components(settable, "mic")
+    assert not any(".set_" in key for key in source_components(DEVICE, "mic"))
+    segments, level, choice = (found[f"mic.set_{key}"] for key in ("segments", "silence_dbfs", "filter"))
+    assert (segments["platform"], segments["min"], segments["max"], segments["step"]) == ("number", 1, 1000, 1)
+    assert (level["unit_of_measurement"], level["name"]) == ("dBFS", "Silence level")
+    assert (choice["platform"], choice["options"]) == ("select", ["none", "hmm"])
+    assert segments["default_entity_id"] == "number.genrewatch_gw_1_mic_set_segments"
+    jsonschema.validate(source_discovery(settable, "mic", {"mic.set_x": "select"}), schema("discovery"))
+
+
 def test_area_and_page_are_announced_where_they_are_known() -> None:
     about = Announcement(areas={"radio": "Küche"}, page_url="http://pi.local:8710/")
     told = replace(TWO, announcement=about)

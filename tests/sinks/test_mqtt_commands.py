@@ -42,6 +42,9 @@ class RecordingHandler:
     def set_bundle(self, name: str) -> None:
         self.commands.append(("bundle", name))
 
+    def set_setting(self, source_id: str, key: str, value: object) -> None:
+        self.commands.append((f"{source_id}.{key}", value))
+
     def publish_health(self) -> None: ...
 
     def wait(self, count: int) -> list[tuple[str, object]]:
@@ -106,6 +109,48 @@ def test_a_bundle_is_chosen_by_its_name_and_only_where_that_is_allowed(broker: M
         for name in ("../../etc", "/etc", "a b", "", "good-one"):
             watcher.publish("genrewatch/box/bundle/set", name)
         assert handler.wait(1) == [("bundle", "good-one")]
+
+
+def test_a_setting_is_changed_only_where_that_is_allowed_and_only_to_what_it_can_be(broker: Mosquitto) -> None:
+    handler = RecordingHandler()
+    settings = {"settable": ("segments", "filter")}
+    with Watcher(broker.port) as watcher, running_sink(broker.url, settings=settings, names={"mic": "M"}) as sink:
+        sink.set_command_handler(handler)
+        watcher.next("box/status")
+        for topic, value in (
+            ("mic/setting/segments", "0"),
+            ("mic/setting/segments", "1.5"),
+            ("mic/setting/segments", "nan"),
+            ("mic/setting/silence_dbfs", "-50"),
+            ("radio/setting/segments", "3"),
+            ("mic/setting/filter", "HMM"),
+            ("mic/setting/segments", "15"),
+            ("mic/setting/filter", "hmm"),
+        ):
+            watcher.publish(f"genrewatch/box/{topic}/set", value)
+        assert handler.wait(2) == [("mic.segments", 15), ("mic.filter", "hmm")]
+        sink.on_health({})
+        mqtt = json.loads(watcher.next("box/health").payload)["mqtt"]
+        assert (mqtt["commands"], mqtt["ignored"]) == (2, 6)
+
+
+def test_settings_are_retained_and_leave_with_their_key(broker: Mosquitto, tmp_path: Path) -> None:
+    state = PersistentState(tmp_path / "memory.json")
+    arguments = {"names": {"mic": "Mic"}, "persistent_state": state, "birth_delay_s": (0.01, 0.02)}
+    allowed = {**DISCOVERY, "settable": ("segments", "filter")}
+    with Watcher(broker.port) as watcher:
+        with running_sink(broker.url, settings=allowed, **arguments) as sink:
+            sink.on_settings("mic", {"segments": 15, "filter": "none"})
+            components = json.loads(watcher.next(MIC_CONFIG).payload)["components"]
+            assert components["mic.set_segments"]["command_topic"] == "genrewatch/box/mic/setting/segments/set"
+            watcher.next("mic/setting/segments")
+        assert retained(broker.port)["genrewatch/box/mic/setting/segments"] == "15"
+        with running_sink(broker.url, settings={**DISCOVERY, "settable": ("filter",)}, **arguments):
+            watcher.until(lambda seen: seen.topic == "genrewatch/box/mic/setting/segments" and not seen.payload)
+            removal = json.loads(watcher.next(MIC_CONFIG).payload)["components"]["mic.set_segments"]
+            assert removal == {"platform": "number"}
+        assert "genrewatch/box/mic/setting/filter" in retained(broker.port)
+        assert "genrewatch/box/mic/setting/segments" not in retained(broker.port)
 
 
 def test_discovery_is_published_before_states(broker: Mosquitto) -> None:

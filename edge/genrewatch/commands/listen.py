@@ -100,6 +100,7 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
             heartbeat_s=config.mqtt.heartbeat_s,
             persistent_state=persistent_state,
             open_bundle=partial(_open_another, config, setups),
+            settable=config.mqtt.settable,
             listening_hours=hours_by_source(config, setups, "listening_hours"),
         )
         stdout.on_broken_pipe = daemon.on_broken_pipe

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -14,11 +15,14 @@ from genrewatch.daemon.health import Health
 from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_runner import SourceRunner
+from genrewatch.daemon.source_settings import SourceSettings
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.daemon.watchdog import Watchdog
 from genrewatch.host.defects import DefectLog, last_resort
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.progress import Progress
+from genrewatch.inference.pipeline import Pipeline
+from genrewatch.inference.settings import Value
 from genrewatch.sinks.sink import Sink
 
 log = logging.getLogger("genrewatch")
@@ -37,26 +41,26 @@ class Daemon:
         persistent_state: PersistentState | None = None,
         open_bundle: OpenBundle | None = None,
         listening_hours: Mapping[str, Sequence[str]] | None = None,
+        settable: Sequence[str] = (),
     ) -> None:
         """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
         another bundle, and raises GenrewatchError for a bundle that cannot be used; `listening_hours` are those of each
-        source that has any."""
+        source that has any, `settable` the settings that commands may change."""
         persistent_state = persistent_state or PersistentState(None)
         self._hours = ListeningHours(listening_hours or {}, persistent_state)
         self._health_s, self._heartbeat_s = health_s, heartbeat_s
         self._stop, self._commands = threading.Event(), CommandQueue()
         self._crash: BaseException | None = None
         self._sinks = SinkGroup(sinks)
+        self._settings = SourceSettings(settable, persistent_state)
         self._sources = SourceRunner(
-            setups,
+            [replace(setup, pipeline=self._settings.apply(setup.source.id, setup.pipeline)) for setup in setups],
             self._sinks,
             persistent_state,
             on_all_ended=self.stop,
             on_crash=self.on_crash,
         )
-        self._bundle = BundleSwitch(
-            open_bundle or (lambda name: {}), self._sources.set_pipelines, self._commands.put_result
-        )
+        self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._commands.put_result)
         self._progress, self._defects = Progress("main loop"), DefectLog("main loop")
         self._watchdog = Watchdog(self._progress, self._notify_health)
         self._health = Health(self._sources.states, self._sinks, self._own_problems)
@@ -78,6 +82,8 @@ class Daemon:
         return 1 if self._crash else 2 if self._sources.all_failed else 0
 
     def _listen(self) -> None:
+        for source_id in self._sources.states:
+            self._notify_settings(source_id)
         self._hours.prepare()
         self._sources.start()
         next_health = time.monotonic()
@@ -130,6 +136,10 @@ class Daemon:
         """See `CommandHandler`."""
         self._commands.put(lambda: self._bundle.request(name))
 
+    def set_setting(self, source_id: str, key: str, value: Value) -> None:
+        """See `CommandHandler`."""
+        self._commands.put(lambda: self._set_setting(source_id, key, value))
+
     def publish_test_event(self, source_id: str) -> None:
         """Send an event `test` of a source to broker, hooks and viewers."""
         self._commands.put(lambda: self._sinks.notify(lambda sink: sink.on_test_event(source_id)))
@@ -149,6 +159,23 @@ class Daemon:
             log.critical("a defect ends genrewatch", exc_info=exc)
             self._crash = exc
         self.stop()
+
+    def _set_setting(self, source_id: str, key: str, value: Value) -> None:
+        pipeline = self._sources.states[source_id].pipeline
+        self._sources.set_pipelines({source_id: self._settings.change(source_id, key, value, pipeline)})
+        self._notify_settings(source_id)
+
+    def _use_pipelines(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Use the pipelines of another bundle, with the changed settings."""
+        self._sources.set_pipelines(
+            {name: self._settings.apply(name, pipeline) for name, pipeline in pipelines.items()}
+        )
+        for source_id in pipelines:
+            self._notify_settings(source_id)
+
+    def _notify_settings(self, source_id: str) -> None:
+        shown = self._settings.shown(self._sources.states[source_id].pipeline)
+        self._sinks.notify(lambda sink: sink.on_settings(source_id, shown))
 
     def _notify_health(self) -> None:
         with self._defects.guarded():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
+from genrewatch.inference.settings import Value
 from genrewatch.sources.source import NowPlaying
 
 
@@ -24,6 +25,9 @@ class Sink:
 
     def on_disabled(self, source_id: str, disabled: bool) -> None:
         """Handle a command that switched a source off or on; called for each source at the start, too."""
+
+    def on_settings(self, source_id: str, settings: Mapping[str, Value]) -> None:
+        """Handle the settings that commands can change; called for each source at the start and after a change."""
 
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """Handle a station's name or title."""

@@ -1,4 +1,5 @@
-"""Commands that a node takes over MQTT: switch a source on or off, and, where it is allowed, change the bundle.
+"""Commands that a node takes over MQTT: switch a source on or off, and, where it is allowed, change the bundle or a
+setting.
 
 Everything that is not exactly such a command, or was retained by the broker, is ignored and counted.
 """
@@ -7,6 +8,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from genrewatch.contract.ids import is_id
+from genrewatch.inference.settings import Value, parse_setting
 from genrewatch.sinks.mqtt.message import Received
 from genrewatch.sinks.mqtt.topics import OFF, ON, Topics
 
@@ -23,6 +25,9 @@ class CommandHandler(Protocol):
     def set_bundle(self, name: str) -> None:
         """Change the model."""
 
+    def set_setting(self, source_id: str, key: str, value: Value) -> None:
+        """Change a setting of a source."""
+
     def publish_health(self) -> None:
         """Publish a health message soon."""
 
@@ -30,8 +35,9 @@ class CommandHandler(Protocol):
 class CommandReceiver:
     """Passes commands to a handler, and counts them."""
 
-    def __init__(self, topics: Topics, source_ids: Collection[str]) -> None:
-        self._topics, self._source_ids = topics, source_ids
+    def __init__(self, topics: Topics, source_ids: Collection[str], settable: Collection[str] = ()) -> None:
+        """`settable` are the keys of the settings that commands can change."""
+        self._topics, self._source_ids, self._settable = topics, source_ids, settable
         self.accepted = self.ignored = 0
         self.handler: CommandHandler | None = None
         """While it is None, all commands are ignored."""
@@ -41,10 +47,12 @@ class CommandReceiver:
         if self.handler is not None and not received.retain and len(received.payload) <= MAX_BYTES:
             if received.topic == self._topics.bundle_command:
                 return self._set_bundle(received.payload, self.handler)
-            source_id = received.topic.removeprefix(self._topics.root + "/").removesuffix("/listen/set")
-            if source_id in self._source_ids and received.payload in (ON, OFF):
+            source_id, _, last = received.topic.removeprefix(self._topics.root + "/").partition("/")
+            if source_id in self._source_ids and last == "listen/set" and received.payload in (ON, OFF):
                 self.accepted += 1
                 return self.handler.set_listening(source_id, received.payload == ON)
+            if source_id in self._source_ids and last.startswith("setting/") and last.endswith("/set"):
+                return self._set_setting(source_id, last.split("/")[1], received.payload, self.handler)
         self.ignored += 1
         return None
 
@@ -52,6 +60,14 @@ class CommandReceiver:
         """Ask the handler, if there is one, for a health message."""
         if self.handler is not None:
             self.handler.publish_health()
+
+    def _set_setting(self, source_id: str, key: str, payload: bytes, handler: CommandHandler) -> None:
+        value = parse_setting(key, payload.decode("ascii", errors="replace"))
+        if key in self._settable and value is not None:
+            self.accepted += 1
+            handler.set_setting(source_id, key, value)
+        else:
+            self.ignored += 1
 
     def _set_bundle(self, payload: bytes, handler: CommandHandler) -> None:
         name = payload.decode("ascii", errors="replace")

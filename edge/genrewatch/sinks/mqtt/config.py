@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from genrewatch.contract.errors import ConfigError, os_error_reason, require
 from genrewatch.contract.ids import ID_CHARACTERS, is_id
+from genrewatch.inference.settings import SettingKey
 
 Protocol = Literal["auto", "5", "3.1.1"]
 URL_FORMS = "mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT][/PATH], wss://HOST[:PORT][/PATH], auto or none"
@@ -86,6 +87,9 @@ class MqttConfig:
     page_url: str | None = None
     """Address of the page that Home Assistant links to, http:// or https://; default that of `[web]`, where other
     machines can connect to it."""
+    settable: tuple[SettingKey, ...] = ()
+    """Settings that commands may change while it runs: segments, silence_dbfs, filter, expected_duration_s,
+    segment_weight; default none."""
     bundles: str | None = None
     """Directory of the bundles that `bundle/set` may choose by name; without it the command is refused."""
 

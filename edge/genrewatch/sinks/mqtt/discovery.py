@@ -17,7 +17,7 @@ from genrewatch.sinks.mqtt.home_assistant import Announcement, Device, discovery
 from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.topics import Topics
 
-COMPONENTS, DEVICES, SOURCES = "components", "devices", "sources"
+COMPONENTS, DEVICES, SOURCES, SETTABLE = "components", "devices", "sources", "settable"
 """Keys of the persistent state."""
 NODE = ""
 """The node among the devices, which the others are named after."""
@@ -77,9 +77,14 @@ class Discovery:
         return found
 
     def removals(self) -> list[Message]:
-        """Return messages that delete what the broker retains of removed sources, or of a discovery now disabled."""
+        """Return messages that delete what the broker retains of removed sources and settings, or of a discovery now
+        disabled."""
         before: list[str] = self._persistent_state.get(SOURCES, [])
         gone = [message for source in before if source not in self._names for message in self._topics.deletions(source)]
+        settable: list[str] = self._persistent_state.get(SETTABLE, [])
+        kept = [source for source in before if source in self._names]
+        for key in (key for key in settable if key not in self._config.settable):
+            gone += [self._topics.setting(source, key, "") for source in kept]
         if not self.enabled:
             published = [name for name, components in self._before().items() if components]
             gone += [self._message(name, None) for name in published if name == NODE or name in self._names]
@@ -90,6 +95,7 @@ class Discovery:
         self._persistent_state.put(DEVICES, self._published)
         self._persistent_state.put(COMPONENTS, {})
         self._persistent_state.put(SOURCES, sorted(self._names))
+        self._persistent_state.put(SETTABLE, list(self._config.settable))
 
     def _before(self) -> dict[str, dict[str, str]]:
         """Return the platform of each component by device, as last published; one device had all until 0.2."""
@@ -111,5 +117,6 @@ class Discovery:
             version=__version__,
             expire_after_s=self._config.expire_after_s,
             health_expire_s=self._health_expire_s,
+            settable=self._config.settable,
             announcement=self._announcement,
         )

@@ -14,11 +14,21 @@ from types import MappingProxyType
 from typing import Any
 
 from genrewatch.sinks.mqtt.home_assistant_entities import Components, node_entities, source_controls, source_entities
+from genrewatch.sinks.mqtt.home_assistant_settings import settings_entities
 from genrewatch.sinks.mqtt.home_assistant_triggers import device_triggers
 
 SUPPORT_URL = "https://www.home-assistant.io/integrations/mqtt/"
 """Link that Home Assistant shows beside a discovered device."""
-NAMES = {"cpu_temperature": "CPU temperature", "real_time_factor": "Real-time factor", "segments": "Segments heard"}
+NAMES = {
+    "set_segments": "Ballots that count",
+    "set_silence_dbfs": "Silence level",
+    "set_filter": "Filter",
+    "set_expected_duration_s": "Expected duration of a genre",
+    "set_segment_weight": "Segment weight",
+    "cpu_temperature": "CPU temperature",
+    "real_time_factor": "Real-time factor",
+    "segments": "Segments heard",
+}
 """Display names that do not follow from the keys of the entities."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -57,6 +67,8 @@ class Device:
     """Age at which a state expires, at least 1 s."""
     health_expire_s: int
     """Age at which diagnostics expire, at least 1 s."""
+    settable: Collection[str] = ()
+    """Keys of the settings that commands can change."""
     announcement: Announcement = Announcement()
     """Facts from the configuration and the machine."""
 
@@ -127,7 +139,8 @@ def _of_source(device: Device, source: str) -> Components:
     online = {"availability": [_node_online(device), {"topic": f"{topic}/availability"}], "availability_mode": "all"}
     titles = source not in device.announcement.without_title
     shown = source_entities(topic, device.labels, device.expire_after_s, titles=titles)
-    return {**{entity: {**what, **online} for entity, what in shown.items()}, **source_controls(topic)}
+    controls = source_controls(topic) | settings_entities(topic, device.settable)
+    return {entity: {**what, **online} for entity, what in shown.items()} | controls
 
 
 def _named(device: Device, key: str, entity: str, what: Mapping[str, Any]) -> dict[str, Any]:

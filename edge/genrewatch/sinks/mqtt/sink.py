@@ -3,6 +3,7 @@
     <base>/<node>/status                  online / offline: birth, will and last message, retained
     <base>/<node>/<source>/availability   online / offline, retained
     <base>/<node>/<source>/listen         ON / OFF, retained; `listen/set` changes it
+    <base>/<node>/<source>/setting/<key>  text, retained; `setting/<key>/set` changes it, where that is allowed
     <base>/<node>/<source>/state          JSON; on a change of genre or reason, and every heartbeat
     <base>/<node>/<source>/event          JSON; on an event
     <base>/<node>/<source>/votes          JSON; for each segment, if configured
@@ -25,6 +26,7 @@ from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.times import utc_now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
+from genrewatch.inference.settings import Value
 from genrewatch.sinks.events import Event, EventDetector, sample_event
 from genrewatch.sinks.expectations import Expectation
 from genrewatch.sinks.mqtt.birth import DELAY_S, BirthSequence
@@ -74,7 +76,7 @@ class MqttSink(Sink):
         self._config, self._names = config, names
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
-        self._detector, self._commands = EventDetector(expectations), CommandReceiver(topics, names)
+        self._detector, self._commands = EventDetector(expectations), CommandReceiver(topics, names, config.settable)
         self._connection = connection = Connection(
             config,
             client_id=node,
@@ -167,6 +169,10 @@ class MqttSink(Sink):
                 payload = self._payloads.votes(source_id, result, self._states[source_id].model.labels)
                 self._connection.publish(self._topics.votes(source_id, payload))
 
+    def on_settings(self, source_id: str, settings: Mapping[str, Value]) -> None:
+        """See `Sink`."""
+        self._states.set_settings(source_id, settings)
+
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:
         """See `Sink`."""
         with self._states.lock:
@@ -226,12 +232,17 @@ class MqttSink(Sink):
         elif received.payload == ONLINE and not received.retain:
             self._birth.on_home_assistant_start()
 
+    def _commands_of(self, source: str) -> list[str]:
+        settings = [self._topics.setting_commands_of(source, key) for key in self._config.settable]
+        return [self._topics.listen_commands_of(source), *settings]
+
     def _subscriptions(self, sources: Iterable[str]) -> Subscriptions:
         wanted = [self._topics.listen_commands]
+        wanted += [self._topics.setting_commands] if self._config.settable else []
         wanted += [self._topics.bundle_command] if self._config.bundles else []
         wanted += [self._topics.home_assistant_status] if self._config.discovery else []
         return Subscriptions(
             commands=wanted,
-            exact_commands=[self._topics.listen_commands_of(source) for source in sources],
+            exact_commands=[topic for source in sources for topic in self._commands_of(source)],
             own=self._topics.retained_filters(discovery=self._config.discovery),
         )

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from genrewatch.contract.bundle import Manifest
 from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.settings import Value
 from genrewatch.sinks.mqtt.config import MqttConfig, check_id
 from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.payload import NoSound, Payloads, no_sound_fields
@@ -36,6 +37,7 @@ class SourceState:
     model: Manifest
     online: bool | None = None
     disabled: bool | None = None
+    settings: Mapping[str, Value] = field(default_factory=dict)
     fields: Mapping[str, Any] | None = None
     playing: NowPlaying = NowPlaying()
     key: Key | None = None
@@ -97,6 +99,12 @@ class SourceStates:
             self[source_id].disabled = disabled
             self._connection.publish(self._topics.listen(source_id, not disabled))
 
+    def set_settings(self, source_id: str, settings: Mapping[str, Value]) -> None:
+        """Publish the settings that commands can change."""
+        with self.lock:
+            self[source_id].settings = dict(settings)
+            self._publish_settings(source_id, self[source_id])
+
     def set_playing(self, source_id: str, playing: NowPlaying) -> None:
         """Set the station and title of the next state, and publish that at once if there was a state before."""
         with self.lock:
@@ -130,9 +138,10 @@ class SourceStates:
             self._publish_state(source_id, source)
 
     def publish_retained(self) -> None:
-        """Publish the switch and the availability of every source again."""
+        """Publish the switch, the settings and the availability of every source again."""
         with self.lock:
             for source_id, source in self._sources.items():
+                self._publish_settings(source_id, source)
                 if source.disabled is not None:
                     self._connection.publish(self._topics.listen(source_id, not source.disabled))
                 if source.online is not None:
@@ -149,6 +158,10 @@ class SourceStates:
         with self.lock:
             online = [source_id for source_id, source in self._sources.items() if source.online]
             return [self._topics.availability(source_id, False) for source_id in online]
+
+    def _publish_settings(self, source_id: str, source: SourceState) -> None:
+        for key, value in source.settings.items():
+            self._connection.publish(self._topics.setting(source_id, key, str(value)))
 
     def _publish_state(self, source_id: str, source: SourceState) -> None:
         left_s = int(self._config.expire_after_s - (self._monotonic() - source.made))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genrewatch.contract.payload import SCHEMA_VERSION
+from genrewatch.inference.settings import SETTING_KEYS
 from genrewatch.sinks.mqtt.message import Message
 
 ONLINE, OFFLINE = b"online", b"offline"
@@ -32,6 +33,11 @@ class Topics:
     def listen(self, source: str, on: bool) -> Message:
         """Return the state of a source's switch."""
         return Message(topic=f"{self.root}/{source}/listen", payload=ON if on else OFF, qos=1, retain=True)
+
+    def setting(self, source: str, key: str, value: str) -> Message:
+        """Return the value of a setting that commands can change."""
+        topic = f"{self.root}/{source}/setting/{key}"
+        return Message(topic=topic, payload=value.encode(), qos=1, retain=True)
 
     def state(self, source: str, payload: bytes, *, retain: bool, expiry_s: int) -> Message:
         """Return a verdict that expires."""
@@ -67,6 +73,7 @@ class Topics:
     def deletions(self, source: str) -> list[Message]:
         """Return messages that delete everything retained of a source."""
         topics = [f"{self.root}/{source}/{last}" for last in ("availability", "listen", "state")]
+        topics += [self.setting(source, key, "").topic for key in SETTING_KEYS]
         topics.append(self.source_discovery(source, b"").topic)
         return [Message(topic=topic, payload=b"", qos=1, retain=True) for topic in topics]
 
@@ -77,7 +84,8 @@ class Topics:
 
     def retained_filters(self, *, discovery: bool) -> list[str]:
         """Return filters of the retained topics that other clients must not publish on."""
-        own = [self.status(ONLINE).topic, f"{self.root}/+/availability", f"{self.root}/+/listen"]
+        own = [self.status(ONLINE).topic]
+        own += [f"{self.root}/+/{last}" for last in ("availability", "listen", "setting/+")]
         found = [self.discovery(b"").topic, self.source_discovery("+", b"").topic] if discovery else []
         return own + found
 
@@ -85,6 +93,8 @@ class Topics:
         """Return True for a topic that `retained_filters` match."""
         last = topic.rpartition("/")[2]
         if topic.startswith(self.root + "/"):
+            if "/setting/" in topic:
+                return last != "set"
             return last in ("availability", "listen") or topic == self.status(ONLINE).topic
         return topic.startswith(f"{self.discovery_prefix}/device/{self.node}/")
 
@@ -96,6 +106,15 @@ class Topics:
     def listen_commands(self) -> str:
         """Topic filter of the commands that switch sources."""
         return f"{self.root}/+/listen/set"
+
+    def setting_commands_of(self, source: str, key: str) -> str:
+        """Return the topic of the commands that change one setting of a source."""
+        return f"{self.setting(source, key, '').topic}/set"
+
+    @property
+    def setting_commands(self) -> str:
+        """Topic filter of the commands that change settings, where the configuration allows it."""
+        return f"{self.root}/+/setting/+/set"
 
     @property
     def bundle_command(self) -> str:
