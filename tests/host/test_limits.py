@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.sources.test_child import RAW, RecordedEvents
 
+from genrewatch.host import limits as limits_of_children
 from genrewatch.host.environment import child_environment
 from genrewatch.host.limits import CHILD_OOM_SCORE, DECODER_ADDRESS_SPACE, ChildLimits
 from genrewatch.host.process import ChildProcess
@@ -61,7 +62,8 @@ def test_open_files_are_raised_to_the_hard_limit():
 
 @linux
 @pytest.mark.parametrize("free", range(12))
-def test_a_source_for_which_no_descriptor_is_left_waits_and_leaves_none_open(free):
+def test_a_source_for_which_no_descriptor_is_left_waits_and_leaves_none_open(free, monkeypatch):
+    monkeypatch.setattr(limits_of_children, "RESERVED", 0)
     source = ChildSource("a", ["cat", "/dev/zero"], RAW, Supervision(retry_start=True))
     events, before = RecordedEvents(), descriptors()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,5 +1,6 @@
 """Resource limits: many open files for the daemon, a bounded address space for each child."""
 
+import errno
 import fcntl
 import os
 import resource
@@ -16,6 +17,8 @@ DECODER_ADDRESS_SPACE = 2**30
 CHILD_OOM_SCORE = 500
 """The kernel ends a child before the daemon when memory runs out."""
 CHILD_PROCESSES = 512
+RESERVED = 64
+"""Descriptors that sources leave for broker, history, page and hooks."""
 LOW_DESCRIPTORS = 1024
 """Descriptors below this number are left to libraries that use `select`, which knows no higher ones."""
 
@@ -70,6 +73,20 @@ def limit_child(pid: int, limits: ChildLimits) -> None:
                 resource.prlimit(pid, kind, (min(allowed), hard))
     with suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(CHILD_OOM_SCORE))
+
+
+def require_free_descriptors() -> None:
+    """Raise OSError when no more than `RESERVED` descriptors are left, on Linux."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if sys.platform == "linux" and soft != resource.RLIM_INFINITY and _open_files() > soft - RESERVED:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def _open_files() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return sys.maxsize
 
 
 def _tasks() -> int:

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def end_orphans(mark: str) -> None:
     """Kill the orphans that a child with this mark has left, and those that appear as their parents end."""
     deadline = time.monotonic() + KILL_WAIT_S
     while _adopting.is_set() and time.monotonic() < deadline:
-        left = [pid for pid in _own_children() if _mark_of(pid) == mark]
+        left = [pid for pid in _orphans() if _mark_of(pid) == mark]
         if not left:
             return
         for pid in left:
@@ -65,7 +64,7 @@ def end_orphans(mark: str) -> None:
 def reap_orphans() -> None:
     """Reap ended orphans; children that were started here are left to those who wait for them."""
     session = os.getsid(0)
-    for pid in _own_children():
+    for pid in _orphans():
         state, group_session = _state(pid)
         if state == "Z" and group_session not in (session, pid):
             _reap(pid)
@@ -82,11 +81,12 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-def _own_children() -> Iterator[int]:
-    """Yield the processes whose parent is this one."""
-    for task in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # the thread has ended
-            yield from map(int, task.read_text().split())
+def _orphans() -> list[int]:
+    """Return the children of the main thread, to which Linux gives orphans; the others are those of other threads."""
+    try:
+        return list(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    except OSError:  # no descriptor is left
+        return []
 
 
 def _mark_of(pid: int) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from genrewatch.audio.pcm import Block, PcmFormat, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.defects import DefectLog
-from genrewatch.host.limits import CHILD_ADDRESS_SPACE, ChildLimits
+from genrewatch.host.limits import CHILD_ADDRESS_SPACE, ChildLimits, require_free_descriptors
 from genrewatch.host.process import ChildProcess
 from genrewatch.host.times import elapsed_s
 from genrewatch.sources.child_reader import ChildReader
@@ -106,6 +106,7 @@ class ChildSource:
 
     def _start(self, stderr: StderrParser) -> ChildReader:
         """Start the child and the thread that reads it; OSError when that fails."""
+        require_free_descriptors()
         task = self._stdin(self.counts.restarts)
 
         def feed(line: bytes) -> None:
