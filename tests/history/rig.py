@@ -26,6 +26,10 @@ class FakeTransport:
 
     def __init__(self):
         self.connection_number, self.published, self.full, self._acknowledgements = 1, [], False, []
+        self.largest = 10**6
+
+    def takes(self, source, payload):
+        return len(payload) <= self.largest
 
     def publish(self, source, payload):
         if self.full:

@@ -11,6 +11,7 @@ from tests.sinks.mqtt_rig import JAZZ, ROCK
 from genrewatch.cli import main
 from genrewatch.history import spell_times
 from genrewatch.history.database import database_path
+from genrewatch.history.reader import HistoryReader
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import Timestamp, now, rfc3339_to_ms
 
@@ -155,3 +156,21 @@ def test_a_chart_of_decades_is_refused_at_once(tmp_path, capsys):
     assert main(["report", "--by", "hour", "--png", str(tmp_path / "x.png"), "--state", str(tmp_path)]) == 2
     assert time.process_time() - began < 0.5
     assert "14401 bars, expected at most 400" in capsys.readouterr().err
+
+
+def test_spells_that_wait_for_the_clock_survive_a_power_cut(path, pipeline):  # noqa: F811
+    sink = started(path, pipeline, clock=Clock())
+    play(sink, ROCK, JAZZ, ROCK)
+    until(lambda: len(records(path, "open")) == 3)
+    assert facts(sink)["stored"] == 0
+    reader = HistoryReader(path)
+    assert reader.sources() == ["mic"]
+    reader.close()
+    copy = database_path(path.parent.parent / "copy", "box")
+    copy.parent.mkdir(mode=0o700)
+    for part in path.parent.glob("history-box.*"):
+        copy.with_name(part.name).write_bytes(part.read_bytes())
+    store = HistoryStore(copy, "box", deliver=False)
+    store.close()
+    assert [(r["genre"], r["interrupted"]) for r in records(copy)] == [("rock", False), ("jazz", False), ("rock", True)]
+    sink.flush()

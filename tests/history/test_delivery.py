@@ -167,3 +167,51 @@ def test_an_acknowledgement_is_kept_while_the_disk_is_full(store):
     store._db.execute("PRAGMA query_only = 0")
     sender.run(store)
     assert store.waiting == 0
+
+
+def test_a_record_larger_than_the_broker_reads_leaves_the_outbox_and_holds_up_no_other(store, caplog):
+    transport = FakeTransport()
+    sender = Delivery(transport, per_s=1000)
+    sender.run(store)
+    store.append([spell("rock"), spell("x" * 2000), spell("jazz"), spell("y" * 2000)], [])
+    transport.largest = 1500
+    for _ in range(3):
+        sender.run(store)
+    assert transport.seqs == [1, 3]
+    assert (sender.undeliverable, store.stored, store.waiting) == (2, 4, 2)
+    transport.acknowledge(1, 2)
+    sender.run(store)
+    assert store.waiting == 0
+    assert [record.message for record in caplog.records] == [
+        "record 2 of the history stays here only: the broker reads no message as large; further ones are counted"
+    ]
+
+
+def test_a_record_that_is_refused_while_others_of_its_source_are_accepted_is_not_tried_without_end(store, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_REFUSED_S", 0.0)
+    transport = FakeTransport()
+    sender = Delivery(transport, per_s=1000)
+    sender.run(store)
+    store.append([spell("rock"), spell("jazz"), spell("pop", source="line")], [])
+    sender.run(store)
+    transport.acknowledge(1, accepted=False)
+    transport.acknowledge(3)
+    sender.run(store)
+    transport.acknowledge(2)
+    transport.acknowledge(4, accepted=False)
+    sender.run(store)
+    sender.run(store)
+    assert (sender.undeliverable, store.waiting) == (1, 0)
+
+
+def test_records_that_are_all_refused_are_kept_until_the_broker_accepts_them(store, monkeypatch):
+    monkeypatch.setattr(delivery, "RETRY_REFUSED_S", 0.0)
+    transport = FakeTransport()
+    sender = Delivery(transport, per_s=1000)
+    store.append([spell("rock"), spell("pop", source="line")], [])
+    for number in (1, 3, 5, 7):
+        sender.run(store)
+        transport.acknowledge(number, accepted=False)
+        transport.acknowledge(number + 1, accepted=number < 0)
+    sender.run(store)
+    assert (sender.undeliverable, store.waiting) == (0, 2)

@@ -29,6 +29,9 @@ class HistoryTransport(Protocol):
     def connection_number(self) -> int:
         """The number of the current connection, from 1; 0 while disconnected."""
 
+    def takes(self, source_id: str, payload: bytes) -> bool:
+        """Return False if the broker reads no message as large as this record."""
+
     def publish(self, source_id: str, payload: bytes) -> int | None:
         """Publish a record of a source; return its packet id, or None when it was not queued."""
 
@@ -43,11 +46,15 @@ class Delivery:
         """`per_s` is the rate of back-filled records, per second."""
         self._transport, self._rate_limit = transport, _RateLimit(per_s)
         self._connection = 0
-        self._in_flight: dict[int, int] = {}  # packet id -> seq
+        self._in_flight: dict[int, tuple[int, str]] = {}  # packet id -> seq, source
         self._newest_published = 0  # seq, over this connection
         self._backfilled_to = 0  # the newest seq that was in the outbox when the connection was made
         self._acknowledged: list[int] = []  # seqs not yet removed from the outbox
-        self._refused = False
+        self._refused: dict[int, str] = {}  # seq -> source
+        self._isolated: set[int] = set()  # refused, though a record of the same source was accepted after that
+        self._reported = False
+        self.undeliverable = 0
+        """Records that the broker never takes; they stay in the database."""
         self._retry_s: float | None = None  # monotonic time before which nothing is published
 
     @property
@@ -72,24 +79,41 @@ class Delivery:
 
     def _process_acknowledgements(self, store: HistoryStore) -> None:
         for packet_id, accepted in self._transport.acknowledgements():
-            seq = self._in_flight.pop(packet_id, None)
+            seq, source = self._in_flight.pop(packet_id, (None, ""))
             if seq is not None and accepted:
-                self._acknowledged.append(seq)
-                self._refused = False
+                self._note_accepted(seq, source)
+            elif seq in self._isolated:
+                self._set_aside(seq, "refuses it, but no other record of its source")
             elif seq is not None:
+                self._refused[seq] = source
                 self._retry_from(seq)
         if self._acknowledged:
             store.remove_delivered(self._acknowledged)
             self._acknowledged.clear()
 
+    def _note_accepted(self, seq: int, source: str) -> None:
+        self._acknowledged.append(seq)
+        self._reported = False
+        self._refused.pop(seq, None)
+        self._isolated |= {other for other, its_source in self._refused.items() if its_source == source}
+
+    def _set_aside(self, seq: int, why: str) -> None:
+        """Remove a record from the outbox that the broker never takes, instead of trying it without end."""
+        if not self.undeliverable:
+            log.error("record %d of the history stays here only: the broker %s; further ones are counted", seq, why)
+        self.undeliverable += 1
+        self._acknowledged.append(seq)
+        self._refused.pop(seq, None)
+        self._isolated.discard(seq)
+
     def _retry_from(self, seq: int) -> None:
         """Schedule a refused record and all after it to be published again."""
-        if not self._refused:
+        if not self._reported:
             log.error(
                 "the broker refuses the history: check that this user may publish to it; next attempt in %g s",
                 RETRY_REFUSED_S,
             )
-        self._refused, self._newest_published = True, min(self._newest_published, seq - 1)
+        self._reported, self._newest_published = True, min(self._newest_published, seq - 1)
         self._retry_s = time.monotonic() + RETRY_REFUSED_S
 
     def _publish(self, store: HistoryStore) -> None:
@@ -102,11 +126,17 @@ class Delivery:
             if backfilled and (wait_s := self._rate_limit.wait_s()):
                 self._retry_s = time.monotonic() + wait_s
                 return
-            packet_id = self._transport.publish(record.source, _payload(record, backfilled=backfilled))
+            payload = _payload(record, backfilled=backfilled)
+            if not self._transport.takes(record.source, payload):
+                self._set_aside(record.seq, "reads no message as large")
+                self._newest_published, self._retry_s = record.seq, time.monotonic()
+                continue
+            packet_id = self._transport.publish(record.source, payload)
             if packet_id is None:
                 self._retry_s = time.monotonic() + RETRY_FULL_S
                 return
-            self._in_flight[packet_id] = self._newest_published = record.seq
+            self._in_flight[packet_id] = record.seq, record.source
+            self._newest_published = record.seq
 
 
 class _RateLimit:

@@ -112,5 +112,7 @@ class HistoryReader:
     def sources(self) -> list[str]:
         """Return the ids of all sources with spells; scans the whole table."""
         with database_errors():
-            rows = self._db.execute("SELECT source FROM spells UNION SELECT source FROM open ORDER BY 1").fetchall()
+            rows = self._db.execute(
+                "SELECT source FROM spells UNION SELECT source FROM open WHERE source NOT LIKE '% %' ORDER BY 1"
+            ).fetchall()
         return [source for (source,) in rows]

@@ -26,6 +26,8 @@ PRUNE_BATCH = 500
 VACUUM_PAGES = 256
 """Pages returned to the file system at a time."""
 DAY_MS = 86_400_000
+MAX_HELD = 1000
+"""Spells that wait for the clock and are stored meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +95,21 @@ class HistoryStore:
         return self._waiting
 
     def append(
-        self, ended: Sequence[Spell], open_spells: Iterable[Spell], results: Sequence[StreamResult] = ()
+        self,
+        ended: Sequence[Spell],
+        open_spells: Iterable[Spell],
+        results: Sequence[StreamResult] = (),
+        held: Sequence[Spell] = (),
     ) -> None:
-        """Store the spells that have ended, in order, replace the stored open spells, and store posteriors."""
+        """Store the spells that have ended, in order, replace the stored open spells, and store posteriors.
+
+        `held` have ended but wait for the clock: they are stored as open ones until a later call stores them for good.
+        """
         rows = [(spell.fields(), spell.start.utc_ms, spell.end.utc_ms) for spell in ended]
         for fields, _, _ in rows:
             compact_json(fields)  # a defect of ours raises ValueError here, where it is no damage of the file
-        saved = [(s.context.source, compact_json(s.fields()), s.start.utc_ms, s.end.utc_ms) for s in open_spells]
+        saved = [_open_row(spell.context.source, spell) for spell in open_spells]
+        saved += [_open_row(f"{spell.context.source} {n:04}", spell) for n, spell in enumerate(held[-MAX_HELD:])]
         with database_errors(), self._restored_on_error(), transaction(self._db):
             self._check_file()
             for row in rows:
@@ -233,11 +243,12 @@ class HistoryStore:
 
     def _store_interrupted(self) -> None:
         """Store the spells that were open when the last writer was killed."""
-        rows = self._db.execute("SELECT record, start_ms, end_ms FROM open ORDER BY end_ms").fetchall()
+        query = "SELECT source, record, start_ms, end_ms FROM open ORDER BY end_ms, instr(source, ' ') = 0, source"
+        rows = self._db.execute(query).fetchall()
         if rows:
             with self._restored_on_error(), transaction(self._db):
-                for record, start_ms, end_ms in rows:
-                    self._insert({**checked_record(record), "interrupted": True}, start_ms, end_ms)
+                for source, record, start_ms, end_ms in rows:
+                    self._insert({**checked_record(record), "interrupted": " " not in source}, start_ms, end_ms)
                 self._db.execute("DELETE FROM open")
 
     def _insert(self, fields: Mapping[str, Any], start_ms: int, end_ms: int) -> None:
@@ -260,6 +271,11 @@ class HistoryStore:
         except BaseException:
             self._last_seq, self._head, self._stored, self._waiting, self._posteriors.numbers = before
             raise
+
+
+def _open_row(key: str, spell: Spell) -> tuple[str, str, int, int]:
+    """Return a row of the table `open`; the key of a held spell has a space, which no source id has."""
+    return key, compact_json(spell.fields()), spell.start.utc_ms, spell.end.utc_ms
 
 
 def _with_seq(fields: Mapping[str, Any], seq: int) -> dict[str, Any]:

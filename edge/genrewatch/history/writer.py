@@ -75,7 +75,7 @@ class HistoryWriter:
         self._ended: deque[Spell] = deque()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._open_spells: list[Spell] = []
-        self._saved: list[Spell] = []  # the open spells as last written
+        self._saved: tuple[list[Spell], int] = [], 0  # the open spells and the number of held ones as last written
         self._wake, self._closing = threading.Event(), threading.Event()
         self._opened_s = 0.0
         self._next_save = self._next_prune = self._next_try = 0.0
@@ -114,11 +114,19 @@ class HistoryWriter:
         problem, hangs_s = self.degraded or self._thread.defects.problem, self._thread.progress.stuck_for_s
         if hangs_s is not None:
             problem = f"the disk has not answered for {hangs_s:.0f} s"
-        return [text for text in (problem, self._moved_aside, self._clock_problem) if text]
+        kept = self._delivery.undeliverable if self._delivery else 0
+        undeliverable = f"{kept} spells stay here only, the broker does not take them" if kept else None
+        return [text for text in (problem, self._moved_aside, self._clock_problem, undeliverable) if text]
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
-        return {**self._diagnostics, "unsaved": len(self._ended), "dropped": self._dropped}
+        undeliverable = self._delivery.undeliverable if self._delivery else 0
+        return {
+            **self._diagnostics,
+            "unsaved": len(self._ended),
+            "dropped": self._dropped,
+            "undeliverable": undeliverable,
+        }
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -178,14 +186,16 @@ class HistoryWriter:
         due = time.monotonic() >= self._next_save or 2 * len(self._results) > MAX_QUEUED
         at = self._clock()
         self._note_clock(at)
-        ended = [] if self._times.waiting(at) and not self._closing.is_set() else list(self._ended)
-        if ended or (due and (self._results or self._open_spells != self._saved)):
+        waiting = self._times.waiting(at) and not self._closing.is_set()
+        ended, held = ([], list(self._ended)) if waiting else (list(self._ended), [])
+        if ended or (due and (self._results or (self._open_spells, len(held)) != self._saved)):
             open_spells = [self._times.corrected(spell, at) for spell in self._open_spells]
-            store.append([self._times.corrected(spell, at) for spell in ended], open_spells, list(self._results))
+            corrected = [self._times.corrected(spell, at) for spell in ended]
+            store.append(corrected, open_spells, list(self._results), held)
             if ended:
                 self._ended.clear()
             self._results.clear()
-            self._saved = self._open_spells
+            self._saved = self._open_spells, len(held)
         if time.monotonic() >= self._next_save:
             self._next_save = time.monotonic() + self._config.save_s
 

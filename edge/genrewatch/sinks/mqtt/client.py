@@ -152,17 +152,24 @@ class MqttClient:
     def publish(self, message: Message) -> MQTTMessageInfo | None:
         """Queue a message in paho; return None if its queue is full or the broker does not take so large a message."""
         message = self.limits.apply(message)
-        properties = publish_properties(message) if self.is_v5 else None
-        if not self.limits.fits(packet_size(message, properties)):
-            limit = f"larger than its limit of {self.limits.maximum_packet_size} bytes"
-            self._callbacks.refusals.add("messages on", message.topic, limit)
+        if not self.takes(message):
             return None
+        properties = publish_properties(message) if self.is_v5 else None
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
         if message.qos:
             self._topics[info.mid] = message.topic
         return info
+
+    def takes(self, message: Message) -> bool:
+        """Return True if the broker reads so large a message; one that it does not read is added to the refusals."""
+        message = self.limits.apply(message)
+        if self.limits.fits(packet_size(message, publish_properties(message) if self.is_v5 else None)):
+            return True
+        limit = f"larger than its limit of {self.limits.maximum_packet_size} bytes"
+        self._callbacks.refusals.add("messages on", message.topic, limit)
+        return False
 
     def subscribe(self, topics: Sequence[str], *, foreign: bool = False) -> None:
         """Subscribe to topics at QoS 1; `foreign` leaves out this client's messages and retained ones, in MQTT 5."""

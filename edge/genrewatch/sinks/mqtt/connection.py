@@ -135,6 +135,11 @@ class Connection:
                 self.dropped += 1
             return info
 
+    def takes(self, message: Message) -> bool:
+        """Return False if the broker reads no message as large."""
+        client = self._client
+        return client is None or client.takes(message)
+
     def publish_with_id(self, message: Message) -> int | None:
         """Publish a message of QoS 1; return a packet id that is unique over all connections, None if not queued."""
         with self._lock:

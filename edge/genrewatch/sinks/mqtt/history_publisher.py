@@ -21,6 +21,10 @@ class HistoryPublisher:
         """See `HistoryTransport`."""
         return self._connection.number
 
+    def takes(self, source_id: str, payload: bytes) -> bool:
+        """See `HistoryTransport`."""
+        return self._connection.takes(self._topics.history(source_id, payload))
+
     def publish(self, source_id: str, payload: bytes) -> int | None:
         """See `HistoryTransport`."""
         packet_id = self._connection.publish_with_id(self._topics.history(source_id, payload))
