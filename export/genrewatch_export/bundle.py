@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from genrewatch import __version__, programme
 from genrewatch.audio.pre_filter import CURRENT
 from genrewatch.audio.resample import Resampler
-from genrewatch.contract.bundle import FORMAT, GOLDEN, MODEL, Bundle, Manifest, check_replaceable, write_bundle
+from genrewatch.contract.bundle import FORMAT, GOLDEN, MODEL, Bundle, Manifest
+from genrewatch.contract.bundle_writer import check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
 from genrewatch.contract.vote import VoteConfig, VoteOverrides

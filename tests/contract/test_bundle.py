@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genrewatch.contract.bundle import GoldenVectors, Manifest, Tensor, load_bundle, sha256, write_bundle
+from genrewatch.contract.bundle import GoldenVectors, Manifest, Tensor, load_bundle, sha256
+from genrewatch.contract.bundle_writer import write_bundle
 from genrewatch.contract.errors import BundleError, ConfigError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
 from genrewatch.contract.vote import NOT_MUSIC, VoteConfig

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from genrewatch.audio.level import LevelConfig
-from genrewatch.contract.bundle import load_bundle, sha256, write_bundle
+from genrewatch.contract.bundle import load_bundle, sha256
+from genrewatch.contract.bundle_writer import write_bundle
 from genrewatch.contract.errors import BundleError, GenrewatchError
 from genrewatch.host.paths import SHIPPED_BUNDLE
 from genrewatch.inference import bundle_check

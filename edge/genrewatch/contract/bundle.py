@@ -9,10 +9,7 @@ Loading is strict: every field is checked; an unknown key or a file with another
 """
 
 import hashlib
-import io
-import json
 import os
-import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +18,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genrewatch.contract.decode import decode, encode, read_json
+from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
 from genrewatch.contract.npz import max_npz_bytes, read_npz
-from genrewatch.contract.summary import FeatureSummary, SummarySize, read_summary, write_summary
+from genrewatch.contract.summary import FeatureSummary, SummarySize, read_summary
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
@@ -217,58 +214,6 @@ def golden_arrays(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], str]]:
         "log_mel": ((front_end.segment_frames, front_end.n_mels), "float32"),
         "posterior": ((len(manifest.labels),), "float32"),
     }
-
-
-def check_replaceable(path: Path) -> None:
-    """Raise BundleError unless `path` is free or holds a bundle that may be replaced."""
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(str(path), "exists and is not a bundle", "a new directory, or a bundle to replace")
-
-
-def write_bundle(
-    path: Path, manifest: Manifest, model: bytes, golden: GoldenVectors, summary: FeatureSummary | None = None
-) -> Bundle:
-    """Write a bundle with the hashes of its files and load it as a device would; raises BundleError.
-
-    The bundle is built beside `path` and renamed into place, so `path` is complete at any time. Other files of a
-    bundle that is replaced are kept.
-    """
-    check_replaceable(path)
-    partial, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
-    try:
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        if path.exists():
-            shutil.copytree(path, partial)
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, content in _contents(manifest, model, golden, summary).items():
-            (partial / name).write_bytes(content)
-        load_bundle(partial)
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
-    except OSError as exc:
-        raise BundleError(str(path), os_error_reason(exc)) from None
-    finally:
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-    return load_bundle(path)
-
-
-def _contents(
-    manifest: Manifest, model: bytes, golden: GoldenVectors, summary: FeatureSummary | None
-) -> dict[str, bytes]:
-    """Return the bundle's files by name."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, samples=golden.samples, log_mel=golden.log_mel, posterior=golden.posterior)
-    contents = {MODEL: model, GOLDEN: buffer.getvalue()}
-    record = encode(manifest)
-    record.pop("summary")  # earlier versions refuse the key
-    if summary is not None:
-        contents[SUMMARY], record["summary"] = write_summary(summary), encode(summary.size)
-    record["files"] = {name: sha256(content) for name, content in contents.items()}
-    contents[MANIFEST] = (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
-    return contents
 
 
 def sha256(content: bytes) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch import __version__
-from genrewatch.contract.bundle import GOLDEN, MODEL, Bundle, Threshold, check_replaceable, write_bundle
+from genrewatch.contract.bundle import GOLDEN, MODEL, Bundle, Threshold
+from genrewatch.contract.bundle_writer import check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.contract.vote import NOT_MUSIC, VoteConfig

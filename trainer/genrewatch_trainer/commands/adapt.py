@@ -52,7 +52,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Measure on held-out files, fit on all of them, write the bundle, and print the figures."""
-    from genrewatch.contract.bundle import check_replaceable, load_bundle
+    from genrewatch.contract.bundle import load_bundle
+    from genrewatch.contract.bundle_writer import check_replaceable
 
     try:
         from genrewatch_trainer.adaptation.adapt import adaptation, measure, write_adapted

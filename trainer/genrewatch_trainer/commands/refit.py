@@ -37,7 +37,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Measure across artists, fit on all clips, write the bundle, and print the figures."""
-    from genrewatch.contract.bundle import check_replaceable, load_bundle
+    from genrewatch.contract.bundle import load_bundle
+    from genrewatch.contract.bundle_writer import check_replaceable
     from genrewatch.contract.vote import VoteOverrides
     from genrewatch_trainer.adaptation.refit import measure, write_refit
     from genrewatch_trainer.evaluation.vote_values import parse_vote
