@@ -1,14 +1,24 @@
 """Sources are switched off outside their listening hours, and a command in between holds."""
 
+import threading
+import time
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from genrewatch.audio.level import LevelConfig
+from genrewatch.daemon.config import SHIPPED_BUNDLE
+from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.source_runner import DISABLED_KEY
+from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.host.persistent_state import PersistentState
+from genrewatch.inference.pipeline import open_pipeline
+from genrewatch.sinks.sink import Sink
+from genrewatch.sources.kinds import open_sources
+from genrewatch.sources.uri import SourceConfig
 
 HOURS = {"radio": ["08:00-18:00"]}
 
@@ -92,3 +102,39 @@ def test_at_the_start_the_hours_decide_unless_a_command_came_after_them(
     clock.hour = hour
     ListeningHours(HOURS, state, clock).prepare()
     assert state.get(DISABLED_KEY, list[str]()) == disabled
+
+
+class Switches(Sink):
+    """Records which way the sources are switched."""
+
+    def __init__(self) -> None:
+        self.disabled: list[bool] = []
+
+    def on_disabled(self, source_id: str, disabled: bool) -> None:
+        self.disabled.append(disabled)
+
+
+def test_the_daemon_starts_a_source_switched_off_and_switches_it_when_its_hours_begin_and_end(clock: Clock) -> None:
+    sink, clock.hour = Switches(), 20
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    (source,) = open_sources([SourceConfig(uri="demo:", id="radio")])
+    setup = SourceSetup(
+        source=source,
+        pipeline=pipeline,
+        name="Radio",
+        reopen=lambda: open_sources([SourceConfig(uri="demo:", id="radio")])[0],
+    )
+    state = PersistentState(None)
+    daemon = Daemon([setup], [sink], health_s=60, heartbeat_s=30, persistent_state=state)
+    daemon._hours = ListeningHours(HOURS, state, clock)
+    thread = threading.Thread(target=daemon.run, daemon=True)
+    thread.start()
+    for clock.hour, count in ((20, 1), (9, 2), (19, 3)):
+        daemon.publish_health()  # a turn of the main loop
+        deadline = time.monotonic() + 20
+        while len(sink.disabled) < count:
+            assert time.monotonic() < deadline, sink.disabled
+            time.sleep(0.01)
+    daemon.stop()
+    thread.join(10)
+    assert sink.disabled == [True, False, True]

@@ -4,12 +4,15 @@ A source is switched at the beginning and at the end of its hours only. So a com
 over a restart of the daemon: the persistent state holds what the hours last asked for.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from genrewatch.daemon.source_runner import DISABLED_KEY, SourceRunner
 from genrewatch.host.local_hours import within_hours
 from genrewatch.host.persistent_state import PersistentState
+
+log = logging.getLogger("genrewatch")
 
 HOURS_KEY = "listening_hours"
 """Key of the persistent state: by source id, True if the hours last asked to listen."""
@@ -55,5 +58,6 @@ class ListeningHours:
         return {source_id: listen for source_id, listen in now.items() if before.get(source_id, True) is not listen}
 
     def _note(self, source_id: str, listen: bool) -> None:
+        log.info("%s: its listening hours %s", source_id, "have begun" if listen else "are over")
         before: dict[str, bool] = self._persistent_state.get(HOURS_KEY, {})
         self._persistent_state.put(HOURS_KEY, {**before, source_id: listen})
