@@ -114,7 +114,7 @@ def test_the_old_genres_can_be_dropped_but_not_music_stays(base: Path, audio: Pa
     assert main([*arguments, "--keep", "none"]) == 0
     assert load_bundle(tmp_path / "two").manifest.labels == ("not_music", "hiss", "our hum")
     printed = capsys.readouterr()
-    assert "held-out files: 100.0% +- 0.0% of 8 right by mean posterior" in printed.out
+    assert "held-out clips: 100.0% +- 0.0% of 8 right by mean posterior" in printed.out
     assert "left out: " in printed.err
     assert "short.wav" in printed.err
 
@@ -133,7 +133,7 @@ def test_a_mistake_is_one_line(base: Path, audio: Path, tmp_path: Path, capsys, 
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("folder", "said"), [("silence", "reserved"), ("one", "1 usable files, expected 2 or more")])
+@pytest.mark.parametrize(("folder", "said"), [("silence", "reserved"), ("one", "1 usable clips, expected 2 or more")])
 def test_a_folder_that_cannot_be_a_label_is_one_line(
     base: Path, tmp_path: Path, capsys, folder: str, said: str
 ) -> None:
@@ -141,6 +141,38 @@ def test_a_folder_that_cannot_be_a_label_is_one_line(
     assert (
         main(["adapt", str(tmp_path / "audio"), "--bundle", str(base), "--jobs", "1", "-o", str(tmp_path / "b")]) == 2
     )
+    assert said in capsys.readouterr().err
+
+
+def labelled(folder: Path, rows: str) -> list[str]:
+    """A recording of hiss, hum, hiss and hum, with the rows of a label file; the arguments that name them."""
+    rng = np.random.default_rng(8)
+    write_wav(folder / "evening.wav", np.concatenate([hiss(rng), hum(rng), hiss(rng), hum(rng)]))
+    (folder / "labels.txt").write_text(rows)
+    return [str(folder / "evening.wav"), "--labels", str(folder / "labels.txt")]
+
+
+def test_a_recording_with_labelled_times_serves_as_well(base: Path, tmp_path: Path, capsys) -> None:
+    rows = "0.0\t10.0\thiss\n\\\t100.0\t200.0\n10.5\t19.5\tour hum\n20\t30\thiss\n30\t40\tour hum\n\n39\t40\thiss\n"
+    arguments = [*labelled(tmp_path, rows), "--bundle", str(base), "--keep", "none", "-o", str(tmp_path / "bar")]
+    assert main(["adapt", *arguments]) == 0
+    printed = capsys.readouterr()
+    assert "held-out clips: 100.0% +- 0.0% of 4 right" in printed.out
+    assert "left out: evening.wav 39-40 s: " in printed.err
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "no row"),
+        ("0 10 hiss\n", "labels.txt:1: found '0 10 hiss', expected start, end and label"),
+        ("0\t10\thiss\n9\t8\thum\n", "labels.txt:2: found '9\\t8\\thum', expected a start before its end"),
+        ("0\t10\tsilence\n", "the label 'silence'"),
+    ],
+)
+def test_a_wrong_label_file_is_one_line(base: Path, tmp_path: Path, capsys, rows: str, said: str) -> None:
+    arguments = [*labelled(tmp_path, rows), "--bundle", str(base), "-o", str(tmp_path / "bar")]
+    assert main(["adapt", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 

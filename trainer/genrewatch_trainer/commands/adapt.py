@@ -17,9 +17,17 @@ SHARE, STRENGTH = 0.75, 0.006
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser(
-        "adapt", help="fit the head of a bundle on sound files of your own, a folder per label"
+        "adapt", help="fit the head of a bundle on your own sound, a folder per label or a labelled recording"
     )
-    parser.add_argument("audio", type=Path, metavar="AUDIO_DIR", help="folder with LABEL/*.wav (.au .mp3 .flac .ogg)")
+    parser.add_argument(
+        "audio",
+        type=Path,
+        metavar="AUDIO",
+        help="folder with LABEL/*.wav (.au .mp3 .flac .ogg), or with --labels one recording",
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="TSV", help="rows of start, end (seconds) and label, as Audacity exports labels"
+    )
     parser.add_argument(
         "--bundle", type=Path, required=True, metavar="BUNDLE", help="bundle to start from; it needs a summary"
     )
@@ -57,16 +65,21 @@ def run(parsed: argparse.Namespace) -> int:
 
     try:
         from genrewatch_trainer.adaptation.adapt import adaptation, measure, write_adapted
-        from genrewatch_trainer.adaptation.own_clips import own_clips
+        from genrewatch_trainer.adaptation.own_clips import clips_of_folder, clips_of_recording, own_clips
     except ModuleNotFoundError as exc:
         raise not_installed(exc, "adapt") from None
     if parsed.share > 1:
         raise ConfigError("--share", f"found {parsed.share:g}", "at most 1")
     check_replaceable(parsed.output)
     bundle = load_bundle(parsed.bundle)
-    own, left_out = own_clips(bundle, parsed.audio, parsed.jobs)
-    for line in left_out:
-        print(f"left out: {line}", file=sys.stderr)
+    if parsed.labels:
+        clips = clips_of_recording(bundle, parsed.audio, parsed.labels)
+    else:
+        clips = clips_of_folder(bundle, parsed.audio, parsed.jobs)
+    for clip in clips:
+        if clip.error:
+            print(f"left out: {clip.error}", file=sys.stderr)
+    own = own_clips(parsed.audio.resolve().name, clips)
     keep = bundle.manifest.labels if parsed.keep is None else () if parsed.keep == ("none",) else parsed.keep
     material = adaptation(bundle, own, keep, parsed.share, parsed.strength)
     measured = measure(bundle, material)
@@ -81,7 +94,7 @@ def _print(measured: "Measured") -> None:
     share = float(figures["clip_accuracy_mean"])
     error = (share * (1 - share) / n) ** 0.5
     by_vote = f"{figures['clip_accuracy_vote']:.1%} by vote"
-    print(f"held-out files: {share:.1%} +- {error:.1%} of {n} right by mean posterior, {by_vote}")
+    print(f"held-out clips: {share:.1%} +- {error:.1%} of {n} right by mean posterior, {by_vote}")
     for label, (right, total) in measured.by_label.items():
         print(f"  {label}: {right} of {total}")
     if measured.before is not None:
