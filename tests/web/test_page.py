@@ -16,10 +16,14 @@ from tests.history.rig import spell
 from tests.sinks.mqtt_rig import JAZZ, ROCK, SILENCE
 from tests.web.rig import NODE, Served, later, served, source_health
 
+from genrewatch.audio.level import LevelConfig
+from genrewatch.contract.verdict_text import REASON_TEXTS, label_text
+from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.corrections import Corrections, corrections_path
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
 from genrewatch.host.times import Timestamp
+from genrewatch.inference.pipeline import open_pipeline
 from genrewatch.sinks.web.application import PAGE
 from genrewatch.sinks.web.doctor import Doctor
 from genrewatch.sinks.web.node_api import Support
@@ -144,7 +148,7 @@ def test_stalled_dead_air_silence_and_off_cannot_be_confused(page: Page) -> None
         expect(card(page, "mic")).to_contain_text("Since ")
         expect(card(page, "mic").locator("[role=meter]")).to_be_hidden()
         node.sink.on_disabled("mic", True)
-        expect(verdict).to_have_text("Off")
+        expect(verdict).to_have_text("Switched off")
         expect(card(page, "mic").locator(".alarm-line")).to_be_hidden()
 
 
@@ -243,6 +247,14 @@ def test_german_and_english_have_the_same_texts(page: Page, node: Served) -> Non
     expect(page.get_by_role("heading", name="Jetzt")).to_be_visible()
     expect(card(page, "mic")).to_contain_text("7 von 9 Stimmen für Rock")
     assert page.evaluate("document.documentElement.lang") == "de"
+
+
+def test_verdicts_read_as_in_the_field_text_of_a_state() -> None:
+    english = json.loads((PAGE / "texts" / "en.json").read_text(encoding="utf-8"))
+    for label in open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig()).manifest.labels:
+        assert english[f"v_{label}"] == label_text(label)
+    for reason, text in REASON_TEXTS.items():
+        assert english[f"v_{reason}"] == text
 
 
 def test_it_works_below_a_path_of_a_proxy() -> None:

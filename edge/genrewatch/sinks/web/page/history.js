@@ -1,7 +1,7 @@
 // Day and week: the timeline of one source or of all, a spell's facts, airtime, and the table behind the chart.
 import { correct } from "./correct.js";
 import { $, choices, colour, get, make, swatch, table } from "./dom.js";
-import { duration, locale, minute, name, number, percent, t, time } from "./text.js";
+import { date, duration, minute, name, number, percent, t, time } from "./text.js";
 import { kind, Timeline, title } from "./timeline.js";
 
 const HOUR = 3600000, MINUTE = 60000, MOST = 30000, IN_TABLE = 500, ALL = "";
@@ -30,7 +30,7 @@ export async function show() {
   const query = wanted ? `${range}&verdict=${encodeURIComponent(wanted)}` : range;
   $("csv").href = `api/v1/spells.csv?${query}`;
   $("report-csv").href = `api/v1/report.csv?by=${days() > 1 ? "day" : "hour"}&${range}`;
-  const day = (at) => new Date(at).toLocaleDateString(locale, { weekday: "short", year: "numeric", month: "short", day: "numeric" });
+  const day = (at) => date(at, { weekday: "short", year: "numeric", month: "short", day: "numeric" });
   $("range-text").textContent = days() > 1 ? `${day(from())} – ${day(end - 1)}` : days() ? day(from()) : `${minute(from())} – ${minute(end)}`;
   $("later").disabled = end > Date.now();
   try {
@@ -71,7 +71,7 @@ function draw() {
   const spans = [];
   if (source === ALL) for (const id of names.keys()) spans.push({ name: names.get(id), id, start: first, end });
   else {
-    const label = (at) => (days() ? new Date(at).toLocaleDateString(locale, { weekday: "short", month: "short", day: "numeric" }) : names.get(source));
+    const label = (at) => (days() ? date(at, { weekday: "short", month: "short", day: "numeric" }) : names.get(source));
     for (let i = 0; i < (days() || 1); i++) spans.push({ name: label(later(first, i)), id: source, start: later(first, i), end: later(first, i + 1) });
   }
   const rows = spans.map((span) => ({ ...span, spells: [] }));

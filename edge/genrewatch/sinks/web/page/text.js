@@ -1,7 +1,7 @@
 // Texts in the reader's language: one JSON file for each.
 let words = {};
 export let language = "en";
-export let locale = "en"; // the reader's own form of the language, such as en-GB
+let locale = "en"; // the reader's own form of the language, such as en-GB
 
 export async function load(wanted) {
   language = wanted;
@@ -20,8 +20,18 @@ export const name = (verdict) => words[`v_${verdict}`] ?? verdict.replaceAll("_"
 
 export const has = (key) => key in words;
 
+// Formatters are made once: to make one costs more than to draw a card.
+const made = new Map();
+function format(kind, options) {
+  const key = `${kind} ${locale} ${Object.entries(options)}`;
+  if (!made.has(key)) made.set(key, new Intl[kind](locale, options));
+  return made.get(key);
+}
+
 export const number = (value, digits = 0) =>
-  value == null ? "–" : value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value == null ? "–" : format("NumberFormat", { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
+export const date = (at, options) => format("DateTimeFormat", options).format(new Date(at));
 
 export const percent = (part, digits = 0) =>
   part == null ? "–" : part > 0 && part < 0.5 / 10 ** (2 + digits) ? `< ${number(10 ** -digits, digits)}\u00a0%` : `${number(100 * part, digits)}\u00a0%`;
@@ -31,7 +41,7 @@ const CLOCK = { hour: "numeric", minute: "2-digit" };
 
 // The time of day; with the date unless it is today.
 export function time(at, options = { ...CLOCK, second: "2-digit" }) {
-  return today(at) ? new Date(at).toLocaleTimeString(locale, options) : new Date(at).toLocaleString(locale, { month: "short", day: "numeric", ...options });
+  return date(at, today(at) ? options : { month: "short", day: "numeric", ...options });
 }
 
 export const minute = (at) => time(at, CLOCK);

@@ -1,8 +1,8 @@
 // A timeline as SVG in a box that scrolls: a row for each day or source, a path for each verdict, wider when zoomed.
 import { colour, make } from "./dom.js";
-import { locale, name, t } from "./text.js";
+import { date, name, t } from "./text.js";
 
-const ROW = 30, GAP = 6, AXIS = 20, MOST_PX = 60000, NEAR_PX = 4, TICK_PX = 76;
+const ROW = 30, GAP = 6, AXIS = 20, MOST_PX = 60000, NEAR_PX = 4, LETTER_PX = 7.5, TICK_PX = 76;
 const STEPS_MIN = [1, 5, 15, 30, 60, 180, 360, 1440, 2880, 10080];
 
 export const kind = (spell) => (spell.dead_air ? "dead_air" : (spell.genre ?? spell.reason));
@@ -47,16 +47,19 @@ export class Timeline {
   draw() {
     const width = (this.drawn = this.width()), height = this.rows.length * (ROW + GAP) + AXIS;
     const chart = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-    const parts = new Map();
+    const parts = new Map(), words = [];
     this.rows.forEach((row, i) => {
       chart.append(svg("rect", { class: "row", x: 0, y: i * (ROW + GAP), width, height: ROW }));
       for (const index of row.spells) {
         const { x, w } = this.place(row, index, 0.5), verdict = kind(this.spells[index]);
         if (!parts.has(verdict)) parts.set(verdict, []);
+        const word = name(verdict);
+        if (w > LETTER_PX * word.length + 8) words.push(svg("text", { class: "word", x: x + w / 2, y: i * (ROW + GAP) + 20 }, word)); // so that colour is not all
         parts.get(verdict).push(`M${x.toFixed(1)} ${i * (ROW + GAP)}h${w.toFixed(1)}v${ROW}h-${w.toFixed(1)}z`);
       }
     });
     for (const [verdict, path] of parts) chart.append(svg("path", { d: path.join(""), fill: colour(verdict) }));
+    chart.append(...words);
     this.axis(chart, width, height);
     this.mark = svg("path", { class: "at", d: "" });
     chart.append(this.mark);
@@ -76,8 +79,8 @@ export class Timeline {
     const step = STEPS_MIN.find((least) => least * px >= TICK_PX) ?? STEPS_MIN.at(-1);
     const first = step < 1440 ? (step - (((start - new Date(start).setHours(0, 0, 0, 0)) / 60000) % step)) % step : 0;
     for (let at = first; at < minutes; at += step) {
-      const x = at * px, when = new Date(start + at * 60000);
-      const text = step >= 1440 ? when.toLocaleDateString(locale, { month: "short", day: "numeric" }) : when.toLocaleTimeString(locale, { hour: "numeric", minute: "2-digit" });
+      const x = at * px, when = start + at * 60000;
+      const text = step >= 1440 ? date(when, { month: "short", day: "numeric" }) : date(when, { hour: "numeric", minute: "2-digit" });
       chart.append(svg("path", { class: "tick", d: `M${x.toFixed(1)} 0V${height - AXIS + 4}` }), svg("text", { x: x + 3, y: height - 4 }, text));
     }
   }
