@@ -1,6 +1,8 @@
 """The same story with every broker that is installed: publish, kill it, restart it, delete what it retains."""
 
+import os
 import queue
+import signal
 import time
 from argparse import Namespace
 
@@ -14,9 +16,12 @@ from genrewatch.commands.clean_mqtt import run as clean_mqtt
 from genrewatch.sinks.mqtt.broker import check_access
 from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch.sinks.mqtt.sink import MqttSink
+from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.subscriber import Subscriber
 
 pytestmark = pytest.mark.slow
+FROZEN_S = 40
+"""Longer than the keepalive and several attempts to connect."""
 SETTINGS = {"discovery": True, "heartbeat_s": 2}
 TOPICS = ("genrewatch/box/status", "genrewatch/box/mic/availability", "homeassistant/device/box/mic/config")
 
@@ -72,3 +77,18 @@ def test_a_node_publishes_survives_a_restart_of_the_broker_and_is_deleted(name, 
         finally:
             broker.kill()
     assert not any("another client" in record.getMessage() for record in caplog.records)
+
+
+def test_a_broker_that_was_frozen_is_spoken_to_in_mqtt_5_again(tmp_path):
+    with Mosquitto(tmp_path) as broker, running_sink(broker.url, settings={"keepalive_s": 5}) as sink:
+        assert connected(sink) == "5"
+        assert broker.pid
+        os.kill(broker.pid, signal.SIGSTOP)
+        time.sleep(FROZEN_S)
+        os.kill(broker.pid, signal.SIGCONT)
+        time.sleep(2)
+        assert connected(sink) == "5"
+        with Watcher(broker.port) as watcher:
+            sink.on_result("mic", ROCK)
+            watcher.until(lambda seen: seen.topic.endswith("mic/state") and "rock" in seen.payload, 30)
+        assert sink.protocol == "5"
