@@ -16,13 +16,13 @@ from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream
-from genrewatch.sources.source import NowPlaying, Source
+from genrewatch.sources.source import NO_SOUND_YET, NowPlaying, Source
 
 CLOSE_S = 4.0
 """Longest time for a source, or for all of them at the end, to close."""
 DISABLED_KEY = "off"
 """Key of the persistent state: ids of the sources that are switched off."""
-SWITCHED_OFF, NO_SOUND_YET = "switched off", "no sound yet"
+SWITCHED_OFF = "switched off"
 NO_SOUND_YET_S = 5.0
 """Time after its start at which a source without its first sound is reported as offline."""
 

@@ -11,7 +11,9 @@ from genrewatch.host.times import rfc3339, utc_now
 from genrewatch.inference.json_fields import result_fields
 from genrewatch.inference.pipeline import SegmentResult
 from genrewatch.sinks.sink import Sink
-from genrewatch.sources.source import NowPlaying
+from genrewatch.sources.source import NO_SOUND_YET, NowPlaying
+
+WAITING = "waiting"
 
 
 class ChangePrinter(Sink):
@@ -24,12 +26,12 @@ class ChangePrinter(Sink):
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
         word = "online" if online else "offline"
-        if why:
-            self._change(source_id, (None, word), f"{word}: {why}")
+        if why:  # the reason why there is no sound yet follows
+            self._change(source_id, (None, WAITING if why == NO_SOUND_YET else word), f"{word}: {why}")
 
     def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
-        if self._last.get(source_id) != (None, "offline"):  # that line gave the reason
+        if self._last.get(source_id) not in ((None, "offline"), (None, WAITING)):  # that line gave the reason
             self._change(source_id, (None, "stalled"), "(stalled)       no sound arrives, which is not silence")
 
     def on_now_playing(self, source_id: str, playing: NowPlaying) -> None:

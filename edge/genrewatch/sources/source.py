@@ -10,6 +10,9 @@ from genrewatch.host.defects import DefectLog
 LossCause = Literal["restart", "pause", "overflow", "queue"]
 """Why sound is missing: the source was offline; its writer paused; its sound card overflowed; we were too slow."""
 
+NO_SOUND_YET = "no sound yet"
+"""The reason of a source that has just been opened, until it has another."""
+
 
 @dataclass(kw_only=True)
 class SourceCounts:
