@@ -10,7 +10,7 @@ from tests.history.test_writer import facts, pipeline, play, records, started, u
 from tests.sinks.mqtt_rig import JAZZ, ROCK
 
 from genrewatch.cli import main
-from genrewatch.history import writer
+from genrewatch.history import damaged_files, writer
 from genrewatch.history.database import Damaged, NewerFormat, database_path
 from genrewatch.history.store import HistoryStore
 
@@ -104,7 +104,7 @@ def test_a_disk_that_damages_each_new_database_is_not_filled_with_them(path, pip
         sink = started(path, pipeline)
         play(sink, ROCK, JAZZ)
         until(lambda: any("damaged again" in problem for problem in sink.problems()))
-        assert len(list(path.parent.glob("*.damaged-*.db"))) == writer.MAX_DAMAGED
+        assert len(list(path.parent.glob("*.damaged-*.db"))) == damaged_files.MAX_DAMAGED
     until(lambda: [r["genre"] for r in records(path)] == ["rock"])
     sink.flush()
 

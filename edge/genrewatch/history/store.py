@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,12 @@ from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.chain import genesis, record_hash
 from genrewatch.history.database import Damaged, database_errors, open_for_writing, transaction
 from genrewatch.history.posterior_buffer import PosteriorBuffer, StreamResult
+from genrewatch.history.pruning import prune
 from genrewatch.history.record import checked_record
 from genrewatch.history.reserved_seq import ReservedSeq
-from genrewatch.history.schema import MAX_NUMBER, wrong_schema
+from genrewatch.history.schema import wrong_schema
 from genrewatch.history.spell import Spell
-from genrewatch.host.times import EARLIEST_MS
 
-PRUNE_BATCH = 500
-"""Records deleted at a time."""
-VACUUM_PAGES = 256
-"""Pages returned to the file system at a time."""
 DAY_MS = 86_400_000
 MAX_HELD = 1000
 """Spells that wait for the clock and are stored meanwhile."""
@@ -147,35 +142,10 @@ class HistoryStore:
         Returns whether there is more to do, and the number of undelivered records deleted; age never deletes those.
         """
         with database_errors():
-            full = self._used_bytes() > max_bytes
-            oldest = self._oldest()
-            limit_ms = now_ms - keep_days * DAY_MS
-            doomed = list(takewhile(lambda row: full or (row[1] < limit_ms and row[2] is None), oldest))
-            if doomed:
-                self._delete(up_to=doomed[-1][0])
-            free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-            if free:
-                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")  # `execute` frees only one page
-        if doomed:
+            pruned = prune(self._db, limit_ms=now_ms - keep_days * DAY_MS, max_bytes=max_bytes)
+        if pruned.deleted:
             self._count()
-        more = len(doomed) == PRUNE_BATCH or free > VACUUM_PAGES
-        return more, sum(row[2] is not None for row in doomed)
-
-    def _oldest(self) -> list[tuple[int, int, int | None]]:
-        """Return the oldest records as (seq, end, seq in the outbox).
-
-        A record from before the clock was set counts as old as the next one with a known time.
-        """
-        query = "SELECT seq, end_ms, outbox.seq FROM spells LEFT JOIN outbox USING (seq) ORDER BY seq LIMIT ?"
-        rows = self._db.execute(query, (PRUNE_BATCH,)).fetchall()
-        query = "SELECT end_ms FROM spells WHERE seq > ? AND end_ms >= ? ORDER BY seq LIMIT 1"
-        unset = bool(rows) and rows[-1][1] < EARLIEST_MS
-        known = self._db.execute(query, (rows[-1][0], EARLIEST_MS)).fetchone() if unset else None
-        next_ms, dated = known[0] if known else MAX_NUMBER, []
-        for seq, end_ms, outbox_seq in reversed(rows):
-            next_ms = end_ms if end_ms >= EARLIEST_MS else next_ms
-            dated.append((seq, next_ms, outbox_seq))
-        return dated[::-1]
+        return pruned.more, pruned.undelivered
 
     def _check_file(self) -> None:
         """Raise FileNotFoundError if the open file was deleted or replaced: SQLite would go on writing into it.
@@ -192,20 +162,6 @@ class HistoryStore:
     def _schema_version(self) -> int:
         """Return SQLite's number of the schema, which each change of it increases."""
         return int(self._db.execute("PRAGMA schema_version").fetchone()[0])
-
-    def _delete(self, up_to: int) -> None:
-        """Delete the records up to a `seq`; the hash of the last one becomes the anchor of the rest."""
-        with transaction(self._db):
-            anchor = self._db.execute("SELECT hash FROM spells WHERE seq = ?", (up_to,)).fetchone()[0]
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'anchor'", (anchor,))
-            self._db.execute("DELETE FROM outbox WHERE seq <= ?", (up_to,))
-            self._db.execute("DELETE FROM spells WHERE seq <= ?", (up_to,))
-
-    def _used_bytes(self) -> int:
-        pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
 
     def _find_end(self) -> None:
         """Find the last `seq` and hash; a new database starts after every `seq` assigned before."""

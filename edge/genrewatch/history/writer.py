@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genrewatch.contract.errors import os_error_reason
 from genrewatch.history.config import HistoryConfig
-from genrewatch.history.database import Damaged, Missing, NewerFormat, Unavailable, move_aside
+from genrewatch.history.damaged_files import DamagedFiles
+from genrewatch.history.database import Damaged, Missing, NewerFormat, Unavailable
 from genrewatch.history.delivery import Delivery, HistoryTransport
 from genrewatch.history.posterior_buffer import StreamResult
 from genrewatch.history.spell import Spell
@@ -38,9 +38,6 @@ HANGS_S = 30.0
 """Duration of one disk access after which it is reported as hanging."""
 GATHER_S = 0.05
 """Pause after a spell has ended, so that spells that end together are written together."""
-MAX_DAMAGED = 3
-"""Databases moved aside within `DAMAGED_S`; a disk that damages each new one must not be filled with them."""
-DAMAGED_S = 3600.0
 FLUSH_S = 1.0
 """Time that `close` waits for the broker to acknowledge the last spells."""
 
@@ -79,8 +76,7 @@ class HistoryWriter:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._opened_s = 0.0
         self._next_save = self._next_prune = self._next_try = 0.0
-        self._damaged_s: deque[float] = deque(maxlen=MAX_DAMAGED)  # monotonic times at which one was moved aside
-        self._moved_aside: str | None = None
+        self._damaged = DamagedFiles(path)
         self._clock_problem: str | None = None
         self.degraded: str | None = None
         """The reason why nothing can be written at present."""
@@ -88,7 +84,6 @@ class HistoryWriter:
             "stored": 0,
             "waiting": 0,
             "head": None,
-            "set_aside": None,
             "posteriors_dropped": 0,
         }
         self._dropped = 0
@@ -113,16 +108,18 @@ class HistoryWriter:
         """The present problems as text for people; a database that was moved aside is one until the daemon ends."""
         problem, hangs_s = self.degraded or self._thread.defects.problem, self._thread.progress.stuck_for_s
         if hangs_s is not None:
-            problem = f"the disk has not answered for {hangs_s:.0f} s"
+            what = "the disk has not answered" if self._store else "the file is being opened and checked"
+            problem = f"{what} for {hangs_s:.0f} s"
         kept = self._delivery.undeliverable if self._delivery else 0
         undeliverable = f"{kept} spells stay here only, the broker does not take them" if kept else None
-        return [text for text in (problem, self._moved_aside, self._clock_problem, undeliverable) if text]
+        return [text for text in (problem, self._damaged.problem, self._clock_problem, undeliverable) if text]
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
         undeliverable = self._delivery.undeliverable if self._delivery else 0
         return {
             **self._diagnostics,
+            "set_aside": self._damaged.newest,
             "unsaved": len(self._ended),
             "dropped": self._dropped,
             "undeliverable": undeliverable,
@@ -240,19 +237,10 @@ class HistoryWriter:
     def _replace_damaged(self, reason: str) -> None:
         """Move the damaged database aside, so that the next run creates a new one."""
         self._close_store()
-        if len(self._damaged_s) == MAX_DAMAGED and time.monotonic() - self._damaged_s[0] < DAMAGED_S:
-            self._fail(f"damaged again ({reason}); {MAX_DAMAGED} files were moved aside within an hour")
-            return
-        try:
-            aside = move_aside(self._path, ms_to_rfc3339(self._clock().utc_ms))
-        except OSError as exc:
-            self._fail(f"damaged ({reason}), and cannot be moved aside: {os_error_reason(exc)}")
-            return
-        self._damaged_s.append(time.monotonic())
-        self._moved_aside = f"the file was damaged ({reason}): it was moved to {aside.name}, and a new one was created"
-        log.error("the history %s is damaged (%s): moved to %s, a new one is created", self._path, reason, aside.name)
-        self._diagnostics["set_aside"] = aside.name
-        self._wake.set()
+        if why_not := self._damaged.move(reason, ms_to_rfc3339(self._clock().utc_ms)):
+            self._fail(why_not)
+        else:
+            self._wake.set()
 
     def _close_store(self) -> None:
         if self._store:
