@@ -51,7 +51,15 @@ class FakeControl:
             "segments": 40,
         }
         hooks = {"0": {"ran": 3, "failed": 1, "dropped": 0, "last_error": "exit code 1"}}
-        history = {"stored": 3, "waiting": 1, "unsaved": 0, "dropped": 0, "head": "0a" * 32, "set_aside": None}
+        history = {
+            "stored": 3,
+            "waiting": 1,
+            "unsaved": 0,
+            "dropped": 0,
+            "undeliverable": 2,
+            "head": "0a" * 32,
+            "set_aside": None,
+        }
         return {
             "version": "0.2.0",
             "model": model,

@@ -18,7 +18,14 @@ GAUGES = {
     *("source_up", "source_enabled", "verdict", "confidence_ratio", "level_dbfs", "peak_dbfs", "dead_air"),
     "source_bandwidth_hertz",
     *("clipped_ratio", "hop_factor", "waiting_seconds", "verdict_last_timestamp_seconds", "history_stored_spells"),
-    *("history_waiting_spells", "history_unsaved_spells", "mqtt_connected", "degraded", "cpu_temperature_celsius"),
+    *(
+        "history_undeliverable_spells",
+        "history_waiting_spells",
+        "history_unsaved_spells",
+        "mqtt_connected",
+        "degraded",
+        "cpu_temperature_celsius",
+    ),
 }
 COUNTERS = {
     *("airtime_seconds", "heard_seconds", "lost_seconds", "segments", "ballots", "restarts", "events", "hook_runs"),

@@ -284,7 +284,7 @@ def test_health_says_what_to_do(page: Page) -> None:
         expect(page.locator("#problems")).to_contain_text("Radio: no sound arrives (HTTP 404)", ignore_case=True)
         expect(page.locator("#source-table")).to_contain_text("no sound HTTP 404")
         expect(page.locator("#source-table")).to_contain_text("overflow 0.5 s")
-        expect(page.locator("#facts")).to_contain_text("1 waiting for the broker")
+        expect(page.locator("#facts")).to_contain_text("1 waiting for the broker, 0 lost, 2 refused by the broker")
         expect(page.locator("#problem-count")).to_have_text("1")
 
 
@@ -349,12 +349,15 @@ def test_a_tap_shows_a_spell_and_a_correction_stands_beside_it(page: Page, tmp_p
         page.locator("#correct-save").click()
         expect(page.locator("#spell .pill")).to_have_text("corrected: Blues")
         assert [made.label for made in Corrections(corrections_path(path)).present()] == ["blues"]
+        page.get_by_role("button", name="Withdraw the correction").click()
+        expect(page.locator("#spell .pill")).to_have_count(0)
+        assert Corrections(corrections_path(path)).present() == []
         page.get_by_role("link", name="Now").click()
         card(page, "radio").get_by_role("button", name="Wrong?").click()
         page.locator("#correct-label").select_option(" own")
         page.locator("#correct-text").fill("Our jingle")
         page.keyboard.press("Enter")
-        expect(page.locator("#correct")).to_be_hidden()
+        expect(page.locator("#connection")).to_have_text("corrected: Our jingle")
         assert Corrections(corrections_path(path)).present()[-1].label == "Our jingle"
 
 

@@ -152,6 +152,7 @@ def _hooks(health: Health) -> list[Sample]:
             ("ok", hook["ran"] - hook["failed"]),
             ("failed", hook["failed"]),
             ("dropped", hook["dropped"]),
+            ("suppressed", hook.get("suppressed", 0)),
         )
     ]
 
@@ -185,7 +186,14 @@ NODE: Sequence[Metric[Health]] = (
         "Temperature of the processor; absent where it cannot be read.",
         lambda health: health["cpu_temperature_c"],
     ),
-    _many("hook_runs", "counter", "Runs of a hook: ok, failed or dropped.", _hooks, "hook", "result"),
+    _many(
+        "hook_runs",
+        "counter",
+        "Events of a hook: ok, failed, dropped, or suppressed by its conditions.",
+        _hooks,
+        "hook",
+        "result",
+    ),
     _one("history_stored_spells", "gauge", "Spells kept on disk.", _part("history", "stored")),
     _one(
         "history_waiting_spells",
@@ -198,6 +206,12 @@ NODE: Sequence[Metric[Health]] = (
         "gauge",
         "Spells in memory that cannot be written at present.",
         _part("history", "unsaved"),
+    ),
+    _one(
+        "history_undeliverable_spells",
+        "gauge",
+        "Spells that stay on this machine only, because the broker does not take them.",
+        _part("history", "undeliverable"),
     ),
     _one("history_dropped_spells", "counter", "Spells lost before they were delivered.", _part("history", "dropped")),
     _one("mqtt_connected", "gauge", "1 while there is a connection to the broker.", _connected),

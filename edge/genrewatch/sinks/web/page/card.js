@@ -24,7 +24,7 @@ export class Card {
     const caption = (key) => make("p", { class: "caption", "data-text": key }, t(key));
     this.listen = button("listen", () => post("listen", { source: source.id, on: !this.source.listening }));
     this.test = button("test", () => post("test-event", { source: source.id }).then(() => report({ message: t("test_sent") })));
-    this.wrong = button("wrong", async () => correct(this.source, this.verdict));
+    this.wrong = button("wrong", async () => correct(this.source, this.verdict, { then: (label) => report({ message: t("corrected", { label: name(label) }) }) }));
     this.element = make("article", { "data-source": source.id },
       part("p", "alarm-line"),
       make("header", {}, make("h3", {}, source.name, source.name.toLowerCase() === source.id.toLowerCase() ? null : make("small", {}, ` ${source.id}`)), part("span", "pill")),

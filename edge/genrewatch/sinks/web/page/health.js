@@ -37,14 +37,14 @@ function tiles(health) {
   const pairs = [
     ["model", health.model ? `${health.model.name} ${health.model.version}` : "–"],
     ["broker", mqtt.protocol ? t("connected", mqtt) : t(mqtt.used === false ? "no_broker" : "not_connected"), mqtt.protocol || mqtt.used === false ? "" : "warn"],
-    ["outbox", history ? t("outbox_facts", history) : "–", history?.dropped ? "warn" : ""],
+    ["outbox", history ? t("outbox_facts", history) + (history.undeliverable ? `, ${t("undeliverable", history)}` : "") : "–", history?.dropped || history?.undeliverable ? "warn" : ""],
     ["history_kept", history ? t("history_facts", history) : t("no_history"), history?.unsaved ? "warn" : ""],
     ["processor", `${number((100 * health.cpu_s) / Math.max(1, health.uptime_s), 1)} %`],
     ["memory", `${number(health.peak_rss_mb)} MiB`],
     ["temperature", health.cpu_temperature_c == null ? null : `${number(health.cpu_temperature_c, 1)} °C`, health.cpu_temperature_c > 80 ? "warn" : ""],
     ["lost_sound", `${number(health.lost_s, 1)} s`, health.lost_s > 1 ? "warn" : ""],
     ["uptime", duration(health.uptime_s)], ["version", health.version],
-    ...Object.entries(hooks ?? {}).map(([id, hook]) => [`${t("hook")} ${id}`, t("hook_facts", { ...hook, error: hook.last_error ?? "" }), hook.failed ? "warn" : ""]),
+    ...Object.entries(hooks ?? {}).map(([id, hook]) => [`${t("hook")} ${id}`, t("hook_facts", { suppressed: 0, ...hook, error: hook.last_error ?? "" }), hook.failed ? "warn" : ""]),
   ];
   const tile = ([key, value, kind]) => make("div", { class: kind || null }, make("dt", {}, has(key) ? t(key) : key), make("dd", {}, kind === "warn" ? `⚠ ${value}` : value));
   return make("dl", { class: "tiles" }, ...pairs.filter(([, value]) => value != null).map(tile));

@@ -1,6 +1,6 @@
 // Day and week: the timeline of one source or of all, a spell's facts, airtime, and the table behind the chart.
 import { correct } from "./correct.js";
-import { $, choices, colour, get, make, swatch, table } from "./dom.js";
+import { $, choices, colour, get, make, post, swatch, table } from "./dom.js";
 import { date, duration, minute, name, number, percent, t, time } from "./text.js";
 import { kind, Timeline, title } from "./timeline.js";
 
@@ -92,11 +92,13 @@ function pick(index) {
     ["lost_sound", spell.lost_s ? `⚠ ${number(spell.lost_s, 1)} s` : null], ["model", `${spell.model} ${spell.version}`], ["number", spell.seq ?? null],
   ].filter(([, value]) => value != null);
   const wrong = () => correct({ id: spell.source, name: names.get(spell.source) ?? spell.source }, kind(spell), { seq: spell.seq, start: spell.start, then: (label) => { corrections.set(keyOf(spell), label); pick(index); } });
+  const undo = () => post("correct", { source: spell.source, seq: spell.seq, label: null }).then(() => { corrections.delete(keyOf(spell)); pick(index); }, (problem) => note(problem.message));
+  const buttons = [make("button", { type: "button", onclick: wrong }, t("wrong")), corrected && spell.seq ? make("button", { type: "button", onclick: undo }, t("undo")) : null];
   $("spell").hidden = false;
   $("spell").replaceChildren(
     make("h3", {}, swatch(kind(spell)), title(spell), corrected ? make("span", { class: "pill good" }, t("corrected", { label: name(corrected) })) : null),
     make("dl", { class: "facts" }, ...pairs.map(([key, value]) => make("div", {}, make("dt", {}, t(key)), make("dd", {}, String(value))))),
-    ...(names.has(spell.source) ? [make("p", { class: "actions" }, make("button", { type: "button", onclick: wrong }, t("wrong")))] : []));
+    ...(names.has(spell.source) ? [make("p", { class: "actions" }, ...buttons)] : []));
 }
 
 function airtime(total) {
