@@ -35,7 +35,8 @@ EXAMPLES: dict[str, list[Any]] = {
     "event": [json.loads(PAYLOADS.event(event, MODEL)) for event in EventDetector().result("mic", ROCK)],
     "votes": [json.loads(PAYLOADS.votes("mic", result, MODEL.labels)) for result in (ROCK, SILENCE)],
     "health": [HEALTH],
-    "availability": ["online", "offline"],
+    "availability": ["offline", "online"],
+    "status": ["offline", "online"],
 }
 """Payloads by the last level of their topic."""
 
