@@ -47,6 +47,16 @@ class Material:
             self, main=_without(self.main, groups), others=tuple(other for other in others if len(other.clips))
         )
 
+    @property
+    def other_clips(self) -> tuple[ClipFeatures, ...]:
+        """Clips of the other collections."""
+        return tuple(other.clips for other in self.others)
+
+    @property
+    def music_of_others(self) -> tuple[ClipFeatures, ...]:
+        """Clips of the other collections that hold music."""
+        return tuple(clips for clips in self.other_clips if set(clips.labels) != {NOT_MUSIC})
+
     def fit(self) -> Head:
         """Fit a head on all of it."""
         return fit_balanced(self.main, self.others, self.labels, self.strength, self.field_weight)
@@ -98,26 +108,27 @@ class Measured:
 
 
 def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int) -> Measured:
-    """Cross-validate across artists and collections, and calibrate on the main collection's held-out answers.
+    """Cross-validate across artists, and calibrate on the held-out answers to the music of all collections.
 
     `vote` is that of the new bundle, `sample_rate` its front end's, Hz. Raises DataError where there are fewer artists
     than folds.
     """
-    main, held_out = material.main, _held_out_logits(material, n_folds)
-    truth = [material.labels.index(label) for label in main.labels]
-    logits = held_out[main.collection]
+    held_out = _held_out_logits(material, n_folds)
+    music = [material.main, *material.music_of_others]
+    logits = [clip for clips in music for clip in held_out[clips.collection]]
+    truth = [material.labels.index(label) for clips in music for label in clips.labels]
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
     filtered = vote_posteriors(posteriors, vote, hop=vote.segment_hop, sample_rate=sample_rate)
-    sharpness = fit_sharpness(filtered, truth)
+    sharpness, n_main = fit_sharpness(filtered, truth), len(material.main)
     return Measured(
         temperature=temperature,
         sharpness=sharpness,
         thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
-        across_artists=clip_metrics(posteriors, truth, sharpness, filtered=filtered),
+        across_artists=clip_metrics(posteriors[:n_main], truth[:n_main], sharpness, filtered=filtered[:n_main]),
         other_collections={
-            other.clips.collection: _right(other.clips, held_out[other.clips.collection], material.labels)
-            for other in material.others
+            clips.collection: _right(clips, held_out[clips.collection], material.labels)
+            for clips in material.other_clips
         },
         collections_apart=_collections_apart(material),
     )
@@ -125,8 +136,7 @@ def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int
 
 def write_refit(bundle: Bundle, material: Material, output: Path, measured: Measured, vote: VoteConfig) -> Bundle:
     """Fit the head on all clips and write the bundle; raises BundleError, or DataError for a label without a clip."""
-    provenance = bundle.manifest.provenance | {"refit": _provenance(bundle, material)}
-    names = replace(bundle.manifest, version=__version__, vote=vote, provenance=provenance)
+    names = replace(bundle.manifest, version=__version__, vote=vote, provenance=_provenance(bundle, material))
     return write_with_head(replace(bundle, manifest=names), material, output, measured)
 
 
@@ -147,7 +157,7 @@ def write_with_head(bundle: Bundle, material: Material, output: Path, measured: 
     )
     classifier = Classifier(model, temperature=manifest.temperature)
     golden = make_golden(bundle.golden.samples, FrontEnd(manifest.front_end), classifier)
-    summary = summarise([material.main, *(other.clips for other in material.others)], material.labels)
+    summary = summarise([material.main, *material.other_clips], material.labels)
     written = write_bundle(output, manifest, model, golden, summary)
     check_golden(written, Classifier.of(written))
     return written
@@ -155,7 +165,7 @@ def write_with_head(bundle: Bundle, material: Material, output: Path, measured: 
 
 def _held_out_logits(material: Material, n_folds: int) -> dict[str, Logits]:
     """Return collection -> logits of its clips, each by a head that was fitted without its artist."""
-    collections = [material.main, *(other.clips for other in material.others)]
+    collections = [material.main, *material.other_clips]
     logits = {clips.collection: [np.empty((0, 0), np.float32)] * len(clips) for clips in collections}
     with progress(total=n_folds, done=0, unit="fold", name="across artists") as bar:
         for groups in _folds(material, n_folds):
@@ -172,7 +182,7 @@ def _folds(material: Material, n_folds: int) -> Iterator[set[str]]:
     """Yield the groups of each fold; each label and collection is spread over the folds by the number of its clips."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    collections = [material.main, *(other.clips for other in material.others)]
+    collections = [material.main, *material.other_clips]
     groups = np.array([group for clips in collections for group in clips.groups])
     strata = np.array([f"{clips.collection} {label}" for clips in collections for label in clips.labels])
     if len(set(material.main.groups)) < n_folds:
@@ -183,9 +193,8 @@ def _folds(material: Material, n_folds: int) -> Iterator[set[str]]:
 
 
 def _collections_apart(material: Material) -> dict[str, float]:
-    music = [other.clips for other in material.others if set(other.clips.labels) != {NOT_MUSIC}]
     found = {}
-    for other in music:
+    for other in material.music_of_others:
         shared = tuple(label for label in material.labels if label in other.labels)
         rest = [each for each in material.others if each.clips is not other]
         head = replace(material, others=tuple(rest)).fit()
@@ -216,11 +225,15 @@ def _right(clips: ClipFeatures, logits: Logits, labels: Sequence[str]) -> float:
 
 
 def _provenance(bundle: Bundle, material: Material) -> dict[str, Any]:
-    return {
-        "body": f"{bundle.manifest.name} {bundle.manifest.version}",
-        "strength": material.strength,
-        "field_weight": material.field_weight,
-        "clips": {material.main.collection: len(material.main)}
-        | {other.clips.collection: len(other.clips) for other in material.others},
-        "shares": {other.clips.collection: other.share for other in material.others},
+    """Return the provenance of the body, less what no longer holds, and that of the head."""
+    body = {key: value for key, value in bundle.manifest.provenance.items() if key not in ("calibrated_on", "vote")}
+    return body | {
+        "refit": {
+            "body": f"{bundle.manifest.name} {bundle.manifest.version}",
+            "strength": material.strength,
+            "field_weight": material.field_weight,
+            "clips": {clips.collection: len(clips) for clips in (material.main, *material.other_clips)},
+            "shares": {other.clips.collection: other.share for other in material.others},
+            "calibrated_on": "music of all collections, by heads fitted without the artist",
+        }
     }
