@@ -98,13 +98,11 @@ class SourceState:
 
     def take(self, result: SegmentResult) -> None:
         """Count a result; log once that the band of the source is narrow, and when it no longer is."""
-        before, self.newest, self.segments = self.newest, result, self.segments + 1
+        before, self.newest, self.segments = self.band_problem, result, self.segments + 1
         problem = self.band_problem
-        if result.bandwidth_hz is None or (before is not None and before.bandwidth_hz == result.bandwidth_hz):
-            return
-        if problem:
+        if problem and not before:
             log.warning("%s: %s", self.source.id, problem)
-        elif before is not None and before.bandwidth_hz is not None:
+        elif before and not problem and result.bandwidth_hz is not None:
             log.warning("%s: the whole band carries sound again", self.source.id)
 
     @property
