@@ -30,7 +30,12 @@ HOP, SEGMENT = 100, 400
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return open_pipeline(SHIPPED_BUNDLE, lambda vote: replace(vote, segments=3, filter="none"), LevelConfig())
+    """The plain vote, which is refused unless it is unanimous."""
+
+    def adjust(vote):
+        return replace(vote, segments=3, min_share=1.0, filter="none")
+
+    return open_pipeline(SHIPPED_BUNDLE, adjust, LevelConfig())
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """A bundle is adapted to labels of one's own, a folder each: measured, calibrated, and a bundle like any other."""
 
+import json
+import shutil
 import subprocess
 import sys
 import wave
@@ -122,7 +124,6 @@ def test_the_old_genres_can_be_dropped_but_not_music_stays(base: Path, audio: Pa
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--bundle", str(SHIPPED_BUNDLE)], "has no summary.npz, expected a bundle made by `refit`"),
         (["--keep", "polka"], "--keep: found polka, expected labels of the bundle: blues"),
         (["--share", "2"], "--share: found 2, expected at most 1"),
     ],
@@ -131,6 +132,17 @@ def test_a_mistake_is_one_line(base: Path, audio: Path, tmp_path: Path, capsys, 
     arguments = ["adapt", str(audio), "--bundle", str(base), "--jobs", "1", "-o", str(tmp_path / "b")]
     assert main([*arguments, *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_bundle_without_a_summary_is_one_line(audio: Path, tmp_path: Path, capsys) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(SHIPPED_BUNDLE, bare)
+    (bare / "summary.npz").unlink()
+    manifest = json.loads((bare / "bundle.json").read_text())
+    del manifest["summary"], manifest["files"]["summary.npz"]
+    (bare / "bundle.json").write_text(json.dumps(manifest))
+    assert main(["adapt", str(audio), "--bundle", str(bare), "--jobs", "1", "-o", str(tmp_path / "b")]) == 2
+    assert "has no summary.npz, expected a bundle made by `refit`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("folder", "said"), [("silence", "reserved"), ("one", "1 usable clips, expected 2 or more")])
