@@ -94,14 +94,16 @@ def test_the_command_asks_the_running_daemon(tmp_path: Path, capsys: pytest.Capt
 def test_the_checks_run_in_a_child_one_at_a_time_and_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = "import time; time.sleep(60)"
     monkeypatch.setattr(doctor_module, "CODE", slow)
-    with served(support=Support(doctor=Doctor())) as node:
+    doctor = Doctor()
+    with served(support=Support(doctor=doctor)) as node:
         started = time.monotonic()
         for _ in range(3):
             assert node.post("api/v1/doctor", {}).status == 202
         assert node.get("api/v1/doctor").json["running"] is True
         assert node.get("api/v1/state").status == 200
         assert time.monotonic() - started < 5
-    until(lambda: node.sink._support.doctor.result["running"] is False, 10)
+        until(lambda: doctor._child is not None)
+    until(lambda: doctor.result["running"] is False, 10)
 
 
 def test_checks_that_crash_or_take_too_long_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,13 +266,11 @@ def test_it_works_below_a_path_of_a_proxy() -> None:
             )
 
 
-def test_the_page_is_small_and_painted_soon(page: Page, node: Served) -> None:
+def test_the_page_is_small(page: Page, node: Served) -> None:
     sizes = []
     page.on("response", lambda response: sizes.append(len(response.body())) if "/api/" not in response.url else None)
     opened(page, node)
     assert sum(sizes) < 100_000
-    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert painted < 2000  # 0.5 s on an idle machine
 
 
 def test_health_says_what_to_do(page: Page) -> None:
