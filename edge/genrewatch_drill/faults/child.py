@@ -58,9 +58,10 @@ def _overfed(name: str, fault: str, script: str) -> Row:
         offline = context.wait(name, "availability", lambda body: not body["online"])
         segments = context.daemon.messages.of(name, "segment", until=offline.at)
         end_s, lost_s = segments[-1].body["end_s"], context.daemon.lost_s(name)
-        if not written_s - 3 * context.segment_hop_s < end_s < written_s + SLACK_S:
+        hop_s = context.segment_hop_s * context.daemon.hop_factor(name)
+        if not written_s - 3 * hop_s < end_s < written_s + SLACK_S:
             raise CheckFailed(f"the last segment ends at {end_s:.1f} s of {written_s:.1f} s written")
-        if lost_s == 0 and len(segments) < (end_s - context.front_end.segment_s) / context.segment_hop_s:
+        if lost_s == 0 and len(segments) < (end_s - context.front_end.segment_s) / hop_s:
             raise CheckFailed(f"{len(segments)} segments to {end_s:.1f} s though no lost sound was counted")
         return Outcome(seen=f"{written_s:.0f} s written, {len(segments)} segments", lost_s=lost_s)
 

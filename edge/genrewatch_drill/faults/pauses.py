@@ -59,7 +59,7 @@ def _stream() -> Row:
 
     def play(context: Context) -> Outcome:
         resumed_at = context.wait_journal(name, "resume")["at"]
-        outcome = context.check_no_label_across(name, resumed_at, paused_s=STREAM_PAUSE_S, ahead_s=2 * BURST_S)
+        outcome = context.check_no_label_across(name, resumed_at, paused_s=STREAM_PAUSE_S, ahead_s=3 * BURST_S)
         context.check_availability_count(name, 0.0, at_most=1)
         return outcome
 

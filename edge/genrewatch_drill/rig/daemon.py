@@ -132,6 +132,12 @@ class DaemonProcess:
         health = [m.body["sources"][source]["lost_s"] for m in self.messages.of("", "health")]
         return float(max([0.0, *health, *(body.get("lost_s") or 0.0 for body in bodies)]))
 
+    def hop_factor(self, source: str) -> int:
+        """Return the largest factor by which the hop was lengthened, as the machine is too slow; 1 if unknown."""
+        health = self.messages.of("", "health")
+        factors: list[int] = [message.body["sources"][source]["hop_factor"] for message in health]
+        return max(factors, default=1)
+
     def source_health(self, source: str) -> Mapping[str, Any]:
         """Return a source's part of the newest health; empty without a broker, because lines have no health."""
         health = self.messages.of("", "health")
