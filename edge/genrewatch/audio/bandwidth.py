@@ -17,6 +17,8 @@ LOWEST_HZ = 2000.0
 """A cliff below is taken for the sound's own: a bass, a hum."""
 FORGOTTEN_DB = 0.2
 """Decay of the long-term level, dB per segment."""
+EVERY = 8
+"""Frames of a segment from one that counts to the next: a segment overlaps its neighbours, and powers cost time."""
 STEADY = 8
 """Segments that must agree, within a band, before a bandwidth is reported."""
 STEP_HZ = 100
@@ -34,7 +36,7 @@ class BandwidthMeter:
 
     def update(self, power_db: PowerDb) -> None:
         """Take a segment (segment_frames, n_mels) with sound, dB."""
-        mean_db = 10 * np.log10(np.power(10, power_db / 10, dtype=np.float64).mean(axis=0))
+        mean_db = 10 * np.log10(np.power(10, power_db[::EVERY] / 10, dtype=np.float64).mean(axis=0))
         self._level = np.maximum(self._level - FORGOTTEN_DB, mean_db)
         self._found = [*self._found[1 - STEADY :], self._last_band()]
         if len(self._found) == STEADY and max(self._found) - min(self._found) <= 1:
