@@ -7,6 +7,7 @@ from tests.daemon.guard_rig import LONGEST_S, Kept, Playing, running, until
 
 from genrewatch.contract.errors import SourceError
 from genrewatch.daemon import source_runner, watchdog
+from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.sinks.sink import Sink
@@ -245,3 +246,13 @@ def test_a_source_without_its_first_sound_is_reported_as_offline(monkeypatch):
         assert run.daemon.health()["sources"]["a"]["why"] == "no sound yet"
         assert run.end() == 0
     assert kept.online == [("a", False, "no sound yet"), ("a", False, "stopped")]
+
+
+def test_a_defect_of_the_listening_hours_leaves_all_else_running(monkeypatch, caplog):
+    kept, source = Kept(), Playing()
+    monkeypatch.setattr(ListeningHours, "apply", lambda *_: 1 / 0)
+    with running(source, sinks=[kept]) as run:
+        until(lambda: source.played > 5)
+        assert run.daemon.health()["degraded"] == [f"main loop: {DEFECT}"]
+        assert run.end() == 0
+    assert tracebacks(caplog) == ["a defect in main loop; the same one is not logged again"]

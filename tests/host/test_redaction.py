@@ -35,6 +35,7 @@ def test_the_values_of_a_query_are_never_shown(scheme, secret, host, before):
     [
         f"http://u:pa/ss{SECRET}@host/x",
         f"http://u:pa's{SECRET}@host/x",
+        f"could not notify tgram://{SECRET}:abc/123",
         f"curl: (6) could not resolve u:{SECRET}@host",
         f"Authorization: Basic {SECRET}",
         f"mqtt_password={SECRET}",

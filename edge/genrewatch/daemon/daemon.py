@@ -92,7 +92,8 @@ class Daemon:
                 if time.monotonic() >= next_health:
                     next_health = max(next_health + self._health_s, time.monotonic())
                     self._notify_health()
-                self._hours.apply(self._sources)
+                with self._defects.guarded():
+                    self._hours.apply(self._sources)
                 self._sources.start_waiting()
                 self._sources.notify_stalled()
             command = self._commands.take(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))

@@ -8,6 +8,10 @@ MAX_CHARACTERS = 200
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);")
 MAX_DECODED = 10 * MAX_CHARACTERS
 MAX_HOST = 255
+_WITH_HOST = {
+    *("http", "https", "ws", "wss", "mqtt", "mqtts", "ftp", "icy", "icyx", "icecast"),
+    *("rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "mms", "mmsh", "mmst", "srt", "udp", "rtp", "tcp", "tls", "file"),
+}
 _SCHEME = r"([A-Za-z][\w+.-]*)://"
 _HOST = r"([\w.:%\[\]-]*)"
 # A login ends at the last @ before the path. Where the colon is followed by no port, even a / belongs to the login.
@@ -78,6 +82,8 @@ def redact_urls(text: str, *, keep_path: bool = False) -> str:
 def _redacted(url: re.Match[str], *, keep_path: bool) -> str:
     scheme, login, host, rest = url.groups()
     if len(host) > MAX_HOST:  # the start of a login whose end was cut off
+        return f"{scheme}://..."
+    if scheme.lower() not in _WITH_HOST:  # an address of Apprise: in the place of the host is a token
         return f"{scheme}://..."
     if not keep_path:
         return f"{scheme}://{host}"
