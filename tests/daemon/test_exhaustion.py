@@ -37,20 +37,23 @@ def listen(before: list[str], sources: int, tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        health = until_refused(watcher)
-        refused = [name for name, source in health["sources"].items() if is_refused(source)]
-        assert 0 < len(refused) < sources
-        assert health["sources"]["demo"]["online"]
-        later = json.loads(watcher.next("box/health", 30).payload)
-        assert later["sources"]["demo"]["segments"] >= health["sources"]["demo"]["segments"]
-        assert later["history"]["unsaved"] == 0
-        left = children(daemon.pid)
-        daemon.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        _, errors = daemon.communicate(timeout=30)
-        assert (daemon.returncode, "Traceback" in errors.decode()) == (0, False), errors.decode()
-        assert time.monotonic() - began < 10
-        assert not [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        try:
+            health = until_refused(watcher)
+            refused = [name for name, source in health["sources"].items() if is_refused(source)]
+            assert 0 < len(refused) < sources
+            assert health["sources"]["demo"]["online"]
+            later = json.loads(watcher.next("box/health", 30).payload)
+            assert later["sources"]["demo"]["segments"] >= health["sources"]["demo"]["segments"]
+            assert later["history"]["stored"] > 0
+            left = children(daemon.pid)
+            daemon.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            _, errors = daemon.communicate(timeout=30)
+            assert (daemon.returncode, "Traceback" in errors.decode()) == (0, False), errors.decode()
+            assert time.monotonic() - began < 10
+            assert not [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        finally:
+            daemon.kill()
 
 
 def is_refused(source: dict) -> bool:
