@@ -294,6 +294,10 @@ def test_the_timeline_the_table_and_the_download_have_the_same(page: Page, node:
     page.locator("#behind summary").click()
     expect(page.locator("#spells tbody tr")).to_have_count(144)
     expect(page.locator("#airtime")).to_contain_text("33.3\xa0%")
+    report = node.get("api/v1/report?by=day&source=mic").json
+    expect(page.locator("#columns li")).to_have_count(len(report["rows"]))
+    page.locator("#columns-part summary").click()
+    expect(page.locator("#columns-table tbody tr")).to_have_count(len(report["rows"]))
     with page.expect_download() as download:
         page.locator("#csv").click()
     assert len(Path(download.value.path()).read_text(encoding="utf-8").splitlines()) == 145

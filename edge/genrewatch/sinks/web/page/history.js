@@ -1,4 +1,5 @@
 // Day and week: the timeline of one source or of all, a spell's facts, airtime, and the table behind the chart.
+import { columns } from "./columns.js";
 import { correct } from "./correct.js";
 import { $, choices, colour, get, make, post, swatch, table } from "./dom.js";
 import { date, duration, minute, name, number, percent, t, time } from "./text.js";
@@ -34,12 +35,14 @@ export async function show() {
   $("range-text").textContent = days() > 1 ? `${day(from())} – ${day(end - 1)}` : days() ? day(from()) : `${minute(from())} – ${minute(end)}`;
   $("later").disabled = end > Date.now();
   try {
-    const [found, report, corrected] = await Promise.all([all(query, number), get(`report?by=source&${range}`), get("corrections")]);
+    const by = days() > 1 ? "day" : "hour";
+    const [found, report, corrected] = await Promise.all([all(query, number), get(`report?by=${by}&${range}`), get("corrections")]);
     if (number !== asked) return;
     spells = found;
     corrections = new Map(corrected.corrections.map((one) => [`${one.source} ${one.seq ?? one.start}`, one.label]));
     draw();
     airtime(report.total);
+    columns(report, by);
   } catch (problem) {
     if (number !== asked) return;
     note(problem.message);

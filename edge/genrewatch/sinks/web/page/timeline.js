@@ -3,7 +3,7 @@ import { colour, make } from "./dom.js";
 import { date, name, t } from "./text.js";
 
 const ROW = 30, GAP = 6, AXIS = 20, MOST_PX = 60000, NEAR_PX = 4, LETTER_PX = 7.5, TICK_PX = 76;
-const STEPS_MIN = [1, 5, 15, 30, 60, 180, 360, 1440, 2880, 10080];
+const STEPS_MIN = [1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10080];
 
 export const kind = (spell) => (spell.dead_air ? "dead_air" : (spell.genre ?? spell.reason));
 
