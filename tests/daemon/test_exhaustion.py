@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,15 @@ def listen(before: list[str], sources: int, tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
         )
         try:
-            health = until_refused(watcher)
+            health = health_with(watcher, has_refused)
             refused = [name for name, source in health["sources"].items() if is_refused(source)]
             assert 0 < len(refused) < sources
             assert health["sources"]["demo"]["online"]
-            later = json.loads(watcher.next("box/health", 30).payload)
-            assert later["sources"]["demo"]["segments"] >= health["sources"]["demo"]["segments"]
-            assert later["history"]["stored"] > 0
+            segments = health["sources"]["demo"]["segments"]
+            health_with(
+                watcher,
+                lambda health: health["sources"]["demo"]["segments"] > segments and health["history"]["stored"] > 0,
+            )
             left = children(daemon.pid)
             daemon.send_signal(signal.SIGTERM)
             began = time.monotonic()
@@ -61,16 +64,14 @@ def is_refused(source: dict) -> bool:
     return any(reason in why for reason in ("too many open files", "no thread", "temporarily unavailable"))
 
 
-def until_refused(watcher: Watcher) -> dict:
-    """The first health in which sources wait for a descriptor or thread, once the others have started."""
-    seen = watcher.until(
-        lambda seen: (
-            seen.topic == "genrewatch/box/health"
-            and (sources := json.loads(seen.payload)["sources"])["demo"]["segments"] > 0
-            and any(map(is_refused, sources.values()))
-        ),
-        60,
-    )
+def has_refused(health: dict) -> bool:
+    """Whether sources wait for a descriptor or thread, and the one that plays has begun."""
+    return health["sources"]["demo"]["segments"] > 0 and any(map(is_refused, health["sources"].values()))
+
+
+def health_with(watcher: Watcher, condition: Callable[[dict], bool]) -> dict:
+    """The first health for which a condition holds."""
+    seen = watcher.until(lambda seen: seen.topic == "genrewatch/box/health" and condition(json.loads(seen.payload)), 60)
     return json.loads(seen.payload)
 
 
