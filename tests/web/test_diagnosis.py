@@ -35,9 +35,13 @@ port = 8799
 [[hook]]
 on = ["dead_air"]
 url = "https://ntfy.example/path-token?auth=t0k3n"
+headers = {"Authorization" = "Bearer t0k3n"}
 [[hook]]
 on = ["dead_air"]
 command = "notify --token t0k3n"
+[[hook]]
+on = ["dead_air"]
+notify = ["tgram://t0k3n/chat", "ntfy://path-token"]
 """
 
 
@@ -57,7 +61,16 @@ def files(data: bytes) -> dict[str, str]:
 def test_the_settings_are_shown_without_secrets(config: Path) -> None:
     text = json.dumps(shown_config(load_config(config)))
     assert not [secret for secret in SECRETS if secret in text]
-    for kept in ("radio.example", "cmd:player", "broker.example", '"node"', "ntfy.example", "notify", "8799"):
+    for kept in (
+        "radio.example",
+        "cmd:player",
+        "broker.example",
+        '"node"',
+        "ntfy.example",
+        "notify",
+        "8799",
+        "tgram://removed",
+    ):
         assert kept in text, kept
 
 
@@ -65,14 +78,17 @@ def test_the_file_holds_health_settings_log_checks_and_versions_without_secrets(
     lines = ["radio: https://viewer:hunter2@radio.example/path-token/live?key=t0k3n failed"]
     support = Support(config=shown_config(load_config(config)), log_lines=lambda: lines)
     with served(support=support) as node:
-        node.control.degraded = ["hook 0: https://ntfy.example/path-token: HTTP 403"]
+        node.control.degraded = ["hook 0: https://ntfy.example/path-token: HTTP 403", "hook 2: tgram://t0k3n/chat"]
         answer = node.get("api/v1/diagnosis.zip")
     found = files(answer.body)
     assert answer.headers["Content-Type"] == "application/zip"
     assert set(found) == {"README.txt", "versions.json", "config.json", "health.json", "doctor.json", "log.txt"}
     assert not [secret for secret in SECRETS if any(secret in text for text in found.values())]
     assert "https://radio.example failed" in found["log.txt"]
-    assert json.loads(found["health.json"])["degraded"] == ["hook 0: https://ntfy.example HTTP 403"]
+    assert json.loads(found["health.json"])["degraded"] == [
+        "hook 0: https://ntfy.example HTTP 403",
+        "hook 2: tgram://...",
+    ]
     assert "numpy" in json.loads(found["versions.json"])["packages"]
 
 

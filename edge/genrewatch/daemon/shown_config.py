@@ -1,6 +1,10 @@
-"""The settings of a daemon as others may see them: without passwords, arguments of commands, and paths of URLs."""
+"""The settings of a daemon as others may see them: without passwords, arguments of commands, and paths of URLs.
 
-from dataclasses import asdict, fields
+A field that its dataclass leaves out of its repr is secret; of some of them a part can be shown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genrewatch.daemon.config import ListenConfig
@@ -8,33 +12,45 @@ from genrewatch.host.shell_words import split_command
 from genrewatch.host.untrusted_text import redact_urls
 
 REMOVED = "removed"
-SECRET_WORDS = ("password", "token", "secret", "header", "key", "body", "notify")
-"""Parts of the names of keys whose values are left out."""
 
 
 def shown_config(config: ListenConfig) -> dict[str, Any]:
     """Return all settings as JSON fields, with the secrets replaced by `removed`."""
-    shown = {name: _shown(name, value) for name, value in asdict(config).items()}
-    return {field.name: shown[field.name] for field in fields(config)}
+    return _shown_fields(config)
 
 
-def _shown(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        secret = _is_secret(name)
-        return {key: REMOVED if secret else _shown(key, inner) for key, inner in value.items()}
+def _shown_fields(item: Any) -> dict[str, Any]:
+    return {field.name: _shown(field.name, getattr(item, field.name), secret=not field.repr) for field in fields(item)}
+
+
+def _shown(name: str, value: Any, *, secret: bool) -> Any:
+    if is_dataclass(value):
+        return _shown_fields(value)
     if isinstance(value, list | tuple):
-        return [_shown(name, inner) for inner in value]
-    if value is not None and _is_secret(name):
-        return REMOVED
-    if name == "command" and isinstance(value, str):
-        return f"{split_command(value, name)[0]} {REMOVED}"
-    if name == "uri" and isinstance(value, str):
+        return [_shown(name, one, secret=secret) for one in value]
+    if secret and value:
+        return _PARTS.get(name, _removed)(value)
+    if name == "uri":
         return _shown_uri(value)
     return redact_urls(value) if isinstance(value, str) else value
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in SECRET_WORDS)
+def _removed(value: Any) -> str:
+    return REMOVED
+
+
+def _program(command: str) -> str:
+    """Return the program of a command without its arguments."""
+    return f"{split_command(command, 'command')[0]} {REMOVED}"
+
+
+def _scheme(url: str) -> str:
+    """Return a service's URL without its host, which can be a token."""
+    return f"{url.partition(':')[0]}://{REMOVED}"
+
+
+_PARTS: Mapping[str, Callable[[str], str]] = {"command": _program, "url": redact_urls, "notify": _scheme}
+"""The secret settings of which a part is shown."""
 
 
 def _shown_uri(uri: str) -> str:

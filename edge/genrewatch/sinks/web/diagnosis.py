@@ -4,6 +4,7 @@ import io
 import json
 import os
 import platform
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,11 @@ PACKAGES = (
     *("numpy", "ai-edge-litert", "tflite-runtime", "paho-mqtt", "sounddevice", "soxr", "waitress", "amqtt"),
     *("pillow", "tensorflow", "keras"),
 )
+NETWORK_SCHEMES = {
+    *("http", "https", "mqtt", "mqtts", "ws", "wss", "rtsp", "rtsps", "rtmp", "rtmps"),
+    *("srt", "udp", "rtp", "mmsh", "tcp"),
+}
+_HOST = re.compile(r"\b([A-Za-z][\w+.-]*)://[\w.:%\[\]-]*")
 README = """\
 A diagnosis of genrewatch, for a report of a problem. It holds no sound and no history. Passwords, logins, arguments of
 commands, and paths and queries of URLs were removed; please look before you send it.
@@ -35,7 +41,7 @@ def diagnosis_zip(parts: Mapping[str, Any]) -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         for name, part in {"README.txt": README, "versions.json": versions(), **parts}.items():
             text = part if isinstance(part, str) else json.dumps(without_urls(part), indent=1, ensure_ascii=False)
-            made.writestr(name, redact_urls(text) if isinstance(part, str) else text)
+            made.writestr(name, without_secrets(text) if isinstance(part, str) else text)
     return file.getvalue()
 
 
@@ -64,7 +70,15 @@ def without_urls(value: Any) -> Any:
         return {key: without_urls(inner) for key, inner in value.items() if key not in ("title", "station")}
     if isinstance(value, list | tuple):
         return [without_urls(inner) for inner in value]
-    return redact_urls(value) if isinstance(value, str) else value
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def without_secrets(text: str) -> str:
+    """Reduce each URL in a text to its scheme and host, and to its scheme where that is a service, not a network's.
+
+    The host of `ntfy://TOPIC` or `tgram://TOKEN` is the secret.
+    """
+    return _HOST.sub(lambda url: url[0] if url[1].lower() in NETWORK_SCHEMES else f"{url[1]}://...", redact_urls(text))
 
 
 def _version(name: str) -> str | None:
