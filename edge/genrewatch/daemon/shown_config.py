@@ -29,14 +29,11 @@ def _shown(name: str, value: Any, *, secret: bool) -> Any:
     if isinstance(value, list | tuple):
         return [_shown(name, one, secret=secret) for one in value]
     if secret and value:
-        return _PARTS.get(name, _removed)(value)
+        part = _PARTS.get(name)
+        return part(value) if part else REMOVED
     if name == "uri":
         return _shown_uri(value)
     return redact_urls(value) if isinstance(value, str) else value
-
-
-def _removed(value: Any) -> str:
-    return REMOVED
 
 
 def _program(command: str) -> str:
