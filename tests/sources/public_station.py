@@ -20,6 +20,7 @@ HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n{}#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n"
 PAGES = {
     "/playlist": answer(f"#EXTM3U\n{PRIVATE}\n".encode()),
     "/redirect": redirect(PRIVATE),
+    "/windows": redirect(PRIVATE),
     "/segments": answer(HLS.format("", PRIVATE.replace("mp3", "ts")).encode()),
     "/key": answer(HLS.format(f"#EXT-X-KEY:METHOD=AES-128,URI={PRIVATE}\n", "/a.ts").encode()),
     "/a.ts": answer(bytes(1880)),
@@ -53,7 +54,8 @@ def main(page: str, options: str) -> None:
     serve("8.8.8.8", 80, station)
     serve("8.8.8.8", 554, camera)
     serve("10.0.0.1", 8000, lambda client: asked.set())
-    url = "rtsp://8.8.8.8/camera" if page == "/camera" else f"http://8.8.8.8{page}"
+    scheme = {"/camera": "rtsp", "/windows": "mmsh"}.get(page, "http")
+    url = f"{scheme}://8.8.8.8{page}"
     try:
         list(opened(f"{url}{options}", stall_s=2).blocks(Events()))
     except SourceError as exc:

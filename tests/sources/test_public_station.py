@@ -42,10 +42,12 @@ pytestmark = pytest.mark.skipif(not possible(), reason="no network namespace can
         ("/redirect", "", "10.0.0.1 is a private address (private=yes lets"),
         ("/segments", "", "10.0.0.1 is a private address (private=yes lets"),
         ("/key", "", "10.0.0.1 is a private address (private=yes lets"),
-        ("/camera", "", "a redirect inside RTSP is not followed"),
+        ("/camera", "", "a redirect inside RTSP or MMSH is not followed"),
+        ("/windows", "", "a redirect inside RTSP or MMSH is not followed"),
         ("/playlist", "#private=yes", "asked"),
         ("/redirect", "#private=yes", "asked"),
         ("/camera", "#private=yes", "asked"),
+        ("/windows", "#private=yes", "asked"),
     ],
 )
 def test_what_a_public_station_leads_to_is_asked_for_only_where_that_is_allowed(page, options, expected):

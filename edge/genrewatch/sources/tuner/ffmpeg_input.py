@@ -16,7 +16,7 @@ from genrewatch.sources.tuner.http import PIECE_BYTES, Read
 from genrewatch.sources.tuner.local_server import LocalServer
 from genrewatch.sources.tuner.tunnel import Tunnel
 
-_RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
+_PORTS = {"rtsp": 554, "rtsps": 322, "mmsh": 80}
 _PROTOCOLS = {
     "rtsp": "tcp,udp,rtp,srtp",
     "rtmp": "rtmp,rtmpt,ffrtmphttp,http,tcp",
@@ -69,13 +69,14 @@ def served(url: str, access: Access, demuxer: str, on_error: Callable[[str], Non
 def opened(url: str, access: Access, on_error: Callable[[str], None], *, video: bool) -> FfmpegInput:
     """Return the input that ffmpeg opens by itself; `video` has an RTSP camera send its video too."""
     scheme, serve, options = urlsplit(url).scheme, None, {}
-    if scheme == "rtsps" or (scheme == "rtsp" and not access.reach.private):
+    if scheme == "rtsps" or (scheme in _PORTS and not access.reach.private):
         parts = urlsplit(url)
-        port = port_of(url) or _RTSP_PORTS[scheme]
+        port = port_of(url) or _PORTS[scheme]
         tunnel = Tunnel(parts.hostname or "", port, access, tls=scheme == "rtsps", on_error=on_error)
         login, at, _ = parts.netloc.rpartition("@")
-        url = parts._replace(scheme="rtsp", netloc=f"{login}{at}127.0.0.1:{tunnel.port}").geturl()
-        scheme, serve, options = "rtsp", tunnel.serve, {"rtsp_transport": "tcp"}
+        scheme, serve = scheme.replace("rtsps", "rtsp"), tunnel.serve
+        url = parts._replace(scheme=scheme, netloc=f"{login}{at}127.0.0.1:{tunnel.port}").geturl()
+        options = {"rtsp_transport": "tcp"} if scheme == "rtsp" else {}
     elif scheme == "rtsp":
         options = {"rtsp_flags": "prefer_tcp"}
     elif scheme == "rtmps":
