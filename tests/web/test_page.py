@@ -215,7 +215,7 @@ def test_the_keyboard_reaches_everything(page: Page, node: Served) -> None:
     expect(page.locator("#timeline svg")).to_be_visible(timeout=15_000)
     page.locator("#timeline .box").focus()
     page.keyboard.press("Home")
-    expect(page.locator("#spell")).to_contain_text("confidence", ignore_case=True)
+    expect(page.locator("#spell")).to_contain_text("Duration")
     first = page.locator("#spell").inner_text()
     page.keyboard.press("ArrowRight")
     assert page.locator("#spell").inner_text() != first
