@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genrewatch.contract.errors import ConfigError, not_installed
+from genrewatch.host.paths import SHIPPED_BUNDLE
 from genrewatch_trainer.commands.options import Subparsers, names, positive_number
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "--labels", type=Path, metavar="TSV", help="rows of start, end (seconds) and label, as Audacity exports labels"
     )
     parser.add_argument(
-        "--bundle", type=Path, required=True, metavar="BUNDLE", help="bundle to start from; it needs a summary"
+        "--bundle",
+        type=Path,
+        default=SHIPPED_BUNDLE,
+        metavar="BUNDLE",
+        help="bundle to start from, with a summary (default: the shipped one)",
     )
     parser.add_argument(
         "--keep",
