@@ -36,13 +36,15 @@ def genrewatch(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_short_drill_passes_every_row(tmp_path):
-    table = tmp_path / "table.md"
-    answer = genrewatch("drill", "--short", "--json", "--markdown", str(table))
+def test_chosen_rows_are_played_and_written_as_a_table(tmp_path):
+    """All rows are played by `make release-check`, alone on the machine: they have deadlines."""
+    table, chosen = tmp_path / "table.md", [row.name for row in ROWS if row.name in ("killed", "dc", "packet-size")]
+    only = [option for name in chosen for option in ("--only", name)]
+    answer = genrewatch("drill", "--short", "--json", "--markdown", str(table), *only)
     results = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [result for result in results if result["verdict"] == "fail"] == []
     assert answer.returncode == 0, answer.stderr
-    assert [result["name"] for result in results] == [*(row.name for row in ROWS), "memory", "log", "end"]
+    assert [result["name"] for result in results] == [*chosen, "memory", "log", "end"]
     assert len(table.read_text().splitlines()) == len(results) + 2
 
 

@@ -203,8 +203,14 @@ def test_a_damaged_record_is_one_line_and_exit_code_2(store, tmp_path, capsys, r
 @contextmanager
 def following(*arguments):
     """Run `history --follow` in its own process; yields a function that takes lines, and the process."""
-    command = [sys.executable, "-m", "genrewatch", "history", "--follow", "--json", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genrewatch", "history", "--follow", "--json", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
+    )
     lines: queue.Queue[int] = queue.Queue()
     reader = threading.Thread(target=lambda: [lines.put(json.loads(line)["seq"]) for line in process.stdout])
     reader.start()
@@ -218,7 +224,6 @@ def following(*arguments):
         process.wait()
 
 
-@pytest.mark.slow
 def test_follow_prints_the_latest_spells_and_then_each_that_ends_until_ctrl_c(store):
     store.append([spell() for _ in range(12)], [spell("pop")])
     with following() as (take, process):
@@ -232,7 +237,6 @@ def test_follow_prints_the_latest_spells_and_then_each_that_ends_until_ctrl_c(st
         assert process.stderr.read() == ""
 
 
-@pytest.mark.slow
 def test_follow_continues_with_a_new_database_after_the_old_one_is_moved_aside(store, tmp_path):
     store.append([spell(), spell()], [])
     path = database_path(tmp_path, "box")

@@ -31,7 +31,7 @@ def deliver_outbox(state: Path, node: str, url: str, *, within_s: float = 60.0) 
     )
     mqtt.history.on_change = history.wake
     history.start()
-    mqtt.start()
+    mqtt.start(listening=False)
     deadline, empty = time.monotonic() + within_s, False
     while not empty and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -130,12 +130,13 @@ class MqttSink(Sink):
         """Pass the commands that arrive from now on to `handler`."""
         self._commands.handler = handler
 
-    def start(self) -> None:
+    def start(self, *, listening: bool = True) -> None:
         """Start to connect, and return at once; an absent broker is no error.
 
-        Until its first segment a source is warming up: the state of before a kill must not look current.
+        Until its first segment a source is warming up: the state of before a kill must not look current. Nothing is
+        published about sources without `listening`, when only records are delivered.
         """
-        for source_id in self._names:
+        for source_id in self._names if listening else ():
             self._states.publish_no_sound(source_id, "warming_up")
         self._connection.start()
 
