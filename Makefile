@@ -15,6 +15,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 3
+BY_FILE := --dist loadfile --no-loadscope-reorder
 WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
@@ -25,13 +26,13 @@ run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m slow
 
 test-wheel: $(VENV)/.dev
-	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) --dist loadgroup $(WHEEL_TESTS)
+	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) $(BY_FILE) $(WHEEL_TESTS)
 
 release-check: $(VENV)/.dev
 	sh deploy/release_check.sh "$(PYTHON)" "$(VENV)"
