@@ -14,7 +14,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= 4
+WORKERS ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
 BIN := $(VENV)/bin

@@ -128,6 +128,7 @@ def test_all_payloads_of_a_daemon_match_the_published_schemas(tmp_path, broker, 
         checked(seen)
 
 
+@pytest.mark.slow
 def test_what_an_absent_broker_missed_is_delivered_afterwards_in_order_and_marked(tmp_path, broker, watcher):
     got: list[dict] = []
     health: list[dict] = []

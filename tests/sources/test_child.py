@@ -314,7 +314,7 @@ def test_a_defect_of_a_stderr_parser_is_logged_once_and_neither_sound_nor_child_
         for _ in range(20000): sys.stderr.write("noise\\n")
         sys.stdout.buffer.write(bytes(3200)); sys.stdout.flush()
     """
-    source = ChildSource("a", python(program), RAW, QUICK, stderr=DefectiveStderr)
+    source = ChildSource("a", python(program), RAW, replace(QUICK, first_sound_s=20.0), stderr=DefectiveStderr)
     listen(source, lambda got: samples(got) >= 2 * 1600)
     assert source.counts.defects.problem == "a: a defect of genrewatch (ZeroDivisionError), see the log"
     assert [record.message for record in caplog.records] == ["a defect in a; the same one is not logged again"]

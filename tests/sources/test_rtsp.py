@@ -143,6 +143,7 @@ def test_a_refusal_of_a_camera_is_one_error_line(camera, path, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_camera_that_wants_its_video_set_up_is_received(camera):
     with Running(opened(camera.url("/strict"), stall_s=5)) as running:
         running.until(lambda: running.blocks)

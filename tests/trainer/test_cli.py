@@ -99,6 +99,7 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(
 
 
 @pytest.mark.parametrize("level", [None, "0"])
+@pytest.mark.slow
 def test_tensorflow_is_quiet_unless_the_environment_asks_for_its_lines(level: str | None) -> None:
     program = "from genrewatch_trainer.quiet import import_quietly; import_quietly('keras'); import keras"
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

@@ -112,6 +112,7 @@ def test_a_run_is_not_resumed_with_another_split_nor_with_weights_of_unknown_ori
         fit(experiment(store), run.path)
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_resumed_ends_with_the_weights_of_one_that_was_not(
     shared_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

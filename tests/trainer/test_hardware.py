@@ -85,6 +85,7 @@ def test_a_run_in_mixed_precision_is_read_as_float32(shared_store: Store, tmp_pa
     assert 0 < np.abs(answer - rounded).max() < 0.1
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_weights_twice(shared_store: Store, tmp_path: Path) -> None:
     from genrewatch_trainer.training.fit import fit
 

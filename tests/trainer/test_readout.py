@@ -109,6 +109,7 @@ def test_soft_labels_come_from_clips_by_other_artists(
     assert run.record.metrics["valid"]["clip_accuracy_mean"] == 1.0
 
 
+@pytest.mark.slow
 def test_tables_label_unlabelled_crops(distilled: tuple[Store, Run], talk: Store, tmp_path: Path) -> None:
     store = distilled[0]
     names = [clip.name for clip in store.index.clips]

@@ -70,6 +70,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report"
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_numbers_of_the_summary_for_every_part(report: Path) -> None:
     summary = json.loads((report / "summary.json").read_text())
     assert set(summary["splits"]) == {
@@ -97,6 +98,7 @@ def test_the_report_holds_the_numbers_of_the_summary_for_every_part(report: Path
     assert "not finished" not in text
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_and_shown(report: Path) -> None:
     images = {path.name for path in report.glob("*.png")}
     assert images == {
@@ -109,6 +111,7 @@ def test_every_figure_is_drawn_and_shown(report: Path) -> None:
         assert (report / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_fitted_again_and_other_settings_are_refused(
     report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +130,7 @@ def test_what_is_finished_is_not_fitted_again_and_other_settings_are_refused(
         reproduce(report.parent / "toy", report, seeds=1, epochs=2, audio=None, only=("random",))
 
 
+@pytest.mark.slow
 def test_a_seed_counts_when_all_its_folds_are_there(report: Path) -> None:
     plan = list(plan_of(Store.load(report.parent / "toy"), seeds=2).values())
     there = {e.name: None for e in plan if e.seed == 0 or e.name == "artist-1-1"}
