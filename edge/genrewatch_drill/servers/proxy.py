@@ -74,7 +74,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -108,6 +108,14 @@ class Proxy:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _end(self) -> None:
+        """Close everything; a connection that has just been accepted is in no list yet."""
+        await self._close(0.0)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     async def _forward(
         self,
