@@ -9,8 +9,10 @@ from tests.history.rig import spell
 from tests.sources.microphones import LINE_IN, ROOT, YETI, Microphones
 
 from genrewatch.cli import COMMANDS, main, parser
+from genrewatch.daemon.narrow_bands import NARROW_KEY
 from genrewatch.history.database import database_path
 from genrewatch.history.store import HistoryStore
+from genrewatch.host.persistent_state import PersistentState
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 
@@ -83,6 +85,13 @@ def test_doctor_reports_the_history_and_one_that_cannot_be_read(machine, tmp_pat
     history = checks(capsys)["history"]
     assert history["result"] == "wrong"
     assert "history-attic.db" in history["detail"]
+
+
+def test_doctor_names_a_source_with_a_narrow_band(machine, tmp_path, capsys):
+    machine.setenv("GENREWATCH_STATE", str(tmp_path))
+    PersistentState(tmp_path / "memory-box.json").put(NARROW_KEY, {"camera": "no sound above 4000 Hz"})
+    assert main(["doctor", "--json", "--mqtt", "none"]) == 0
+    assert checks(capsys)["band"] == {"name": "band", "result": "absent", "detail": "camera: no sound above 4000 Hz"}
 
 
 def test_bench_measures_every_stage(capsys):

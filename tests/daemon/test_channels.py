@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,8 +12,10 @@ from tests.sinks.mqtt_rig import ROCK
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
+from genrewatch.daemon.narrow_bands import NarrowBands, kept_problems
 from genrewatch.daemon.source_state import SourceState, mix_problem
 from genrewatch.host.paths import SHIPPED_BUNDLE
+from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.pipeline import Pipeline, open_pipeline
 from genrewatch.sources.source import Source
 
@@ -48,6 +51,23 @@ def test_a_narrow_band_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureF
         "line: the whole band carries sound again",
     ]
     assert state.segments == 7
+
+
+def test_a_narrow_band_is_kept_until_the_source_carries_the_whole_band(tmp_path: Path) -> None:
+    def keep(*heard: int | None) -> list[str]:
+        """Start again with measured bandwidths, and return what is kept."""
+        state = SourceState(source=cast(Source, NamedSource()), pipeline=pipeline, reopen=None)
+        bands = NarrowBands({"line": state}, PersistentState(tmp_path / "memory-box.json"))
+        for hz in heard:
+            state.take(replace(ROCK, bandwidth_hz=hz))
+            bands.keep()
+        return [line.split(",")[0] for line in kept_problems(tmp_path)]
+
+    pipeline = open_pipeline(SHIPPED_BUNDLE, lambda vote: vote, LevelConfig())
+    assert keep(None) == []
+    assert keep(None, 4_000) == ["line: no sound above 4000 Hz"]
+    assert keep(None) == ["line: no sound above 4000 Hz"]  # not measured yet
+    assert keep(11_025) == []
 
 
 def test_a_problem_names_the_channel() -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
+from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.vote import VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_settings import SETTINGS_KEY, SourceSettings
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.pipeline import Pipeline, open_pipeline
-from genrewatch.inference.settings import SETTING_KEYS, parse_setting, settings_of
+from genrewatch.inference.settings import RANGES, SETTING_KEYS, parse_setting, settings_of
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import SourceCounts
 
@@ -46,6 +48,23 @@ def pipeline() -> Pipeline:
 )
 def test_a_value_is_read_within_its_limits(key: str, text: str, value: object) -> None:
     assert parse_setting(key, text) == value
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_the_limits_are_those_of_the_configuration(key: str) -> None:
+    limits = RANGES[key]
+    for value in (limits.low, limits.high):
+        assert parse_setting(key, f"{value:g}") == value
+        config: LevelConfig | VoteConfig = (
+            LevelConfig(silence_dbfs=value)
+            if key == "silence_dbfs"
+            else replace(VoteConfig(segment_hop=1), **{key: value})
+        )
+        assert getattr(config, key) == value
+        beyond = value + (limits.step if value == limits.high else -limits.step)
+        assert parse_setting(key, f"{beyond:g}") is None
+        with pytest.raises(ConfigError):
+            replace(config, **{key: beyond})
 
 
 def test_changed_settings_are_kept_and_stand_over_the_configuration(pipeline: Pipeline) -> None:

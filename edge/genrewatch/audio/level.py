@@ -12,6 +12,10 @@ from genrewatch.contract.front_end import Samples
 CLIPPED = np.float32(0.99)  # after resampling, which moves the flat top of a clipped wave a little
 
 
+SILENCE_LIMITS = (-140, -10)
+"""Lowest and highest `LevelConfig.silence_dbfs`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LevelConfig:
     """Limits of silence and dead air."""
@@ -26,7 +30,8 @@ class LevelConfig:
     """Seconds of uninterrupted sound that end dead air, so that a crackle does not."""
 
     def __post_init__(self) -> None:
-        require(-140 <= self.silence_dbfs <= -10, "silence_dbfs", self.silence_dbfs, "-140 to -10")
+        low, high = SILENCE_LIMITS
+        require(low <= self.silence_dbfs <= high, "silence_dbfs", self.silence_dbfs, f"{low:g} to {high:g}")
         require(0 <= self.hysteresis_db <= 40, "hysteresis_db", self.hysteresis_db, "0 to 40")
         require(1 <= self.dead_air_s <= 86_400, "dead_air_s", self.dead_air_s, "1 to 86400")
         require(0 <= self.sound_returns_s <= 3600, "sound_returns_s", self.sound_returns_s, "0 to 3600")

@@ -17,6 +17,7 @@ from genrewatch.commands.options import add_bundle
 from genrewatch.contract.bundle import Manifest, load_bundle
 from genrewatch.contract.errors import GenrewatchError
 from genrewatch.daemon.config import ListenConfig, load_config
+from genrewatch.daemon.narrow_bands import kept_problems
 from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
 from genrewatch.host.node import node_id, state_directory
 from genrewatch.inference.classifier import Classifier
@@ -73,6 +74,7 @@ def run_checks(config: ListenConfig) -> list[Check]:
         _try("bundle", "wrong", lambda: _golden(config)),
         _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
         _try("microphone", "absent", _microphone),
+        _try("band", "absent", _band),
         *_broker_checks(config.mqtt),
         _try("disk", "wrong", _disk),
         _try("history", "wrong", _history),
@@ -113,6 +115,13 @@ def _microphone() -> str:
     if not found:
         raise OSError("none on this machine")
     return ", ".join(device.name if device.usable else f"{device.name} (in use)" for device in found)
+
+
+def _band() -> str:
+    """Check that the sources carry the whole band of the model, as far as the daemon has measured it."""
+    if problems := kept_problems(state_directory()):
+        raise OSError("; ".join(problems))
+    return "no source with a narrow band is known"
 
 
 def _broker_checks(settings: MqttConfig) -> list[Check]:

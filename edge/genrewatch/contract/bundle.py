@@ -23,6 +23,7 @@ from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
 from genrewatch.contract.npz import max_npz_bytes, read_npz
 from genrewatch.contract.summary import FeatureSummary, SummarySize, read_summary
+from genrewatch.contract.verdict_text import HOME_ASSISTANT_STATES
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
 
 FORMAT = 1
@@ -35,7 +36,7 @@ MAX_CELLS = 10_000_000
 """Limit of the cells of a log-mel; the largest front end in use has 84,480."""
 MAX_LABELS = 10_000
 MAX_NAME = 200
-RESERVED_LABELS = (SILENCE, "unknown", "unavailable", "none")  # the states of Home Assistant, and our own
+RESERVED_LABELS = (SILENCE, *HOME_ASSISTANT_STATES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,14 @@ REASON_TEXTS = {
     "off": "Switched off",
 }
 """Texts of the reasons without a genre."""
-TAKEN = ("unknown", "unavailable", "none")
+HOME_ASSISTANT_STATES = ("unknown", "unavailable", "none")
 """Words that Home Assistant reserves for states of its own."""
 
 
 def label_text(label: str) -> str:
     """Return a label in words."""
     text = LABEL_TEXTS.get(label) or label[:1].upper() + label[1:].replace("_", " ")
-    return f"{text} genre" if text.lower() in TAKEN else text
+    return f"{text} genre" if text.lower() in HOME_ASSISTANT_STATES else text
 
 
 def verdict_text(genre: str | None, reason: str) -> str:

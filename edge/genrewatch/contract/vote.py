@@ -20,6 +20,18 @@ from genrewatch.contract.errors import ConfigError, require
 Reason = Literal["majority", "held", "refused", "silence", "not_music", "warming_up", "stalled"]
 Posterior = NDArray[np.float32]
 
+VoteFilter = Literal["none", "hmm"]
+LIMITS: dict[str, tuple[float, float]] = {
+    "segments": (1, 1000),
+    "min_share": (0.5, 1),  # below 0.5 two genres could win at once
+    "enter_segments": (1, 1000),
+    "exit_segments": (1, 1000),
+    "expected_duration_s": (1, 86_400),
+    "segment_weight": (0.01, 1),
+    "sharpness": (0.1, 10),
+}
+"""Lowest and highest value of each key of `VoteConfig`."""
+
 SILENCE = "silence"
 NOT_MUSIC = "not_music"
 
@@ -38,7 +50,7 @@ class VoteConfig:
     """Votes in a row that a genre must win before it is announced, 1 to 1000."""
     exit_segments: int = 1
     """Votes in a row that an announced genre must fail to win before it is withdrawn, 1 to 1000."""
-    filter: Literal["none", "hmm"] = "none"
+    filter: VoteFilter = "none"
     """Ballots of each segment by itself (`none`), or of the forward filter `genrewatch.contract.filter` (`hmm`)."""
     expected_duration_s: float = 180.0
     """Mean time that a label lasts, for the filter, seconds, 1 to 86400."""
@@ -50,19 +62,10 @@ class VoteConfig:
     segments is right more often than their mean posterior predicts."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.segments <= 1000, "segments", self.segments, "1 to 1000")
         require(self.segment_hop >= 1, "segment_hop", self.segment_hop, "at least 1 sample")
-        require(
-            0.5 <= self.min_share <= 1,
-            "min_share",
-            self.min_share,
-            "0.5 to 1 (below 0.5 two genres could win at once)",
-        )
-        require(1 <= self.enter_segments <= 1000, "enter_segments", self.enter_segments, "1 to 1000")
-        require(1 <= self.exit_segments <= 1000, "exit_segments", self.exit_segments, "1 to 1000")
-        require(1 <= self.expected_duration_s <= 86_400, "expected_duration_s", self.expected_duration_s, "1 to 86400")
-        require(0.01 <= self.segment_weight <= 1, "segment_weight", self.segment_weight, "0.01 to 1")
-        require(0.1 <= self.sharpness <= 10, "sharpness", self.sharpness, "0.1 to 10")
+        for key, (low, high) in LIMITS.items():
+            value = getattr(self, key)
+            require(low <= value <= high, key, value, f"{low:g} to {high:g}")
 
     def check_geometry(self, *, hop_length: int, segment_samples: int) -> None:
         """Raise ConfigError unless segments start on frames and leave no samples out between them."""
@@ -94,7 +97,7 @@ class VoteOverrides:
     """Wins in a row before a genre is announced."""
     exit_segments: int | None = None
     """Misses in a row before it is withdrawn."""
-    filter: Literal["none", "hmm"] | None = None
+    filter: VoteFilter | None = None
     """Ballots of each segment by itself, or of the forward filter."""
     expected_duration_s: float | None = None
     """Mean time that a label lasts, for the filter."""

@@ -13,6 +13,7 @@ from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
 from genrewatch.daemon.listening_hours import ListeningHours
+from genrewatch.daemon.narrow_bands import NarrowBands
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.daemon.source_settings import SourceSettings
@@ -60,6 +61,7 @@ class Daemon:
             on_all_ended=self.stop,
             on_crash=self.on_crash,
         )
+        self._bands = NarrowBands(self._sources.states, persistent_state)
         self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._commands.put_result)
         self._progress, self._defects = Progress("main loop"), DefectLog("main loop")
         self._watchdog = Watchdog(self._progress, self._notify_health)
@@ -96,6 +98,8 @@ class Daemon:
                     self._hours.apply(self._sources)
                 self._sources.start_waiting()
                 self._sources.notify_stalled()
+                with self._defects.guarded():
+                    self._bands.keep()
             command = self._commands.take(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
             if command:
                 with self._progress.working(), self._defects.guarded():
@@ -104,7 +108,13 @@ class Daemon:
     def _close(self) -> None:
         self._stop.set()
         self._sources.stop()
-        for close in (self._sources.close, self._notify_health, self._sinks.close, self._watchdog.close):
+        for close in (
+            self._sources.close,
+            self._bands.keep,
+            self._notify_health,
+            self._sinks.close,
+            self._watchdog.close,
+        ):
             with self._defects.guarded():
                 close()
 

@@ -106,6 +106,11 @@ class SourceState:
             log.warning("%s: the whole band carries sound again", self.source.id)
 
     @property
+    def band_known(self) -> bool:
+        """True once the band of the present stream is measured."""
+        return self.newest is not None and self.newest.bandwidth_hz is not None
+
+    @property
     def band_problem(self) -> str | None:
         """A narrow band, for people; None where the band is wide or not known yet."""
         if self.newest is None or self.newest.bandwidth_hz is None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from genrewatch.audio.level import SILENCE_LIMITS
 from genrewatch.contract.errors import ConfigError
+from genrewatch.contract.vote import LIMITS, VoteFilter
 from genrewatch.inference.pipeline import Pipeline
 
 SettingKey = Literal["segments", "silence_dbfs", "filter", "expected_duration_s", "segment_weight"]
@@ -21,13 +23,18 @@ class Range:
     step: float
     unit: str | None = None
 
+    @classmethod
+    def of(cls, limits: tuple[float, float], *, step: float, unit: str | None = None) -> "Range":
+        """Return the range between two limits."""
+        return cls(low=limits[0], high=limits[1], step=step, unit=unit)
 
-FILTERS = ("none", "hmm")
-RANGES: dict[str, Range] = {
-    "segments": Range(low=1, high=1000, step=1),
-    "silence_dbfs": Range(low=-140, high=-10, step=0.5, unit="dBFS"),
-    "expected_duration_s": Range(low=1, high=86_400, step=1, unit="s"),
-    "segment_weight": Range(low=0.01, high=1, step=0.01),
+
+FILTERS: tuple[VoteFilter, ...] = get_args(VoteFilter)
+RANGES = {
+    "segments": Range.of(LIMITS["segments"], step=1),
+    "silence_dbfs": Range.of(SILENCE_LIMITS, step=0.5, unit="dBFS"),
+    "expected_duration_s": Range.of(LIMITS["expected_duration_s"], step=1, unit="s"),
+    "segment_weight": Range.of(LIMITS["segment_weight"], step=0.01),
 }
 
 
