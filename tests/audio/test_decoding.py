@@ -1,4 +1,4 @@
-"""The decoder agrees with libsndfile, and a file without sound is one error line."""
+"""Files are decoded as libsndfile and ffmpeg do, and a file without sound is one error line."""
 
 import shutil
 import struct
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genrewatch.audio.decoding import decode_file, read_samples
+from genrewatch.audio.decoding import decode_file, decode_in_child, read_samples
 from genrewatch.audio.resample import Resampler
 from genrewatch.contract.errors import SourceError
 from genrewatch.host import process
@@ -39,6 +39,8 @@ def test_a_lossless_file_at_its_own_rate_is_read_bit_for_bit(
     theirs, _ = soundfile.read(path, dtype="float32", always_2d=True)
     expected = theirs.mean(axis=1, dtype=np.float32)
     assert read_samples(path, 22_050).tobytes() == expected.tobytes()
+    by_ffmpeg = [block.samples for block in decode_in_child(path)]
+    assert np.concatenate(by_ffmpeg).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
@@ -133,7 +135,7 @@ def test_no_decoder_is_left_running_when_the_reader_stops_early(
         return started[-1]
 
     monkeypatch.setattr(process.subprocess, "Popen", remembered)
-    blocks = decode_file(write(tmp_path / "a.wav", n=2_000_000))
+    blocks = decode_in_child(write(tmp_path / "a.wav", n=2_000_000))
     next(blocks)
     assert started[0].poll() is None
     blocks.close()  # type: ignore[attr-defined]
@@ -141,7 +143,8 @@ def test_no_decoder_is_left_running_when_the_reader_stops_early(
 
 
 def test_without_ffmpeg_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.wav")
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.zeros(5000), 22_050)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceError, match="ffmpeg: is not installed"):
         read_samples(path, 22_050)

@@ -1,4 +1,7 @@
-"""The one decoder of sound files, ffmpeg: device and trainer share it, so that their features are the same."""
+"""The decoding of sound files, which device and trainer share, so that their features are the same.
+
+Clips are decoded in this process where that gives ffmpeg's samples, all other files by ffmpeg.
+"""
 
 import shutil
 import stat
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genrewatch.audio.clip_decoding import decode_clip
 from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, is_padded_wav, pcm_blocks
 from genrewatch.audio.pre_filter import filtered
@@ -27,6 +31,17 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 def decode_file(path: Path, channel: Channel = "auto") -> Iterator[Block]:
     """Yield the blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
+    _check_file(path)
+    clip = None if _is_padded_wav(path) else decode_clip(path)
+    if clip is None:
+        yield from decode_in_child(path, channel)
+    else:
+        sound, pcm = clip
+        yield from pcm_blocks(sound.read, pcm, where=str(path), channel=channel)
+
+
+def decode_in_child(path: Path, channel: Channel = "auto") -> Iterator[Block]:
+    """Yield the same blocks, of a file that might harm the process that decodes it."""
     _check_file(path)
     if _is_padded_wav(path):
         with path.open("rb") as file:

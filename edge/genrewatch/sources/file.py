@@ -1,6 +1,6 @@
 """`file:PATH`: any file that ffmpeg reads, in real time or as fast as possible."""
 
-from genrewatch.audio.decoding import decode_file
+from genrewatch.audio.decoding import decode_in_child
 from genrewatch.contract.errors import SourceError
 from genrewatch.host.paths import expand_home
 from genrewatch.sources.kind import Kind, Opening
@@ -13,7 +13,7 @@ def _open(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "file:PATH")
     path = expand_home(uri.target)
-    return PacedSource(opening.id, lambda: decode_file(path, opening.supervision.channel), pace=pace(uri))
+    return PacedSource(opening.id, lambda: decode_in_child(path, opening.supervision.channel), pace=pace(uri))
 
 
 FILE = Kind(form="file:PATH", options=("pace",), open=_open)
