@@ -1,4 +1,4 @@
-"""Clips decoded in this process, and by a start of ffmpeg each: processor time with children, interleaved, as ratios."""
+"""Clips decoded in this process and by ffmpeg, interleaved: processor time with children, and the ratio."""
 
 import os
 import tempfile
