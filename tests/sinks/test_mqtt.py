@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 
 import jsonschema
@@ -192,6 +193,21 @@ def test_votes_show_the_best_of_each_segment_and_are_not_retained(broker: Mosqui
     assert json.loads(music.payload)["votes"] == {"rock": 7, "jazz": 2}
     assert json.loads(silence.payload)["posterior"] is None
     assert (music.qos, music.properties["UserProperty"]) == (0, [("schema", "genrewatch/votes/1")])
+
+
+@pytest.mark.parametrize(
+    ("every", "published"), [(1, "rock rock rock silence silence"), (3, "rock silence"), (0, "rock silence")]
+)
+def test_votes_of_every_nth_segment_or_of_changes_only(broker: Mosquitto, every: int, published: str) -> None:
+    settings = {"votes_every": every}
+    with Watcher(broker.port) as watcher, running_sink(broker.url, settings=settings) as sink:
+        watcher.next("box/status")
+        for result in (ROCK, ROCK, ROCK, SILENCE, SILENCE):
+            sink.on_result("mic", result)
+        sink.on_health({})
+        messages = iter(lambda: watcher.until(lambda seen: seen.topic.endswith(("mic/votes", "box/health"))), None)
+        votes = list(takewhile(lambda seen: not seen.topic.endswith("health"), messages))
+    assert " ".join(json.loads(message.payload)["label"] for message in votes) == published
 
 
 def test_health_is_published_once_and_not_retained(broker: Mosquitto) -> None:

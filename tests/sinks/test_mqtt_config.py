@@ -81,6 +81,7 @@ def test_a_login_in_the_url_is_refused_and_not_repeated(url: str) -> None:
         ({"url": "mqtt://h", "ca_file": "ca.pem"}, "an mqtts:// or wss:// url"),
         ({"url": "mqtts://h", "key_file": "k.pem"}, "no cert_file"),
         ({"votes": 1}, "true or false"),
+        ({"votes_every": -1}, "0 to 1000"),
     ],
 )
 def test_a_wrong_key_or_value_names_itself(table: dict[str, object], says: str) -> None:

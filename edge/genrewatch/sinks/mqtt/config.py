@@ -72,7 +72,9 @@ class MqttConfig:
     expire_after_s: int = 120
     """Age in seconds at which a state expires at the broker and is no longer published; at least 3 x heartbeat_s."""
     votes: bool = True
-    """Publish the votes of each segment, a message every hop."""
+    """Publish the votes of segments, which are four fifths of all bytes."""
+    votes_every: int = 1
+    """Publish the votes of every n-th segment, 1 to 1000; 0 those of segments at which the verdict changes."""
     top_k: int = 3
     """Number of labels of a segment's posterior in the votes topic, 1 to 100."""
 
@@ -115,6 +117,7 @@ class MqttConfig:
             self.expire_after_s,
             f"at least 3 x heartbeat_s, {least}, or a state would expire while it still holds",
         )
+        require(0 <= self.votes_every <= 1000, "votes_every", self.votes_every, "0 to 1000")
         require(1 <= self.top_k <= 100, "top_k", self.top_k, "1 to 100")
         self._check_secrets()
 

@@ -6,7 +6,7 @@
     <base>/<node>/<source>/setting/<key>  text, retained; `setting/<key>/set` changes it, where that is allowed
     <base>/<node>/<source>/state          JSON; on a change of genre or reason, and every heartbeat
     <base>/<node>/<source>/event          JSON; on an event
-    <base>/<node>/<source>/votes          JSON; for each segment, if configured
+    <base>/<node>/<source>/votes          JSON; for segments, if configured
     <base>/<node>/<source>/history        JSON; for each spell, sent again until the broker has acknowledged it
     <base>/<node>/health                  JSON
     <prefix>/device/<node>/config         Home Assistant's discovery of the node, retained
@@ -40,6 +40,7 @@ from genrewatch.sinks.mqtt.message import Received
 from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import OFFLINE, ONLINE, Topics
+from genrewatch.sinks.mqtt.votes_selection import VotesSelection
 from genrewatch.sinks.sink import Sink
 from genrewatch.sources.source import NowPlaying
 
@@ -77,6 +78,7 @@ class MqttSink(Sink):
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
         self._detector, self._commands = EventDetector(expectations), CommandReceiver(topics, names, config.settable)
+        self._votes = VotesSelection(config.votes_every)
         self._connection = connection = Connection(
             config,
             client_id=node,
@@ -166,7 +168,7 @@ class MqttSink(Sink):
         with self._states.lock:
             self._states.update(source_id, sound_fields(result))
             self._publish_events(self._detector.result(source_id, result))
-            if self._config.votes:
+            if self._config.votes and self._votes.selects(source_id, result.verdict):
                 payload = self._payloads.votes(source_id, result, self._states[source_id].model.labels)
                 self._connection.publish(self._topics.votes(source_id, payload))
 
