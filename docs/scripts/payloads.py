@@ -20,7 +20,7 @@ The JSON schemas are in `edge/genrewatch/schema`. Fields may be added in later v
 changed. A field that is not marked *optional* is always present. `a.b` is field `b` of object `a`, `a.*` the
 value of any key of `a`, and `a[]` any item of list `a`.
 """
-ORDER = ("state", "votes", "event", "history", "health", "discovery")
+ORDER = ("state", "votes", "event", "history", "correction", "health", "discovery")
 
 Node = Mapping[str, Any]
 

@@ -28,10 +28,10 @@ class FakeTransport:
         self.connection_number, self.published, self.full, self._acknowledgements = 1, [], False, []
         self.largest = 10**6
 
-    def takes(self, source, payload):
+    def takes(self, source, payload, kind="history"):
         return len(payload) <= self.largest
 
-    def publish(self, source, payload):
+    def publish(self, source, payload, kind="history"):
         if self.full:
             return None
         self.published.append((source, json.loads(payload)))

@@ -201,7 +201,7 @@ def test_records_are_delivered_and_the_stop_waits_for_the_last_acknowledgement(p
     until(lambda: facts(sink)["waiting"] == 0)
     publish = transport.publish
 
-    def publish_and_acknowledge(source, payload):
+    def publish_and_acknowledge(source, payload, kind):
         packet_id = publish(source, payload)
         transport.acknowledge(len(transport.published))
         return packet_id

@@ -45,6 +45,9 @@ class RecordingHandler:
     def set_setting(self, source_id: str, key: str, value: object) -> None:
         self.commands.append((f"{source_id}.{key}", value))
 
+    def correct(self, source_id: str, seq: int | None, label: str | None) -> None:
+        self.commands.append((source_id, (seq, label)))
+
     def publish_health(self) -> None: ...
 
     def wait(self, count: int) -> list[tuple[str, object]]:
@@ -132,6 +135,27 @@ def test_a_setting_is_changed_only_where_that_is_allowed_and_only_to_what_it_can
         sink.on_health({})
         mqtt = json.loads(watcher.next("box/health").payload)["mqtt"]
         assert (mqtt["commands"], mqtt["ignored"]) == (2, 6)
+
+
+def test_a_correction_is_taken_only_where_that_is_allowed_and_only_as_documented(broker: Mosquitto) -> None:
+    handler = RecordingHandler()
+    wrong = ["jazz", "[]", "[" * 200, "{}", '{"seq": 3}', '{"seq": "3", "label": "jazz"}', '{"seq": 0, "label": "a"}']
+    wrong += ['{"seq": true, "label": "jazz"}', '{"seq": 3, "label": " a"}', '{"seq": 3, "label": "a", "by": "me"}']
+    names = {"mic": "M"}
+    with Watcher(broker.port) as watcher, running_sink(broker.url, settings={"corrections": True}, names=names) as sink:
+        sink.set_command_handler(handler)
+        watcher.next("box/status")
+        for payload in (*wrong, '{"seq": 3, "label": "our jingle"}', '{"label": "jazz"}', '{"seq": 3, "label": null}'):
+            watcher.publish("genrewatch/box/mic/correct/set", payload)
+        assert handler.wait(3) == [("mic", (3, "our jingle")), ("mic", (None, "jazz")), ("mic", (3, None))]
+        sink.on_health({})
+        assert json.loads(watcher.next("box/health").payload)["mqtt"]["ignored"] == len(wrong)
+    with Watcher(broker.port) as watcher, running_sink(broker.url, names=names) as sink:
+        sink.set_command_handler(handler)
+        watcher.next("box/status")
+        watcher.publish("genrewatch/box/mic/correct/set", '{"label": "jazz"}')
+        watcher.publish("genrewatch/box/mic/listen/set", "OFF")
+        assert handler.wait(4)[3] == ("mic", False)
 
 
 def test_settings_are_retained_and_leave_with_their_key(broker: Mosquitto, tmp_path: Path) -> None:

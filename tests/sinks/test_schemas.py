@@ -14,7 +14,7 @@ from genrewatch.sinks.events import EVENT_TYPES, EventDetector, event_payload
 from genrewatch.sinks.mqtt.home_assistant import Device, discovery, source_components
 from genrewatch.sinks.mqtt.payload import Payloads
 
-NAMES = ("state", "event", "votes", "history", "health", "discovery")
+NAMES = ("state", "event", "votes", "history", "correction", "health", "discovery")
 ABSENT = object()
 PAYLOADS = Payloads(node="box", top_k=3, names={})
 HISTORY: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`genrewatch correct`: says what a spell really was, and lists what was corrected."""
+"""`genrewatch correct`: states what a spell really was, and lists what was corrected."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from genrewatch.commands.options import add_history_location
 from genrewatch.commands.output import print_lines
 from genrewatch.contract.errors import ConfigError, require
+from genrewatch.history.correction_records import present_corrections
 from genrewatch.history.corrections import MAX_LABEL, Correction, Corrections, corrections_path, is_label
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.host.times import local_text, rfc3339_to_ms
@@ -31,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     corrections = Corrections(corrections_path(path))
     if args.list or (args.json and args.seq is None):
         require(args.seq is None, "--list", f"SEQ {args.seq}", "no SEQ")
-        present = corrections.present()
+        with open_history(path) as reader:
+            present = present_corrections(path, reader)
         print_lines([json.dumps(asdict(made)) if args.json else _line(made) for made in present])
         return 0
     require(args.seq is not None, "SEQ", "none", "the number of a spell, or --list")

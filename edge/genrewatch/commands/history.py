@@ -7,11 +7,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from genrewatch.commands import verify
 from genrewatch.commands.options import add_history_location
 from genrewatch.commands.output import print_lines
 from genrewatch.commands.selection import add_selection, selected
+from genrewatch.history.correction_records import corrected, corrected_labels, present_corrections, with_label
 from genrewatch.history.follow import follow
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reader import Selection
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the records as JSON lines")
     form.add_argument("--csv", action="store_true", help="print the records as CSV")
+    parser.add_argument("--corrected", action="store_true", help="show the genre that a spell was corrected to")
     parser.add_argument("--follow", action="store_true", help="keep printing each spell as it ends")
     check = parser.add_subparsers(metavar="verify").add_parser(
         "verify", help="check the hash chain: is any record changed or missing?"
@@ -49,12 +52,14 @@ def run(parsed: argparse.Namespace) -> int:
     """Print the selected spells; returns 0."""
     selection = selected(parsed)
     path = find_database(parsed.state, parsed.node)
-    printer = _csv_printer() if parsed.csv else _print_json if parsed.json else _line_printer()
+    printer = _csv_printer(parsed.corrected) if parsed.csv else _print_json if parsed.json else _line_printer()
+    if parsed.corrected:
+        printer = _corrected(printer, path, with_label if parsed.csv or parsed.json else corrected)
     if parsed.follow:
-        return _follow(path, selection, printer)
+        return _follow(path, selection, printer, corrections=parsed.json)
     printed = 0
     with open_history(path) as reader:
-        for page in reader.pages(selection):
+        for page in reader.pages(selection, corrections=parsed.json):
             printer(page)
             printed += len(page)
         open_spells = reader.open_spells(selection)
@@ -66,7 +71,7 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(path: Path, selection: Selection, printer: Printer) -> int:
+def _follow(path: Path, selection: Selection, printer: Printer, *, corrections: bool) -> int:
     """Print each spell as it ends, until Ctrl-C."""
 
     def on_problem(reason: str) -> None:
@@ -75,7 +80,7 @@ def _follow(path: Path, selection: Selection, printer: Printer) -> int:
     with open_history(path) as reader:
         after = 0 if selection.since_ms is not None else reader.seq_before_latest(LATEST, selection)
     try:
-        for page in follow(path, selection, after, on_problem):
+        for page in follow(path, selection, after, on_problem, corrections=corrections):
             printer(page)
     except KeyboardInterrupt:
         pass  # the usual end of --follow
@@ -86,8 +91,15 @@ def _print_json(records: list[Record]) -> None:
     print_lines(json_text(record) for record in records)
 
 
-def _csv_printer() -> Printer:
-    out = SpellCsv(sys.stdout)
+def _corrected(printer: Printer, path: Path, change: Callable[[Record, dict[Any, str]], Record]) -> Printer:
+    """Return a printer of spells that shows what they were corrected to."""
+    with open_history(path) as reader:
+        labels = corrected_labels(present_corrections(path, reader))
+    return lambda records: printer([change(record, labels) for record in records])
+
+
+def _csv_printer(with_corrected: bool) -> Printer:
+    out = SpellCsv(sys.stdout, ["corrected"] if with_corrected else [])
 
     def print_rows(records: list[Record]) -> None:
         out.write(records)
@@ -124,6 +136,7 @@ def _notes(record: Record) -> list[str]:
     notes = []
     if record["lost_s"] and record["reason"] != "stalled":
         notes.append(f"lost {record['lost_s']:.1f} s")
+    notes += ["corrected"] if record.get("corrected") else []
     notes += [flag for flag in ("dead_air", "continues", "interrupted") if record[flag]]
     if record["clock_step_s"]:
         notes.append(f"clock set by {record['clock_step_s']:+.6g} s")

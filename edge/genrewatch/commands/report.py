@@ -14,6 +14,7 @@ from genrewatch.commands.options import add_history_location
 from genrewatch.commands.output import print_lines
 from genrewatch.commands.selection import add_selection, selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
+from genrewatch.history.correction_records import corrected, corrected_labels, present_corrections
 from genrewatch.history.locate import find_database, open_history
 from genrewatch.history.reports.report import Report, Row, UnsetTime
 from genrewatch.history.reports.report_fields import DAY_MS, milliseconds, read_report, report_fields, write_report_csv
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", choices=("hour", "day", "source"), default="day", help="what a row is (default day)")
     add_history_location(parser)
     add_selection(parser)
+    parser.add_argument("--corrected", action="store_true", help="count the genre that a spell was corrected to")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print exact seconds as JSON")
     form.add_argument("--csv", action="store_true", help="print exact seconds as CSV")
@@ -42,7 +44,8 @@ def run(parsed: argparse.Namespace) -> int:
     path = find_database(parsed.state, parsed.node)
     with open_history(path) as reader:
         node = printable(reader.meta().get("node", ""))[:MAX_NODE]
-        report = read_report(reader, parsed.by, selection)
+        labels = corrected_labels(present_corrections(path, reader)) if parsed.corrected else {}
+        report = read_report(reader, parsed.by, selection, lambda record: corrected(record, labels))
     if report.unset.spells:
         print(f"genrewatch: {_unset_text(report.unset)}", file=sys.stderr)
     if not report.rows:

@@ -45,6 +45,8 @@ class ListenConfig:
 
     def __post_init__(self) -> None:
         require(1 <= self.health_s <= 3600, "health_s", self.health_s, "1 to 3600")
+        kept = self.history.enabled or not self.mqtt.corrections
+        require(kept, "mqtt.corrections", "true without a history", "false, or history.enabled = true")
         require(self.node is None or is_id(self.node), "node", repr(self.node), ID_CHARACTERS)
 
     @property

@@ -151,6 +151,10 @@ class Daemon:
         """See `CommandHandler`."""
         self._commands.put(lambda: self._set_setting(source_id, key, value))
 
+    def correct(self, source_id: str, seq: int | None, label: str | None) -> None:
+        """See `CommandHandler`."""
+        self._commands.put(lambda: self._sinks.notify(lambda sink: sink.on_correction(source_id, seq, label)))
+
     def publish_test_event(self, source_id: str) -> None:
         """Send an event `test` of a source to broker, hooks and viewers."""
         self._commands.put(lambda: self._sinks.notify(lambda sink: sink.on_test_event(source_id)))

@@ -2,7 +2,7 @@
 
     hash = SHA-256(previous hash, a line break, the record as canonical JSON)
 
-Canonical JSON: keys sorted, no spaces, UTF-8, without the fields `prev`, `hash` and `backfilled`.
+Canonical JSON: keys sorted, no spaces, UTF-8, without the fields `prev`, `hash`, `backfilled` and `corrected`.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 
-NOT_COVERED = ("prev", "hash", "backfilled")
-"""Fields of a published record that its hash does not cover."""
+NOT_COVERED = ("prev", "hash", "backfilled", "corrected")
+"""Fields of a printed or published record that its hash does not cover."""
 
 
 def genesis(node: str, first_seq: int) -> str:

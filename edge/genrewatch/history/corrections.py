@@ -22,6 +22,8 @@ from genrewatch.host.times import ms_to_rfc3339, now
 MAX_BYTES = 4_000_000
 """Largest size of the file, some 15,000 corrections."""
 MAX_LABEL = 64
+MAX_TEXT = 200
+"""Longest genre, reason or way of a line."""
 
 
 def is_label(text: object) -> bool:
@@ -49,7 +51,7 @@ class Correction:
     label: str | None
     """The label that the listener gave; None withdraws the earlier corrections of this spell."""
     by: str
-    """`page` or `command`."""
+    """`page`, `command` or `mqtt`."""
 
     @classmethod
     def of_spell(cls, spell: Mapping[str, Any], label: str | None, by: str) -> "Correction":
@@ -128,13 +130,21 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,12}Z")
 def _parsed(line: bytes) -> Correction | None:
     """Return the correction of a line; None for one that is torn or was written by hand."""
     try:
-        made = Correction(**json.loads(line))
-    except (ValueError, TypeError, RecursionError):
+        return parsed_correction(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def parsed_correction(fields: object) -> Correction | None:
+    """Return the correction with these fields; None if they are those of no correction."""
+    try:
+        made = Correction(**fields)  # type: ignore[arg-type]
+    except TypeError:
         return None
     times = (made.ts, made.start, *([made.end] if made.end is not None else []))
     texts = (made.source, made.reason, made.by, *([made.genre] if made.genre is not None else []))
     good = (
-        all(isinstance(text, str) for text in texts)
+        all(isinstance(text, str) and len(text) <= MAX_TEXT and text.isprintable() for text in texts)
         and is_id(made.source)
         and all(isinstance(time, str) and _TIME.fullmatch(time) for time in times)
         and (made.seq is None or (type(made.seq) is int and made.seq > 0))

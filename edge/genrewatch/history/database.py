@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from genrewatch.contract.errors import os_error_reason
-from genrewatch.history.schema import FORMAT, create_tables, wrong_contents, wrong_schema
+from genrewatch.history.schema import FORMAT, create_later_tables, create_tables, wrong_contents, wrong_schema
 from genrewatch.host.private_files import make_private_directory, make_private_file
 from genrewatch.host.untrusted_text import one_line
 
@@ -118,7 +118,11 @@ def _prepare(db: sqlite3.Connection) -> None:
     result = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
         raise Damaged(str(result))
-    if wrong := wrong_schema(db) or wrong_contents(db):
+    if wrong := wrong_schema(db):
+        raise Damaged(wrong)
+    with transaction(db):
+        create_later_tables(db)
+    if wrong := wrong_contents(db):
         raise Damaged(wrong)
 
 

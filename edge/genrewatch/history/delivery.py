@@ -7,9 +7,10 @@ that was in flight when it broke is published again under the same `seq`.
 import logging
 import math
 import time
-from typing import Protocol
+from typing import Literal, Protocol
 
 from genrewatch.contract.compact_json import compact_json
+from genrewatch.history.record import is_correction
 from genrewatch.history.store import HistoryStore, OutboxRecord
 
 MAX_IN_FLIGHT = 10
@@ -22,6 +23,10 @@ RETRY_FULL_S = 1.0
 log = logging.getLogger("genrewatch")
 
 
+Kind = Literal["history", "correction"]
+"""The topic of a record: spells and corrections have one each."""
+
+
 class HistoryTransport(Protocol):
     """A publisher of history records whose acknowledgements can be read."""
 
@@ -29,10 +34,10 @@ class HistoryTransport(Protocol):
     def connection_number(self) -> int:
         """The number of the current connection, from 1; 0 while disconnected."""
 
-    def takes(self, source_id: str, payload: bytes) -> bool:
+    def takes(self, source_id: str, payload: bytes, kind: Kind) -> bool:
         """Return False if the broker reads no message as large as this record."""
 
-    def publish(self, source_id: str, payload: bytes) -> int | None:
+    def publish(self, source_id: str, payload: bytes, kind: Kind) -> int | None:
         """Publish a record of a source; return its packet id, or None when it was not queued."""
 
     def acknowledgements(self) -> list[tuple[int, bool]]:
@@ -127,11 +132,12 @@ class Delivery:
                 self._retry_s = time.monotonic() + wait_s
                 return
             payload = _payload(record, backfilled=backfilled)
-            if not self._transport.takes(record.source, payload):
+            kind: Kind = "correction" if is_correction(record.record) else "history"
+            if not self._transport.takes(record.source, payload, kind):
                 self._set_aside(record.seq, "reads no message as large")
                 self._newest_published, self._retry_s = record.seq, time.monotonic()
                 continue
-            packet_id = self._transport.publish(record.source, payload)
+            packet_id = self._transport.publish(record.source, payload, kind)
             if packet_id is None:
                 self._retry_s = time.monotonic() + RETRY_FULL_S
                 return

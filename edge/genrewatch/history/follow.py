@@ -14,7 +14,12 @@ POLL_S = 0.5
 
 
 def follow(
-    path: Path, selection: Selection, after_seq: int, on_problem: Callable[[str], None]
+    path: Path,
+    selection: Selection,
+    after_seq: int,
+    on_problem: Callable[[str], None],
+    *,
+    corrections: bool = False,
 ) -> Iterator[list[Record]]:
     """Yield the selected records after `after_seq` as they are stored, without end.
 
@@ -30,7 +35,7 @@ def follow(
                 replaced = False
                 while not replaced:
                     replaced = _identity(path) != identity  # read first: the last records of the old file are read too
-                    for page in reader.pages(selection, last_seq):
+                    for page in reader.pages(selection, last_seq, corrections=corrections):
                         yield page
                         last_seq = page[-1]["seq"]
                     time.sleep(0 if replaced else POLL_S)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.history.database import database_errors, open_for_reading
-from genrewatch.history.record import Record, checked_record
+from genrewatch.history.record import Record, checked_record, is_correction
 
 PAGE = 1000
 """Records read by one query."""
@@ -70,8 +70,11 @@ class HistoryReader:
             row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spells'").fetchone()
         return int(row[0]) if row else 0
 
-    def pages(self, selection: Selection, after_seq: int = 0) -> Iterator[list[Record]]:
-        """Yield the selected records after a `seq`, in order, with `prev` and `hash`, a page at a time."""
+    def pages(self, selection: Selection, after_seq: int = 0, *, corrections: bool = False) -> Iterator[list[Record]]:
+        """Yield the selected records after a `seq`, in order, with `prev` and `hash`, a page at a time.
+
+        Records of corrections are left out unless `corrections` is set.
+        """
         condition, values = selection.condition()
         query = f"SELECT seq, record, prev, hash FROM spells WHERE seq > ? AND {condition} ORDER BY seq LIMIT {PAGE}"
         while True:
@@ -83,16 +86,26 @@ class HistoryReader:
                 ]
             if not page:
                 return
-            yield page
             after_seq = page[-1]["seq"]
+            if found := [record for record in page if corrections or not is_correction(record)]:
+                yield found
 
     def spell(self, seq: int) -> Record | None:
-        """Return the record of a `seq`; None if there is none."""
+        """Return the spell of a `seq`; None if there is none."""
         if not 0 < seq < 2**63:
             return None
         with database_errors():
             row = self._db.execute("SELECT record, prev, hash FROM spells WHERE seq = ?", (seq,)).fetchone()
-        return {**checked_record(row[0]), "seq": seq, "prev": row[1], "hash": row[2]} if row else None
+        found = {**checked_record(row[0]), "seq": seq, "prev": row[1], "hash": row[2]} if row else None
+        return None if found is None or is_correction(found) else found
+
+    def correction_records(self) -> list[Record]:
+        """Return the records of corrections, the oldest first; none in a database of an earlier version."""
+        query = "SELECT record FROM imported_corrections JOIN spells USING (seq) ORDER BY seq"
+        with database_errors():
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'imported_corrections'").fetchone():
+                return []
+            return [checked_record(record) for (record,) in self._db.execute(query).fetchall()]
 
     def open_spells(self, selection: Selection) -> list[Record]:
         """Return the open spells as last saved: marked `open`, without `seq` and hashes."""

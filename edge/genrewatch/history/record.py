@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from genrewatch.history.database import Damaged
@@ -10,12 +10,20 @@ from genrewatch.host.times import rfc3339_to_ms
 
 Record = dict[str, Any]
 
+CORRECTION = "correction"
+"""The `kind` of a record that holds a correction and no spell."""
+
 MAX_UTC_MS = 253_370_764_800_000
 """Milliseconds from 1970 to the year 9999, the last that every time zone can show."""
 MAX_S = 10_000_000_000.0
 """Limit of durations and of monotonic times, seconds."""
 MAX_SPELL_S = 400 * 86_400.0
 """Limit of the length of one spell, seconds: it is cut each hour, but a suspended daemon cuts it late."""
+
+
+def is_correction(record: Mapping[str, Any]) -> bool:
+    """Return whether a record is a correction and no spell."""
+    return record.get("kind") == CORRECTION
 
 
 def checked_record(text: Any) -> Record:

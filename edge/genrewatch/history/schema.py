@@ -26,6 +26,11 @@ CREATE TABLE segments (
     label TEXT NOT NULL, posterior BLOB, verdict TEXT NOT NULL
 );
 """
+LATER_TABLES = """
+CREATE TABLE imported_corrections (line TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+"""
+"""Tables that databases of earlier versions lack; those versions ignore them. The hash of each line of the file of
+corrections that is in `spells`, with its `seq`."""
 MAX_NUMBER = 2**53
 """Limit of the numbers of rows: far above all that is ever assigned, below SQLite's own, at which it is full."""
 
@@ -39,6 +44,8 @@ _WRONG_ROWS = {
     "meta": "SELECT 'an entry' FROM meta WHERE typeof(key) <> 'text' OR typeof(value) <> 'text'",
     "segments": "SELECT 'segment ' || max(segment) FROM segments HAVING max(segment) > :limit",
     "streams": "SELECT 'stream ' || max(stream) FROM streams HAVING max(stream) > :limit",
+    "imported_corrections": """SELECT 'an entry' FROM imported_corrections
+        WHERE typeof(line) <> 'text' OR typeof(seq) <> 'integer'""",
     "sqlite_sequence": """SELECT 'an entry' FROM sqlite_sequence
         WHERE typeof(seq) <> 'integer' OR seq NOT BETWEEN 0 AND :limit""",
 }
@@ -49,7 +56,14 @@ def create_tables(db: sqlite3.Connection) -> None:
     """Create the tables of an empty database, within the caller's transaction."""
     for statement in TABLES.split(";"):
         db.execute(statement)
+    create_later_tables(db)
     db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def create_later_tables(db: sqlite3.Connection) -> None:
+    """Create the tables that a database of an earlier version lacks."""
+    for statement in LATER_TABLES.split(";"):
+        db.execute(statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
 
 
 def wrong_schema(db: sqlite3.Connection) -> str | None:
@@ -61,7 +75,10 @@ def wrong_schema(db: sqlite3.Connection) -> str | None:
     if trigger := next((name for kind, name, _ in rows if kind == "trigger"), None):
         return f"it has a trigger, {trigger}"
     found = {name: _normalized(sql) for kind, name, sql in rows if kind in ("table", "view", "index")}
-    for name, sql in _expected().items():
+    for name, sql in _expected(LATER_TABLES).items():
+        if name in found and found[name] != sql:
+            return f"{name} is not as genrewatch creates it"
+    for name, sql in _expected(TABLES).items():
         if name not in found:
             return f"no table {name}" if "CREATE TABLE" in sql else f"no index {name}"
         if found[name] != sql:
@@ -77,8 +94,8 @@ def wrong_contents(db: sqlite3.Connection) -> str | None:
     return None
 
 
-def _expected() -> dict[str, str]:
-    statements = [_normalized(statement) for statement in TABLES.split(";") if statement.strip()]
+def _expected(tables: str) -> dict[str, str]:
+    statements = [_normalized(statement) for statement in tables.split(";") if statement.strip()]
     return {statement.split()[2]: statement for statement in statements}
 
 

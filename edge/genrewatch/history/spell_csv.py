@@ -1,7 +1,7 @@
 """Spells as CSV: the same columns for `genrewatch history` and the web API."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from genrewatch.history.record import Record
@@ -17,11 +17,13 @@ COLUMNS = [
 class SpellCsv:
     """Writes a header, then records."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._out = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    def __init__(self, file: TextIO, more: Sequence[str] = ()) -> None:
+        """`more` are fields for further columns."""
+        self._columns = [*COLUMNS, *more]
+        self._out = csv.DictWriter(file, self._columns, extrasaction="ignore", lineterminator="\n")
         self._out.writeheader()
 
     def write(self, records: Iterable[Record]) -> None:
         """Write a line for each record."""
         for record in records:
-            self._out.writerow({key: csv_cell(record.get(key)) for key in COLUMNS})
+            self._out.writerow({key: csv_cell(record.get(key)) for key in self._columns})

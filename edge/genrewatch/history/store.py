@@ -12,13 +12,16 @@ from typing import Any
 
 from genrewatch.contract.compact_json import compact_json
 from genrewatch.history.chain import genesis, record_hash
+from genrewatch.history.correction_records import ImportedLines, correction_fields
+from genrewatch.history.corrections import Correction
 from genrewatch.history.database import Damaged, database_errors, open_for_writing, transaction
 from genrewatch.history.posterior_buffer import PosteriorBuffer, StreamResult
 from genrewatch.history.pruning import prune
-from genrewatch.history.record import checked_record
+from genrewatch.history.record import checked_record, is_correction
 from genrewatch.history.reserved_seq import ReservedSeq
 from genrewatch.history.schema import wrong_schema
 from genrewatch.history.spell import Spell
+from genrewatch.host.times import Timestamp
 
 DAY_MS = 86_400_000
 MAX_HELD = 1000
@@ -112,6 +115,24 @@ class HistoryStore:
             self._posteriors.append(results)
             self._db.execute("DELETE FROM open")
             self._db.executemany("INSERT INTO open VALUES (?, ?, ?, ?)", saved)
+
+    def append_corrections(self, made: Sequence[Correction], at: Timestamp) -> None:
+        """Store those corrections as records that are not stored yet."""
+        lines = ImportedLines(self._db)
+        with database_errors(), self._restored_on_error(), transaction(self._db):
+            self._check_file()
+            for line, one in lines.new(made).items():
+                spell = None if one.seq is None else self.spell(one.seq, one.source)
+                self._insert(correction_fields(one, self._node, spell, at), at.utc_ms, at.utc_ms)
+                lines.add(line, self._last_seq)
+
+    def spell(self, seq: int, source: str) -> dict[str, Any] | None:
+        """Return the spell of a `seq` with its hash; None if there is none of this source."""
+        query = "SELECT record, hash FROM spells WHERE seq = ? AND source = ?"
+        with database_errors():
+            row = self._db.execute(query, (min(seq, 2**62), source)).fetchone()
+            found = {**checked_record(row[0]), "seq": seq, "hash": row[1]} if row else None
+        return None if found is None or is_correction(found) else found
 
     def outbox_records(self, after_seq: int, limit: int) -> list[OutboxRecord]:
         """Return the oldest records of the outbox after a `seq`, in order."""

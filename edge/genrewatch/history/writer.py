@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.history.config import HistoryConfig
+from genrewatch.history.correction_inbox import CorrectionInbox, CorrectionRequest
 from genrewatch.history.damaged_files import DamagedFiles
 from genrewatch.history.database import Damaged, Missing, NewerFormat, Unavailable
 from genrewatch.history.delivery import Delivery, HistoryTransport
@@ -51,6 +52,7 @@ class Batch:
     ended: list[Spell] = field(default_factory=list)
     open_spells: list[Spell] = field(default_factory=list)
     results: list[StreamResult] = field(default_factory=list)
+    corrections: list[CorrectionRequest] = field(default_factory=list)
 
 
 class HistoryWriter:
@@ -69,6 +71,7 @@ class HistoryWriter:
         self._collect, self._clock, self._times = collect, clock, SpellTimes()
         self._delivery = Delivery(transport, per_s=config.backfill_per_s) if transport else None
         self._store: HistoryStore | None = None
+        self._corrections = CorrectionInbox(path)
         self._ended: deque[Spell] = deque()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._open_spells: list[Spell] = []
@@ -112,7 +115,8 @@ class HistoryWriter:
             problem = f"{what} for {hangs_s:.0f} s"
         kept = self._delivery.undeliverable if self._delivery else 0
         undeliverable = f"{kept} spells stay here only, the broker does not take them" if kept else None
-        return [text for text in (problem, self._damaged.problem, self._clock_problem, undeliverable) if text]
+        others = (self._damaged.problem, self._clock_problem, undeliverable, self._corrections.problem)
+        return [text for text in (problem, *others) if text]
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
@@ -123,6 +127,7 @@ class HistoryWriter:
             "unsaved": len(self._ended),
             "dropped": self._dropped,
             "undeliverable": undeliverable,
+            "correction_refused": self._corrections.refused,
         }
 
     def _run(self) -> None:
@@ -148,7 +153,10 @@ class HistoryWriter:
             if self._store is None:
                 self._store = self._open_store()
                 self._times.start_after(self._store.last_end_ms)
+                self._corrections.forget()
             self._save(self._store)
+            if not self._clock_problem:
+                self._corrections.run(self._store, self._open_spells, self._clock())
             if self._delivery:
                 self._delivery.run(self._store)
             self._prune(self._store)
@@ -175,6 +183,7 @@ class HistoryWriter:
         self._diagnostics["posteriors_dropped"] += max(0, surplus)
         self._results.extend(batch.results)
         self._open_spells = batch.open_spells
+        self._corrections.add(batch.corrections)
         while len(self._ended) > MAX_QUEUED:
             self._ended.popleft()
             self._dropped += 1

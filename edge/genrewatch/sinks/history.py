@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genrewatch.history.config import HistoryConfig
+from genrewatch.history.correction_inbox import MAX_REQUESTS, CorrectionRequest
 from genrewatch.history.delivery import HistoryTransport
 from genrewatch.history.posterior_buffer import Stream, StreamResult
 from genrewatch.history.spell import SpellContext
@@ -40,6 +41,7 @@ class HistorySink(Sink):
         self._run = secrets.token_hex(4)
         self._spells, self._streams = SpellBuilder(), dict[str, Stream]()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
+        self._corrections: deque[CorrectionRequest] = deque(maxlen=MAX_REQUESTS)
         self._dropped = 0  # spells, while the writer hangs
         self._lock = threading.Lock()
         self._writer = HistoryWriter(path, node, config, transport, self._collect, clock)
@@ -101,6 +103,12 @@ class HistorySink(Sink):
                 self._results.append(StreamResult(stream=self._streams[source_id], result=result))
             self._wake_if_ended()
 
+    def on_correction(self, source_id: str, seq: int | None, label: str | None) -> None:
+        """See `Sink`."""
+        with self._lock:
+            self._corrections.append(CorrectionRequest(source=source_id, seq=seq, label=label))
+        self._writer.wake()
+
     def flush(self) -> None:
         """End the open spells, and wait a moment for them to be written and delivered."""
         with self._lock:
@@ -124,7 +132,13 @@ class HistorySink(Sink):
         """Take what the writer has not yet got, at one moment."""
         with self._lock:
             open_spells = [replace(spell, votes=Counter(spell.votes)) for spell in self._spells.open_spells()]
-            batch = Batch(ended=self._spells.ended, open_spells=open_spells, results=list(self._results))
+            batch = Batch(
+                ended=self._spells.ended,
+                open_spells=open_spells,
+                results=list(self._results),
+                corrections=list(self._corrections),
+            )
             self._spells.ended = []
             self._results.clear()
+            self._corrections.clear()
         return batch

@@ -35,6 +35,9 @@ class Sink:
     def on_test_event(self, source_id: str) -> None:
         """Handle a user's request for an event of type `test`."""
 
+    def on_correction(self, source_id: str, seq: int | None, label: str | None) -> None:
+        """Handle a correction that was received over MQTT; see `CommandHandler.correct`."""
+
     def on_result(self, source_id: str, result: SegmentResult) -> None:
         """Handle a classified segment."""
 

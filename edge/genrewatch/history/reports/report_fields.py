@@ -1,7 +1,7 @@
 """A report as exact seconds, JSON or CSV: the same for `genrewatch report` and the web API."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TextIO
@@ -15,10 +15,13 @@ from genrewatch.host.untrusted_text import csv_cell, printable
 DAY_MS = 86_400_000
 
 
-def read_report(reader: HistoryReader, by: By, selection: Selection) -> Report:
-    """Return the report of the selected part of a history."""
+def read_report(
+    reader: HistoryReader, by: By, selection: Selection, change: Callable[[Record], Record] | None = None
+) -> Report:
+    """Return the report of the selected part of a history; `change` changes each record before it counts."""
     unset = UnsetTime()
     records = _with_known_time(_records(reader, selection), selection, unset)
+    records = map(change, records) if change else records
     report = build_report(records, by, since_ms=selection.since_ms, until_ms=selection.until_ms)
     return replace(report, unset=unset)
 

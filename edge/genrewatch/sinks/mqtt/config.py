@@ -92,6 +92,8 @@ class MqttConfig:
     settable: tuple[SettingKey, ...] = ()
     """Settings that commands may change while it runs: segments, silence_dbfs, filter, expected_duration_s,
     segment_weight; default none."""
+    corrections: bool = False
+    """Take corrections of spells by `correct/set`; they are kept in the history."""
     bundles: str | None = None
     """Directory of the bundles that `bundle/set` may choose by name; without it the command is refused."""
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from genrewatch.history.delivery import Kind
 from genrewatch.sinks.mqtt.acknowledgements import Acknowledgements
 from genrewatch.sinks.mqtt.connection import Connection
+from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.topics import Topics
 
 
@@ -21,13 +23,13 @@ class HistoryPublisher:
         """See `HistoryTransport`."""
         return self._connection.number
 
-    def takes(self, source_id: str, payload: bytes) -> bool:
+    def takes(self, source_id: str, payload: bytes, kind: Kind = "history") -> bool:
         """See `HistoryTransport`."""
-        return self._connection.takes(self._topics.history(source_id, payload))
+        return self._connection.takes(self._message(source_id, payload, kind))
 
-    def publish(self, source_id: str, payload: bytes) -> int | None:
+    def publish(self, source_id: str, payload: bytes, kind: Kind = "history") -> int | None:
         """See `HistoryTransport`."""
-        packet_id = self._connection.publish_with_id(self._topics.history(source_id, payload))
+        packet_id = self._connection.publish_with_id(self._message(source_id, payload, kind))
         if packet_id is not None and self._acknowledgements.track(packet_id):
             self.on_change()
         return packet_id
@@ -44,3 +46,7 @@ class HistoryPublisher:
     def on_disconnect(self) -> None:
         """Handle the loss of the connection."""
         self._acknowledgements.clear_in_flight()
+
+    def _message(self, source_id: str, payload: bytes, kind: Kind) -> Message:
+        topics = self._topics
+        return (topics.correction if kind == "correction" else topics.history)(source_id, payload)

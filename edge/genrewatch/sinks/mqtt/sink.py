@@ -8,6 +8,7 @@
     <base>/<node>/<source>/event          JSON; on an event
     <base>/<node>/<source>/votes          JSON; for segments, if configured
     <base>/<node>/<source>/history        JSON; for each spell, sent again until the broker has acknowledged it
+    <base>/<node>/<source>/correction     JSON; a correction of a spell, delivered like the history
     <base>/<node>/health                  JSON
     <prefix>/device/<node>/config         Home Assistant's discovery of the node, retained
     <prefix>/device/<node>/<source>/config  of a source
@@ -77,7 +78,8 @@ class MqttSink(Sink):
         self._config, self._names = config, names
         self._topics = topics = Topics(root=root, node=node, discovery_prefix=config.discovery_prefix)
         self._payloads = Payloads(node=node, top_k=config.top_k, names=names, clock=clock)
-        self._detector, self._commands = EventDetector(expectations), CommandReceiver(topics, names, config.settable)
+        self._detector = EventDetector(expectations)
+        self._commands = CommandReceiver(topics, names, config.settable, corrections=config.corrections)
         self._votes = VotesSelection(config.votes_every)
         self._connection = connection = Connection(
             config,
@@ -237,11 +239,13 @@ class MqttSink(Sink):
 
     def _commands_of(self, source: str) -> list[str]:
         settings = [self._topics.setting_commands_of(source, key) for key in self._config.settable]
-        return [self._topics.listen_commands_of(source), *settings]
+        corrections = [self._topics.correct_command_of(source)] if self._config.corrections else []
+        return [self._topics.listen_commands_of(source), *settings, *corrections]
 
     def _subscriptions(self, sources: Iterable[str]) -> Subscriptions:
         wanted = [self._topics.listen_commands]
         wanted += [self._topics.setting_commands] if self._config.settable else []
+        wanted += [self._topics.correct_commands] if self._config.corrections else []
         wanted += [self._topics.bundle_command] if self._config.bundles else []
         wanted += [self._topics.home_assistant_status] if self._config.discovery else []
         return Subscriptions(

@@ -56,6 +56,10 @@ class Topics:
         """Return a record of the history."""
         return Message(topic=f"{self.root}/{source}/history", payload=payload, qos=1, schema=_schema("history"))
 
+    def correction(self, source: str, payload: bytes) -> Message:
+        """Return a correction of a spell, a record of the same hash chain."""
+        return Message(topic=f"{self.root}/{source}/correction", payload=payload, qos=1, schema=_schema("correction"))
+
     def health(self, payload: bytes) -> Message:
         """Return the diagnostics of the node."""
         return Message(topic=f"{self.root}/health", payload=payload, qos=0, schema=_schema("health"))
@@ -106,6 +110,15 @@ class Topics:
     def listen_commands(self) -> str:
         """Topic filter of the commands that switch sources."""
         return f"{self.root}/+/listen/set"
+
+    def correct_command_of(self, source: str) -> str:
+        """Return the topic of the commands that correct a spell of one source."""
+        return f"{self.root}/{source}/correct/set"
+
+    @property
+    def correct_commands(self) -> str:
+        """Topic filter of the commands that correct spells, where the configuration allows it."""
+        return f"{self.root}/+/correct/set"
 
     def setting_commands_of(self, source: str, key: str) -> str:
         """Return the topic of the commands that change one setting of a source."""

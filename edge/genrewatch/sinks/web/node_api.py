@@ -9,6 +9,7 @@ from typing import Any
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.ids import is_id
 from genrewatch.contract.payload import SCHEMA_VERSION
+from genrewatch.history.correction_records import present_corrections
 from genrewatch.history.corrections import MAX_LABEL, Correction, Corrections, corrections_path, is_label
 from genrewatch.history.reader import Selection
 from genrewatch.sinks.web.diagnosis import diagnosis_zip, log_text
@@ -83,7 +84,8 @@ class NodeApi:
     def corrections(self) -> dict[str, Any]:
         """Return the present corrections, the newest of each spell."""
         try:
-            present = self._corrections().present()[-MAX_CORRECTIONS:]
+            with self._history.reader() as reader:
+                present = present_corrections(reader.path, reader)[-MAX_CORRECTIONS:]
         except DataError as exc:
             raise Refused("503 Service Unavailable", str(exc)) from None
         return self._fields(corrections=[asdict(made) for made in present])
