@@ -6,7 +6,9 @@ Written from the parsers' actions and not from `format_help`, whose layout diffe
 import argparse
 from collections.abc import Iterator
 
-from docs.scripts.markdown import code, page, sentence, table
+from docs.scripts.markdown import code, page, table
+
+from genrewatch.daemon.config_file.tables import sentence
 
 INTRODUCTION = """\
 Every command takes `--help`. Exit codes are the same everywhere: 0 when the command is done, 1 when it ran and found

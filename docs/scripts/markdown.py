@@ -24,12 +24,3 @@ def code(text: str) -> str:
 def page(title: str, *parts: str) -> str:
     """Return a whole page: the notice, a heading, and parts with an empty line between them."""
     return "\n\n".join([NOTICE, f"# {title}", *(part.strip("\n") for part in parts if part)]) + "\n"
-
-
-def sentence(text: str) -> str:
-    """Return a help text as a sentence: a capital letter first, a full stop last."""
-    text = " ".join(text.split())
-    if not text:
-        return text
-    first = text if text.split()[0].endswith(":") else text[0].upper() + text[1:]
-    return first if first.endswith((".", "!", "?", ":")) else first + "."

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from docs.scripts.markdown import code, page, sentence, table
+from docs.scripts.markdown import code, page, table
 
+from genrewatch.daemon.config_file.tables import sentence
 from genrewatch.sinks.web.metric_table import LIVE, NODE, SOURCE
 from genrewatch.sinks.web.openmetrics import SUFFIXES, Kind
 from genrewatch.sinks.web.process_metrics import PROCESS

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from docs.scripts.markdown import code, page, sentence, table
+from docs.scripts.markdown import code, page, table
 
+from genrewatch.daemon.config_file.tables import sentence
 from genrewatch.sinks.mqtt.message import Message
 from genrewatch.sinks.mqtt.topics import Topics
 

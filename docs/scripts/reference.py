@@ -10,7 +10,6 @@ from pathlib import Path
 from docs.scripts.commands import commands_page
 from docs.scripts.configuration import configuration_page
 from docs.scripts.environment import environment_page
-from docs.scripts.example_config import example_config
 from docs.scripts.metrics import metrics_page
 from docs.scripts.openapi import PATH as OPENAPI_PATH
 from docs.scripts.openapi import openapi
@@ -18,6 +17,7 @@ from docs.scripts.payloads import payloads_page
 from docs.scripts.sources import sources_page
 
 from genrewatch import cli
+from genrewatch.daemon.config_file.example import example_config
 from genrewatch_export.cli import command_parser, export_parser
 from genrewatch_trainer.cli import parser as trainer_parser
 

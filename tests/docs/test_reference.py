@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.scripts.configuration import tables
 from docs.scripts.environment import names, variables
-from docs.scripts.field_docs import MissingDocstring, field_docs
 from docs.scripts.reference import ROOT, generated, outdated
 
 from genrewatch.daemon.config import load_config
+from genrewatch.daemon.config_file.field_docs import MissingDocstring, field_docs
+from genrewatch.daemon.config_file.tables import tables
 
 EXAMPLE = ROOT / "deploy" / "genrewatch.toml"
 

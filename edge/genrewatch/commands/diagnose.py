@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from genrewatch.commands.checks import broker_checks
 from genrewatch.commands.doctor import run_checks
 from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.daemon.config import load_config
@@ -38,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the file; returns 0, also where no daemon runs."""
     config = load_config(args.config)
     web = (web_address(args.web, config.web) if args.web else config.web).with_environment()
-    checks = {"ts": rfc3339(utc_now()), "checks": [asdict(check) for check in run_checks(config)]}
+    checks = {
+        "ts": rfc3339(utc_now()),
+        "checks": [asdict(check) for check in [*run_checks(config), *broker_checks(config.mqtt)]],
+    }
     made = diagnosis_zip({"config.json": shown_config(config), "doctor.json": checks, **_of_daemon(web)})
     try:
         with open(open_private(args.output), "wb") as file:

@@ -1,91 +1,99 @@
 """`genrewatch doctor`: checks everything that listening needs on this machine, a line each."""
 
 import argparse
-import json
-import os
 import platform
 import shutil
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from genrewatch import __version__
 from genrewatch.audio.decoding import ffmpeg_path
+from genrewatch.commands.checks import (
+    DEFAULT_BROKER,
+    Check,
+    attempt,
+    broker_checks,
+    hook_checks,
+    print_checks,
+    source_checks,
+)
+from genrewatch.commands.doctor_user import become, user_check
 from genrewatch.commands.options import add_bundle
 from genrewatch.contract.bundle import Manifest, load_bundle
-from genrewatch.contract.errors import GenrewatchError
+from genrewatch.contract.errors import ConfigError
 from genrewatch.daemon.config import ListenConfig, load_config
+from genrewatch.daemon.config_file.faults import file_faults
 from genrewatch.daemon.narrow_bands import kept_problems
 from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
-from genrewatch.host.node import node_id, state_directory
+from genrewatch.host.node import running_nodes, state_directory
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden
 from genrewatch.inference.runtime import runtime_version
-from genrewatch.sinks.mqtt.broker import check_access, try_broker
-from genrewatch.sinks.mqtt.sink import MqttConfig
 from genrewatch.sources.microphone.listing import microphones
 
 LEAST_FREE_MB = 100
-DEFAULT_BROKER = "mqtt://localhost"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """Result of one check."""
-
-    name: str
-    result: Literal["ok", "absent", "wrong"]
-    """`absent`: missing, but not needed."""
-    detail: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_bundle(parser)
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings to check: those of `listen --config FILE`"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="check what `listen --config FILE` will run: the file, its sources, broker and hooks",
     )
+    parser.add_argument("--user", metavar="NAME", help="check as this user, as the service has it; needs root")
     parser.add_argument("--mqtt", metavar="URL", help=f"broker to try, or none (default {DEFAULT_BROKER})")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run all checks; return 1 when something is wrong, which what is absent is not."""
-    checks = run_checks(_settings(args))
-    for check in checks:
-        print(json.dumps(asdict(check)) if args.json else f"{check.result:6}  {check.name:10}  {check.detail}")
-    return 1 if any(check.result == "wrong" for check in checks) else 0
+    if args.user:
+        become(args.user, args.config)
+    found = file_faults(args.config) if args.config else []
+    config = ListenConfig() if found else load_config(args.config)
+    config = replace(config, bundle=args.bundle or config.bundle)
+    checks = [*run_checks(config), *_broker_checks(config, args.mqtt, faulty=bool(found))]
+    if args.config:
+        file = [Check(name="config", result="wrong", detail=line) for line in found]
+        file = file or [Check(name="config", result="ok", detail=f"{args.config}: no faults")]
+        checks = [user_check(args.config), *file, *checks, *([] if found else _parts(config))]
+    return print_checks(checks, as_json=args.json)
 
 
-def _settings(args: argparse.Namespace) -> ListenConfig:
-    """Return the settings of the file, overridden by the command line."""
-    config = load_config(args.config)
-    mqtt = replace(config.mqtt, url=args.mqtt) if args.mqtt else config.mqtt
-    return replace(config, bundle=args.bundle or config.bundle, mqtt=mqtt)
+def _broker_checks(config: ListenConfig, url: str | None, *, faulty: bool) -> list[Check]:
+    """Check the broker of the command line, or else that of a file without faults."""
+    if url is None:
+        return [] if faulty else broker_checks(config.mqtt)
+    try:
+        return broker_checks(replace(config.mqtt, url=url))
+    except ConfigError as exc:
+        return [Check(name="broker", result="wrong", detail=f"--mqtt: {exc}")]
+
+
+def _parts(config: ListenConfig) -> list[Check]:
+    """Try sources and hooks; sources that a running daemon uses are left to it."""
+    if running := running_nodes(state_directory()):
+        detail = f"not tried, genrewatch runs as {', '.join(running)} and uses them: see its health"
+        return [Check(name="sources", result="absent", detail=detail), *hook_checks(config.hook)]
+    return [*source_checks(config), *hook_checks(config.hook)]
 
 
 def run_checks(config: ListenConfig) -> list[Check]:
     """Return the results of all checks for these settings."""
     return [
-        _try("machine", "wrong", _machine),
-        _try("runtime", "wrong", runtime_version),
-        _try("bundle", "wrong", lambda: _golden(config)),
-        _try("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
-        _try("microphone", "absent", _microphone),
-        _try("band", "absent", _band),
-        *_broker_checks(config.mqtt),
-        _try("disk", "wrong", _disk),
-        _try("history", "wrong", _history),
+        attempt("machine", "wrong", _machine),
+        attempt("runtime", "wrong", runtime_version),
+        attempt("bundle", "wrong", lambda: _golden(config)),
+        attempt("decoder", "absent", lambda: f"ffmpeg at {ffmpeg_path()}"),
+        attempt("microphone", "absent", _microphone),
+        attempt("band", "absent", _band),
+        attempt("disk", "wrong", _disk),
+        attempt("history", "wrong", _history),
     ]
-
-
-def _try(name: str, otherwise: Literal["absent", "wrong"], ask: Callable[[], str]) -> Check:
-    try:
-        return Check(name=name, result="ok", detail=ask())
-    except (GenrewatchError, OSError, ImportError) as exc:
-        return Check(name=name, result=otherwise, detail=str(exc))
 
 
 def _machine() -> str:
@@ -122,24 +130,6 @@ def _band() -> str:
     if problems := kept_problems(state_directory()):
         raise OSError("; ".join(problems))
     return "no source with a narrow band is known"
-
-
-def _broker_checks(settings: MqttConfig) -> list[Check]:
-    """Check the connection to the broker and, where there is one, what this login may publish and subscribe to."""
-    if settings.url == "none":
-        return [Check(name="broker", result="absent", detail="none is used: mqtt.url is none")]
-    known = settings if settings.url != "auto" else replace(settings, url=DEFAULT_BROKER)
-    config = known.with_environment(os.environ)
-    connection = _try("broker", "absent", lambda: try_broker(config))
-    return [connection, _try("access", "wrong", lambda: _access(config))] if connection.result == "ok" else [connection]
-
-
-def _access(config: MqttConfig) -> str:
-    directory = state_directory()
-    node = node_id(directory) if (directory / "node_id").exists() else config.username or "doctor"
-    if problems := check_access(config, node):
-        raise OSError("; ".join(problems))
-    return f"publishing and subscribing below {config.base}/{node} work"
 
 
 def _history() -> str:

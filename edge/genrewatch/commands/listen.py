@@ -10,12 +10,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from genrewatch.commands.effective_config import add_config_options, effective_config
 from genrewatch.commands.listen_web import open_web, support
-from genrewatch.commands.options import add_bundle
 from genrewatch.commands.source_settings import announcement, expectations, hours_by_source
 from genrewatch.contract.errors import ConfigError, require
-from genrewatch.contract.ids import ID_CHARACTERS, is_id
-from genrewatch.daemon.config import ListenConfig, load_config
+from genrewatch.daemon.config import ListenConfig
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.history.database import database_path
@@ -35,7 +34,6 @@ from genrewatch.sinks.mqtt.broker import open_broker
 from genrewatch.sinks.mqtt.sink import MqttSink
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
-from genrewatch.sinks.web.config import web_address
 from genrewatch.sources.kinds import name_for_people, open_sources, restarts
 from genrewatch.sources.source import Source
 from genrewatch.sources.uri import SourceConfig
@@ -45,17 +43,7 @@ log = logging.getLogger("genrewatch")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; options here override it")
-    parser.add_argument(
-        "--source",
-        action="append",
-        metavar="URI",
-        help="auto, mic:, mic:NAME, file:PATH, stdin:, cmd:COMMAND or demo:; repeat for several (default auto)",
-    )
-    add_bundle(parser)
-    parser.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT], mqtts://..., auto or none (default auto)")
-    parser.add_argument("--web", metavar="ADDRESS", help="[HOST:]PORT of the page, or none (default 127.0.0.1:8710)")
-    parser.add_argument("--node", metavar="ID", help="id of this node in topics (default one kept on disk)")
+    add_config_options(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON line for each segment")
 
 
@@ -211,22 +199,3 @@ def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) ->
 def _reopen(config: SourceConfig) -> Source:
     """Open a source again; its device may be absent at first."""
     return open_sources([config], retry_start=True)[0]
-
-
-def effective_config(args: argparse.Namespace) -> ListenConfig:
-    """Return the settings of the file, overridden by the command line."""
-    config = load_config(args.config)
-    if args.source:
-        config = replace(config, source=tuple(SourceConfig(uri=uri) for uri in args.source))
-    if not config.source:
-        config = replace(config, source=(SourceConfig(uri="auto"),))
-    if args.bundle:
-        config = replace(config, bundle=args.bundle)
-    if args.mqtt:
-        config = replace(config, mqtt=replace(config.mqtt, url=args.mqtt))
-    if args.web:
-        config = replace(config, web=web_address(args.web, config.web))
-    if args.node is not None:
-        require(is_id(args.node), "--node", repr(args.node), ID_CHARACTERS)
-        config = replace(config, node=args.node)
-    return config

@@ -50,12 +50,7 @@ class HookSink(Sink):
 
         Raises ConfigError for a hook of an unknown source, or for services that Apprise does not know.
         """
-        for number, hook in enumerate(hooks):
-            for source_id in hook.sources:
-                if source_id not in names:
-                    raise ConfigError(f"hook[{number}].sources", f"found {source_id!r}", "some of " + ", ".join(names))
-            if hook.notify:
-                check_urls(hook.notify, f"hook[{number}].notify")
+        check_hooks(hooks, names)
         self._node, self._names, self._clock = node, dict(names), clock
         self._detector = EventDetector(expectations, local_time)
         self._models = dict[str, tuple[str, str]]()
@@ -147,3 +142,13 @@ class HookSink(Sink):
     def _release(self) -> None:
         for conditions in self._conditions:
             conditions.release()
+
+
+def check_hooks(hooks: Sequence[HookConfig], names: Mapping[str, str]) -> None:
+    """Raise ConfigError for a hook of a source that is not in `names`, or for services that Apprise does not know."""
+    for number, hook in enumerate(hooks):
+        for source_id in hook.sources:
+            if source_id not in names:
+                raise ConfigError(f"hook[{number}].sources", f"found {source_id!r}", "some of " + ", ".join(names))
+        if hook.notify:
+            check_urls(hook.notify, f"hook[{number}].notify")

@@ -34,6 +34,10 @@ ANSWER_S = 5.0
 STOP_S = 3.0
 
 
+class BrokerAbsent(ConfigError):
+    """No broker answers at the address."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenBroker:
     """A broker to publish to."""
@@ -136,7 +140,8 @@ def _connected(config: MqttConfig, refusals: Refusals) -> Iterator[MqttClient]:
     client, outcome = connect(config, f"genrewatch-try-{secrets.token_hex(4)}", None, tls_context(config), callbacks)
     try:
         if outcome is not Outcome.CONNECTED:
-            raise ConfigError("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
+            error = BrokerAbsent if outcome is Outcome.UNREACHABLE else ConfigError
+            raise error("mqtt.url", f"{outcome.value} at {config.endpoint} ({client.why})")
         yield client
     finally:
         client.close()

@@ -1,0 +1,1 @@
+"""The configuration file as text: its keys with their meanings, an example, its faults, and where each value is set."""
