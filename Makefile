@@ -5,6 +5,7 @@
 # make docs-reference         docs/reference/ and deploy/genrewatch.toml, from the code
 # make test-wheel PYTHON=...  the tests against the installed wheel, for another Python
 # make release-check          version, changelog, wheel and sdist; the wheel in an empty environment
+# make packages-check         each way of installing, from a clean Debian tree to a verdict on a broker (root)
 # make bench  speed and memory on this machine
 # make drill  every fault that a source can have, against the real daemon; 100 kills, a fleet of 200, outages, a full disk
 # make soak   a day of sound at full speed
@@ -20,10 +21,11 @@ WORKERS ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 ALONE := --last-failed --last-failed-no-failures none
 WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
+WAYS ?= install_script
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: run test test-slow test-wheel check format bench drill soak docs docs-reference release-check clean
+.PHONY: run test test-slow test-wheel check format bench drill soak docs docs-reference release-check packages-check clean
 
 run: $(VENV)/.demo
 	@$(BIN)/genrewatch listen
@@ -39,6 +41,10 @@ test-wheel: $(VENV)/.dev
 
 release-check: $(VENV)/.dev
 	sh deploy/release_check.sh "$(PYTHON)" "$(VENV)"
+
+packages-check:
+	@sh deploy/system_packages.sh mmdebstrap mosquitto mosquitto-clients || true
+	@sh deploy/test/packages_check.sh $(WAYS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
