@@ -20,7 +20,7 @@ COMMANDS = {
     "clean-mqtt": "delete a node's retained messages from the broker, and so the device from Home Assistant",
     "classify": "classify sound files and folders",
     "devices": "list microphones and the --source that opens each",
-    "config": "check a configuration file, show the settings in force, print an example",
+    "config": "check a configuration file, show the settings in force, print an example, make a file",
     "doctor": "check bundle, runtime, decoder, microphone, broker and disk",
     "diagnose": "write one file with all that a problem report needs, without passwords",
     "bench": "measure speed and memory on this machine",

@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(action=run_show)
     example = commands.add_parser("example", help="print a file with every key, its meaning and its default")
     example.set_defaults(action=run_example)
+    init = commands.add_parser("init", help="ask for source, broker, name and location, and write a file with comments")
+    init.add_argument(
+        "file", type=Path, nargs="?", default=Path("genrewatch.toml"), metavar="FILE", help="file to write"
+    )
+    init.add_argument("--yes", action="store_true", help="take every default without asking; an existing file is kept")
+    init.set_defaults(action=run_init)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,3 +56,10 @@ def run_example(args: argparse.Namespace) -> int:
 
     print(example_config(), end="")
     return 0
+
+
+def run_init(args: argparse.Namespace) -> int:
+    """Ask and write a file; 1 when an existing one is kept."""
+    from genrewatch.commands.config_init import init
+
+    return init(args)
