@@ -31,7 +31,7 @@ class Head:
 
 def read_head(model: bytes) -> Head:
     """Return the head of a TFLite model; BundleError if its last layer is not a float32 dense layer."""
-    graph = _read(model)
+    graph = read_graph(model)
     _, weights, offsets = _head_tensors(graph)
     return Head(weights=_values(graph, weights), offsets=_values(graph, offsets))
 
@@ -41,7 +41,7 @@ def replace_head(model: bytes, head: Head) -> bytes:
 
     Raises BundleError for a head of another number of features.
     """
-    graph = _read(model)
+    graph = read_graph(model)
     operator, weights, offsets = _head_tensors(graph)
     n_features = int(weights.shape[1])
     if head.weights.shape != (len(head.offsets), n_features):
@@ -53,22 +53,23 @@ def replace_head(model: bytes, head: Head) -> bytes:
     logits.shape = [1, len(head.offsets)]
     if logits.shapeSignature is not None and len(logits.shapeSignature):
         logits.shapeSignature = [int(logits.shapeSignature[0]), len(head.offsets)]
-    return _write(graph)
+    return write_graph(graph)
 
 
 def body_of(model: bytes) -> bytes:
     """Return the model without its head: its output is the features, (1, n_features) float32."""
-    graph = _read(model)
+    graph = read_graph(model)
     operator, _, _ = _head_tensors(graph)
     main = graph.subgraphs[0]
     main.operators = [other for other in main.operators if other is not operator]
     main.outputs = [int(operator.inputs[0])]
     graph.signatureDefs = []
-    return _write(graph)
+    return write_graph(graph)
 
 
-def _read(model: bytes) -> Any:
-    schema = _schema()
+def read_graph(model: bytes) -> Any:
+    """Return a TFLite model as a tree of objects that can be changed; raises BundleError."""
+    schema = tflite_schema()
     try:
         graph = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
     except Exception as exc:  # flatbuffers raises whatever a damaged offset leads to
@@ -78,7 +79,8 @@ def _read(model: bytes) -> Any:
     return graph
 
 
-def _write(graph: Any) -> bytes:
+def write_graph(graph: Any) -> bytes:
+    """Return the bytes of a tree of objects from `read_graph`."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1_000_000)
@@ -88,7 +90,7 @@ def _write(graph: Any) -> bytes:
 
 def _head_tensors(graph: Any) -> tuple[Any, Any, Any]:
     """Return the operator of the head with its weights and offsets tensors."""
-    schema, main = _schema(), graph.subgraphs[0]
+    schema, main = tflite_schema(), graph.subgraphs[0]
     operator = next((op for op in main.operators if list(op.outputs) == list(main.outputs)), None)
     found = "no single last layer"
     if operator is not None:
@@ -107,7 +109,8 @@ def _values(graph: Any, tensor: Any) -> NDArray[np.float32]:
     return np.frombuffer(bytes(data), "<f4").reshape([int(size) for size in tensor.shape]).astype(np.float32)
 
 
-def _schema() -> Any:
+def tflite_schema() -> Any:
+    """Return the module of the TFLite schema that the runtime brings."""
     from ai_edge_litert import schema_py_generated
 
     return schema_py_generated

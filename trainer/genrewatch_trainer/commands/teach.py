@@ -20,6 +20,16 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--split", default="fault_filtered", metavar="SCHEME", help="column; default: fault_filtered")
     parser.add_argument("--parts", type=names, default="train", metavar="PART,PART", help="default: train")
+    parser.add_argument(
+        "--degraded",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="store N copies of each crop as sound arrives in the field, for `reteach`; default: none",
+    )
+    parser.add_argument(
+        "--noise", nargs="+", type=Path, default=[], metavar="DIR", help="sound files, noise of the copies"
+    )
     add_seed(parser, "the places and changes of crops")
     parser.add_argument("-o", "--targets", type=Path, required=True, help="folder to write")
     parser.set_defaults(run=run)
@@ -32,7 +42,17 @@ def run(parsed: argparse.Namespace) -> int:
 
     songs = find_songs(parsed.audio, parsed.splits, parsed.split, parsed.parts)
     front_end = FRONT_ENDS[parsed.front_end]
-    index = index_of(songs, parsed.teacher, front_end, CropChanges(), n_crops=parsed.crops, seed=parsed.seed)
-    targets = teach(songs, index, parsed.targets)
+    noises = find_songs(parsed.noise, None, parsed.split, parsed.parts) if parsed.noise else []
+    index = index_of(
+        songs,
+        parsed.teacher,
+        front_end,
+        CropChanges(),
+        n_crops=parsed.crops,
+        seed=parsed.seed,
+        n_degraded=parsed.degraded,
+        noises=noises,
+    )
+    targets = teach(songs, index, parsed.targets, noises)
     print(f"{targets.path}: {len(targets)} crops of {len(songs)} files, {targets.target.shape[1]} values each")
     return 0

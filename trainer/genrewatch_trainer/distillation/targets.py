@@ -1,7 +1,8 @@
 """A target store: log-mel of random crops of music, each with the vector that a teacher computes from that crop.
 
     TARGETS/targets.json     front end, teacher, songs, changes, seed, number of crops
-    TARGETS/00000.npz ...    power_db float16 (n, segment_frames, n_mels) dB re 1.0, target float32 (n, n_values)
+    TARGETS/00000.npz ...    power_db float16 (n, segment_frames, n_mels) dB re 1.0, target float32 (n, n_values),
+                             degraded float16 (n, n_degraded, segment_frames, n_mels), where there are copies
 
 Chunks are made one after another, and each depends on the seed and its number only, so a killed command resumes, and a
 store can be read while it grows.
@@ -41,6 +42,10 @@ class TargetIndex:
     """In the complete store."""
     crops_per_chunk: int
     seed: int
+    n_degraded: int = 0
+    """Copies of each crop as they arrive in the field, see `degraded`; the teacher receives the crop only."""
+    noises: tuple[str, ...] = ()
+    """Folder and name of each sound file that noise of the copies comes from."""
 
     @property
     def n_chunks(self) -> int:
@@ -96,6 +101,18 @@ class Targets:
     def power_db(self) -> Half:
         """The log-mel (n_crops, segment_frames, n_mels) float16, dB re 1.0."""
         return self._chunks[0]
+
+    def degraded(self) -> Half:
+        """Read the degraded copies (n_crops, n_degraded, segment_frames, n_mels) float16, dB re 1.0."""
+        config = self.index.front_end
+        if not self.index.n_degraded:
+            return np.empty((len(self), 0, config.segment_frames, config.n_mels), np.float16)
+        found = []
+        for number in range(self._n_chunks):
+            path = chunk_path(self.path, number)
+            with readable(path), np.load(path, allow_pickle=False) as archive:
+                found.append(archive["degraded"])
+        return np.concatenate(found)
 
     @property
     def target(self) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from genrewatch.contract.errors import ConfigError, DataError, os_error_reason
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, Samples
 from genrewatch_trainer.data.splits import read_splits
 from genrewatch_trainer.distillation.crops import CropChanges, random_crop
+from genrewatch_trainer.distillation.degraded import degraded
 from genrewatch_trainer.distillation.targets import INDEX, VERSION, TargetIndex, Targets, chunk_path, read_index
 from genrewatch_trainer.files import atomic_file, write_json
 from genrewatch_trainer.progress import progress
@@ -29,8 +30,11 @@ from genrewatch_trainer.progress import progress
 CROPS_PER_CHUNK = 256
 
 
-def teach(songs: Sequence[Path], index: TargetIndex, path: Path) -> Targets:
-    """Make the target store of `index` in folder `path`, or resume it; raises a GenrewatchError."""
+def teach(songs: Sequence[Path], index: TargetIndex, path: Path, noises: Sequence[Path] = ()) -> Targets:
+    """Make the target store of `index` in folder `path`, or resume it; raises a GenrewatchError.
+
+    `noises` are files for the noise of degraded copies.
+    """
     if (path / INDEX).is_file():
         if read_index(path) != index:
             raise ConfigError(str(path), "holds targets with other settings", "a new folder, or the same settings")
@@ -42,25 +46,39 @@ def teach(songs: Sequence[Path], index: TargetIndex, path: Path) -> Targets:
     with progress(total=index.n_crops, done=min(done, index.n_crops), unit="crop", name="teach") as bar:
         for number in missing:
             count = min(index.crops_per_chunk, index.n_crops - number * index.crops_per_chunk)
-            _make_chunk(songs, index, chunk_path(path, number), number, count)
+            _make_chunk(songs, noises, index, chunk_path(path, number), number, count)
             bar.update(count)
     return Targets.load(path)
 
 
 def index_of(
-    songs: Sequence[Path], teacher: str, front_end: FrontEndConfig, changes: CropChanges, *, n_crops: int, seed: int
+    songs: Sequence[Path],
+    teacher: str,
+    front_end: FrontEndConfig,
+    changes: CropChanges,
+    *,
+    n_crops: int,
+    seed: int,
+    n_degraded: int = 0,
+    noises: Sequence[Path] = (),
 ) -> TargetIndex:
     """Return the index of a target store with these settings."""
     return TargetIndex(
         version=VERSION,
         front_end=front_end,
         teacher=teacher,
-        songs=tuple(f"{song.parent.name}/{song.name}" for song in songs),
+        songs=_names(songs),
         changes=changes,
         n_crops=n_crops,
         crops_per_chunk=CROPS_PER_CHUNK,
         seed=seed,
+        n_degraded=n_degraded,
+        noises=_names(noises),
     )
+
+
+def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(f"{path.parent.name}/{path.name}" for path in paths)
 
 
 def find_songs(folders: Sequence[Path], splits: Path | None, scheme: str, parts: Sequence[str]) -> list[Path]:
@@ -83,23 +101,32 @@ def find_songs(folders: Sequence[Path], splits: Path | None, scheme: str, parts:
     return found
 
 
-def _make_chunk(songs: Sequence[Path], index: TargetIndex, path: Path, number: int, count: int) -> None:
+def _make_chunk(
+    songs: Sequence[Path], noises: Sequence[Path], index: TargetIndex, path: Path, number: int, count: int
+) -> None:
     config = index.front_end
     front_end, rng = FrontEnd(config), np.random.default_rng((index.seed, number))
+    of_copies = np.random.default_rng((index.seed, number, 1))  # so that the crops do not depend on the copies
     power_db = np.empty((count, config.segment_frames, config.n_mels), np.float16)
+    copies = np.empty((count, index.n_degraded, config.segment_frames, config.n_mels), np.float16)
 
     def crops() -> Iterator[Samples]:
         for i in range(count):
             crop = random_crop(songs, config.segment_samples, config.sample_rate, index.changes, rng)
             power_db[i] = front_end.power_db(crop)
             yield crop
+            for k in range(index.n_degraded):
+                copies[i, k] = front_end.power_db(degraded(crop, config.sample_rate, noises, of_copies))
 
     command = [*shlex.split(index.teacher), str(config.sample_rate), str(config.segment_samples)]
     target = run_teacher(command, crops())
     if len(target) != count:
         raise DataError(index.teacher, f"wrote {len(target)} vectors", f"{count}, one per crop")
     with atomic_file(path) as partial:
-        np.savez(partial, power_db=power_db, target=target)
+        if index.n_degraded:
+            np.savez(partial, power_db=power_db, target=target, degraded=copies)
+        else:
+            np.savez(partial, power_db=power_db, target=target)
 
 
 def run_teacher(command: Sequence[str], crops: Iterator[Samples]) -> NDArray[np.float32]:
