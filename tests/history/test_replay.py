@@ -61,14 +61,16 @@ def classified(pipeline):
     return list(classify_stream(blocks, pipeline))
 
 
-def recorded(directory, pipeline, results, *, rows=1000, source="mic"):
-    """Write the results to a database and return its path."""
+def recorded(directory, pipeline, results, *, rows=1000, source="mic", lag_s=0.0, stalls=()):
+    """Write the results to a database and return its path; the source stalls after some of them."""
     path = database_path(directory, "box")
-    sink = HistorySink(path, "box", HistoryConfig(posteriors=rows), names={})
+    sink = HistorySink(path, "box", HistoryConfig(posteriors=rows, lag_s=lag_s), names={})
     sink.start()
     sink.on_stream(source, pipeline)
-    for result in results:
+    for i, result in enumerate(results):
         sink.on_result(source, result)
+        if i in stalls:
+            sink.on_stalled(source)
     sink.flush()
     return path
 
@@ -94,7 +96,7 @@ def test_every_verdict_of_the_pipeline_follows_from_what_was_recorded(tmp_path, 
     n = len(results)
     assert found == {
         "source": "mic", "segments": n, "derived": n, "agreeing": n, "disagreeing": 0, "not_judgeable": 0,
-        "disagreements": [],
+        "past": 0, "past_disagreeing": 0, "disagreements": [],
     }  # fmt: skip
     assert main(["replay", "--state", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"mic  {n} segments, {n} verdicts derived, {n} agree\n"
@@ -399,3 +401,36 @@ def test_a_filter_of_unknown_beginning_is_the_same_for_every_mixture_of_states(f
     assert all(pure == pytest.approx(every, abs=1e-12) for pure, every in spread)
     assert spread[0][0] > 0.1
     assert spread[-1][0] < 1e-12
+
+
+def test_the_smoothers_verdicts_are_derived_too(tmp_path, filtering, filtered, capsys):
+    path, n = recorded(tmp_path, filtering, filtered, lag_s=15.0, stalls=(5, 20)), len(filtered)
+    (found,) = replayed(capsys, path)
+    assert (found["agreeing"], found["past"], found["past_disagreeing"]) == (n, n, 0)
+    with sqlite3.connect(path) as db:
+        kept = [json.loads(text)["past"] for (text,) in db.execute("SELECT verdict FROM segments ORDER BY segment")]
+    assert [one["until"] for one in kept[1:6]] == [filtered[5].end] * 5  # decided when the source stalled
+    assert main(["replay", str(path)]) == 0
+    assert f"{n} of the history, {n} agree" in capsys.readouterr().out
+
+
+def test_the_smoothers_verdicts_of_a_recording_from_mid_stream_are_derived_where_the_filter_is_known(
+    tmp_path, filtering, filtered, capsys
+):
+    (found,) = replayed(capsys, recorded(tmp_path, filtering, filtered, rows=len(filtered) - 1, lag_s=15.0))
+    assert 0 < found["past"] < len(filtered) - 1
+    assert (found["disagreeing"], found["past_disagreeing"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("key", "value"), [("genre", "polka"), ("share", 0.1), ("until", 7), ("until", "x")])
+def test_a_changed_verdict_of_the_smoother_is_a_disagreement(tmp_path, filtering, filtered, capsys, key, value):
+    path = recorded(tmp_path, filtering, filtered, lag_s=15.0)
+    with sqlite3.connect(path) as db:
+        fields = json.loads(db.execute("SELECT verdict FROM segments WHERE segment = 4").fetchone()[0])
+        fields["past"][key] = value
+        db.execute("UPDATE segments SET verdict = ? WHERE segment = 4", (json.dumps(fields),))
+    (found,) = replayed(capsys, path, 1)
+    assert (found["disagreeing"], found["past_disagreeing"]) == (0, 1)
+    assert found["disagreements"][0]["recorded"]["past"][key] == value
+    assert main(["replay", str(path)]) == 1
+    assert "1 DISAGREE" in capsys.readouterr().out

@@ -28,7 +28,7 @@ from genrewatch_trainer.evaluation.programme import (
     render_programme,
 )
 from genrewatch_trainer.evaluation.stream import default_grid, evaluate_stream, grid
-from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, figures, revote
+from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, figures, past_figures, past_verdicts, revote
 from genrewatch_trainer.evaluation.vote_values import changed, parse_values, parse_vote
 
 BUNDLE = Path(genrewatch.__file__).parent / "bundles" / "gtzan-compact"
@@ -248,3 +248,30 @@ def test_changes_music_right_and_the_error_of_the_confidence_are_those_of_a_hand
     assert found.music_right == pytest.approx(20 / 50)
     # four verdicts of rock with confidence 1/3: at 30, 40 and 50 it is played, at 60 no longer
     assert found.confidence_error == pytest.approx(3 / 4 - 1 / 3)
+
+
+def test_what_the_history_keeps_is_dated_to_the_sound() -> None:
+    sure = {label: np.where(np.array(LABELS) == label, 0.9, 0.05).astype(np.float32) for label in LABELS}
+    played = ["rock"] * 20 + ["jazz"] * 20
+    ballots = [
+        SegmentBallot(start=10 * i, end=10 * i + 40, ballot=Ballot(label=label, posterior=sure[label]))
+        for i, label in enumerate(played)
+    ]
+    spans = [PieceSpan(label="rock", start=0, end=220), PieceSpan(label="jazz", start=220, end=430)]
+    vote = replace(VOTE, filter="hmm", expected_duration_s=600.0, segment_weight=0.5)
+    published = past_figures(ballots, vote, LABELS, spans, 1, lag_s=0)
+    kept = past_figures(ballots, vote, LABELS, spans, 1, lag_s=60)
+    assert (published.right, kept.right) == (pytest.approx(340 / 430), pytest.approx(1))
+    assert kept.announce_median_s == 0
+    plain = replace(vote, filter="none")
+    assert past_verdicts(ballots, plain, LABELS, 1, 60) == revote(ballots, plain, LABELS, 1)
+
+
+def test_lags_are_evaluated_beside_the_vote(audio: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate-stream", str(BUNDLE), "--audio", str(audio), "--pieces", "2", "--clips-per-piece", "1"]
+    assert main([*command, "--lag", "0", "15", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["lag_s"] for row in found["history"]] == [0, 15]
+    assert all(row["figures"].keys() == found["figures"].keys() for row in found["history"])
+    assert main([*command, "--lag", "15"]) == 0
+    assert "what the history keeps, decided after 15 s:" in capsys.readouterr().out

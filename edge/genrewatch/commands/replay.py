@@ -12,6 +12,7 @@ from genrewatch.commands.options import add_history_location
 from genrewatch.commands.output import print_lines
 from genrewatch.contract.errors import ConfigError
 from genrewatch.history.locate import find_database, open_history
+from genrewatch.history.posterior_buffer import PAST
 from genrewatch.history.recording import recorded_streams
 from genrewatch.history.replay import Disagreement, Outcome, replay
 from genrewatch.host.times import local_text, rfc3339_to_ms
@@ -48,7 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
             else:
                 lines += [_text(source, outcome, width), *map(_difference, outcome.first)]
     print_lines(lines)
-    return 1 if any(outcome.disagreeing for outcome in outcomes.values()) else 0
+    return 1 if any(outcome.disagreeing or outcome.past_disagreeing for outcome in outcomes.values()) else 0
 
 
 def _text(source: str, outcome: Outcome, width: int) -> str:
@@ -56,6 +57,11 @@ def _text(source: str, outcome: Outcome, width: int) -> str:
     parts = [f"{outcome.segments} segments", f"{derived} verdicts derived", f"{outcome.agreeing} agree"]
     if outcome.disagreeing:
         parts.append(f"{outcome.disagreeing} DISAGREE")
+    if outcome.past:
+        agree = f"{outcome.past - outcome.past_disagreeing} agree"
+        parts.append(f"{outcome.past} of the history, {agree}")
+    if outcome.past_disagreeing:
+        parts.append(f"{outcome.past_disagreeing} DISAGREE")
     if outcome.undecidable:
         parts.append(f"{outcome.undecidable} undecidable: the segments before them are not recorded")
     return f"{source:{width}}  {', '.join(parts)}"
@@ -71,7 +77,7 @@ def _difference(found: Disagreement) -> str:
 
 
 def _recorded(found: Disagreement) -> dict[str, Any]:
-    return {"label": found.segment.label, **found.segment.verdict}
+    return {"label": found.segment.label, **found.segment.verdict, PAST: found.segment.past}
 
 
 def _brief(value: object) -> str:
@@ -87,6 +93,8 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "agreeing": outcome.agreeing,
         "disagreeing": outcome.disagreeing,
         "not_judgeable": outcome.undecidable,
+        "past": outcome.past,
+        "past_disagreeing": outcome.past_disagreeing,
         "disagreements": [
             {
                 "stream": found.stream.started,

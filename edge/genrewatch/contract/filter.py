@@ -39,6 +39,12 @@ class LabelChain:
         aged: State = (1 - kept) / self.n_states * state.sum() + kept * state
         return aged
 
+    def backward(self, message: State, likelihood: State, elapsed: int) -> State:
+        """Return the message of a segment to the one `elapsed` samples before it (eq. 25), normalised."""
+        earlier = self.aged(message * likelihood, elapsed)
+        earlier /= earlier.sum()
+        return earlier
+
     def likelihood(self, posterior: Posterior | None) -> State:
         """Return the (n_labels + 1,) likelihood of a segment; not normalised."""
         likelihood = np.zeros(self.n_states)
@@ -75,11 +81,10 @@ def smoothed_states(
     """Return the (n_segments, n_labels + 1) states of a clip, each given all segments; see `ForwardFilter.update`."""
     forward = ForwardFilter(chain)
     states = np.stack([forward.update(posterior, start) for posterior, start in zip(posteriors, starts, strict=True)])
-    backward = np.ones(chain.n_states)
+    message = np.ones(chain.n_states)
     for i in range(len(states) - 2, -1, -1):
-        backward = chain.aged(backward * chain.likelihood(posteriors[i + 1]), starts[i + 1] - starts[i])
-        backward /= backward.sum()
-        states[i] *= backward
+        message = chain.backward(message, chain.likelihood(posteriors[i + 1]), starts[i + 1] - starts[i])
+        states[i] *= message
         states[i] /= states[i].sum()
     return states
 

@@ -26,7 +26,12 @@ class HistoryConfig:
     """Number of latest segments whose posteriors are stored for `genrewatch replay`. Half of `max_mb` is the limit,
     at 1250 segments per megabyte."""
 
+    lag_s: float = 0.0
+    """Seconds after which spells are decided, 0 to 120: with the knowledge of the sound that followed, where the vote
+    has a filter. 0 keeps the verdicts as they were published."""
+
     def __post_init__(self) -> None:
+        require(0 <= self.lag_s <= 120, "lag_s", self.lag_s, "0 to 120")
         require(1 <= self.keep_days <= 36_500, "keep_days", self.keep_days, "1 to 36500")
         require(1 <= self.max_mb <= 100_000, "max_mb", self.max_mb, "1 to 100000")
         require(0.1 <= self.save_s <= 3600, "save_s", self.save_s, "0.1 to 3600")

@@ -4,16 +4,35 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from genrewatch.contract.decode import encode
+from genrewatch.contract.payload import rounded
+from genrewatch.contract.vote import Verdict
+from genrewatch.history.delayed_results import DelayedResult
 from genrewatch.host.times import Timestamp, ms_to_rfc3339
 from genrewatch.inference.json_fields import verdict_fields
-from genrewatch.inference.pipeline import Pipeline, SegmentResult
+from genrewatch.inference.pipeline import Pipeline
 
 POSTERIOR_TYPE = np.dtype("<f4")
 """Type of a posterior's elements in the database."""
+
+
+PAST = "past"
+"""Key of a recorded verdict: what the history keeps of the segment, where that differs from what was published."""
+
+
+def past_fields(verdict: Verdict, until: int) -> dict[str, Any]:
+    """Return the smoother's verdict, and the end of the newest segment that it knew, samples."""
+    return {
+        "genre": verdict.genre,
+        "reason": verdict.reason,
+        "confidence": rounded(verdict.confidence),
+        "share": rounded(verdict.share),
+        "until": until,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,10 +46,10 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamResult:
-    """A segment's result and the stream it belongs to."""
+    """A segment's result, as the history keeps it, and the stream it belongs to."""
 
     stream: Stream
-    result: SegmentResult
+    delayed: DelayedResult
 
 
 class PosteriorBuffer:
@@ -45,7 +64,7 @@ class PosteriorBuffer:
     def append(self, results: Sequence[StreamResult]) -> None:
         """Store results, oldest first, and delete as many of the oldest rows as are too many."""
         for result in results:
-            self._insert(self._number(result.stream), result.result)
+            self._insert(self._number(result.stream), result.delayed)
         if results:
             newest = self._db.execute("SELECT max(segment) FROM segments").fetchone()[0]
             self._db.execute("DELETE FROM segments WHERE segment <= ?", (newest - self._rows,))
@@ -53,11 +72,15 @@ class PosteriorBuffer:
             remaining = {row[0] for row in self._db.execute("SELECT stream FROM streams")}
             self.numbers = {stream: number for stream, number in self.numbers.items() if number in remaining}
 
-    def _insert(self, stream: int, result: SegmentResult) -> None:
+    def _insert(self, stream: int, delayed: DelayedResult) -> None:
+        result = delayed.result
         posterior = result.ballot.posterior
         blob = None if posterior is None else posterior.astype(POSTERIOR_TYPE).tobytes()
         place = (result.start, result.end, result.sample_rate, result.lost)
-        verdict = json.dumps(verdict_fields(result.verdict), ensure_ascii=False)
+        fields = verdict_fields(result.verdict)
+        if delayed.until is not None:
+            fields[PAST] = past_fields(delayed.past.verdict, delayed.until)
+        verdict = json.dumps(fields, ensure_ascii=False)
         self._db.execute(
             "INSERT INTO segments (stream, start, end, sample_rate, lost, label, posterior, verdict)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genrewatch.contract.filter import ForwardFilter, LabelChain, filtered_ballot, segment_ballot
+from genrewatch.contract.filter import ForwardFilter, LabelChain, State, filtered_ballot, segment_ballot
 from genrewatch.contract.vote import Ballot, Posterior
 from genrewatch.history.recording import RecordedSegment, RecordedStream
 
@@ -22,6 +22,8 @@ class RecordedCaster:
         """`known`: `first` is the first segment of the stream."""
         self._labels = stream.labels
         self._filters: list[ForwardFilter] = []
+        self.state: State | None = None
+        """State of the filter after the newest segment; None without a filter, or while it is not known."""
         if stream.vote.filter == "none":
             return
         chain = LabelChain(stream.vote, len(stream.labels), first.sample_rate)
@@ -43,4 +45,5 @@ class RecordedCaster:
         states = np.stack([one.update(posterior, start) for one in self._filters])
         if np.ptp(states, axis=0).max() < self.SAME:
             del self._filters[1:]
+        self.state = states[0] if self.known else None
         return filtered_ballot(posterior, states[0], self._labels)

@@ -10,6 +10,7 @@ from genrewatch.contract.decode import decode
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.vote import VoteConfig
 from genrewatch.history.database import database_errors
+from genrewatch.history.posterior_buffer import PAST
 
 PAGE = 1000
 """Segments read by one query."""
@@ -40,6 +41,8 @@ class RecordedSegment:
     label: str
     posterior: bytes | None
     verdict: dict[str, Any]
+    past: dict[str, Any] | None = None
+    """The smoother's verdict on its sound, see `posterior_buffer.past_fields`; None without a smoother."""
 
 
 def recorded_streams(db: sqlite3.Connection) -> list[RecordedStream]:
@@ -73,6 +76,8 @@ def recorded_segments(db: sqlite3.Connection, stream: int) -> Iterator[RecordedS
         if not rows:
             return
         for number, start, end, sample_rate, lost, label, posterior, verdict in rows:
+            fields = _parse(verdict, f"segment {number}")
+            past = fields.pop(PAST, None) if isinstance(fields, dict) else None
             yield RecordedSegment(
                 start=start,
                 end=end,
@@ -80,7 +85,8 @@ def recorded_segments(db: sqlite3.Connection, stream: int) -> Iterator[RecordedS
                 lost=lost,
                 label=label,
                 posterior=posterior,
-                verdict=_parse(verdict, f"segment {number}"),
+                verdict=fields,
+                past=past,
             )
         after = rows[-1][0]
 

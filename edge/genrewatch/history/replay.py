@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from genrewatch.contract.errors import DataError
+from genrewatch.contract.smoother import FilteredSegment
 from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, majority
-from genrewatch.history.posterior_buffer import POSTERIOR_TYPE
+from genrewatch.history.posterior_buffer import PAST, POSTERIOR_TYPE
 from genrewatch.history.recast import RecordedCaster
 from genrewatch.history.recording import RecordedSegment, RecordedStream, recorded_segments, recorded_streams
+from genrewatch.history.replay_past import PastChecker
 from genrewatch.inference.hop_control import WidenWhenLate
 from genrewatch.inference.json_fields import verdict_fields
 
@@ -44,6 +46,9 @@ class Outcome:
     agreeing: int = 0
     disagreeing: int = 0
     undecidable: int = 0
+    past: int = 0
+    """Verdicts of the smoother that could be derived."""
+    past_disagreeing: int = 0
     first: list[Disagreement] = field(default_factory=list)
     """The first `FEW` disagreements."""
 
@@ -56,10 +61,20 @@ class Outcome:
             self.undecidable += 1
         elif isinstance(answer, Disagreement):
             self.disagreeing += 1
-            if len(self.first) < self.FEW:
-                self.first.append(answer)
+            self._keep(answer)
         else:
             self.agreeing += 1
+
+    def count_past(self, answer: Disagreement | None) -> None:
+        """Count a result of `VerdictChecker.past`."""
+        self.past += 1
+        if answer is not None:
+            self.past_disagreeing += 1
+            self._keep(answer)
+
+    def _keep(self, answer: Disagreement) -> None:
+        if len(self.first) < self.FEW:
+            self.first.append(answer)
 
 
 class _VoteHypothesis:
@@ -99,11 +114,15 @@ class VerdictChecker:
         self._previous: RecordedSegment | None = None
         self._hypotheses: list[_VoteHypothesis] = []
         self._caster: RecordedCaster
+        self._past: PastChecker
+        self.past: list[Disagreement | None] = []
+        """Of each verdict of the smoother that the newest segment made derivable: None if it is the recorded one."""
 
     def check(self, segment: RecordedSegment) -> Disagreement | bool | None:
         """Return True if the recorded verdict follows from the posteriors, None if that cannot be decided."""
         self._update_hypotheses(segment)
         ballot = self._caster.cast(self._posterior(segment), segment.start)
+        self._check_past(segment)
         if not self._caster.known:
             self._hypotheses = [_VoteHypothesis(self._stream, known=False)]
             return None
@@ -114,6 +133,16 @@ class VerdictChecker:
             self._hypotheses = right or unknown
             return True if right else None
         return Disagreement(stream=self._stream, segment=segment, derived={"label": ballot.label, **derived[0][1]})
+
+    def _check_past(self, segment: RecordedSegment) -> None:
+        state, filtered = self._caster.state, None
+        if state is not None:
+            posterior = self._posterior(segment)
+            filtered = FilteredSegment(start=segment.start, end=segment.end, posterior=posterior, state=state)
+        self.past = [
+            None if past == each.past else Disagreement(stream=self._stream, segment=each, derived={PAST: past})
+            for each, past in self._past.check(segment, filtered)
+        ]
 
     def _update_hypotheses(self, segment: RecordedSegment) -> None:
         previous, self._previous = self._previous, segment
@@ -129,6 +158,7 @@ class VerdictChecker:
     def _begin(self, segment: RecordedSegment, *, known: bool) -> None:
         self._hypotheses = [_VoteHypothesis(self._stream, known=known)]
         self._caster = RecordedCaster(self._stream, segment, known=known)
+        self._past = PastChecker(self._stream, segment.sample_rate)
 
     def _is_first(self, segment: RecordedSegment) -> bool:
         """Return whether too little sound came before the segment for an earlier one."""
@@ -157,4 +187,6 @@ def replay(db: sqlite3.Connection, sources: Sequence[str] = ()) -> dict[str, Out
         outcome, checker = outcomes.setdefault(stream.source, Outcome()), VerdictChecker(stream)
         for segment in recorded_segments(db, stream.number):
             outcome.count(checker.check(segment))
+            for answer in checker.past:
+                outcome.count_past(answer)
     return outcomes

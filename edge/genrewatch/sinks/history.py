@@ -6,13 +6,14 @@ Nothing here waits for the disk or the broker: the thread of a source takes a lo
 import secrets
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.correction_inbox import MAX_REQUESTS, CorrectionRequest
+from genrewatch.history.delayed_results import DelayedResult, DelayedResults
 from genrewatch.history.delivery import HistoryTransport
 from genrewatch.history.posterior_buffer import Stream, StreamResult
 from genrewatch.history.spell import SpellContext
@@ -40,6 +41,7 @@ class HistorySink(Sink):
         self._node, self._config, self._names, self._clock = node, config, names, clock
         self._run = secrets.token_hex(4)
         self._spells, self._streams = SpellBuilder(), dict[str, Stream]()
+        self._delayed = dict[str, DelayedResults]()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._corrections: deque[CorrectionRequest] = deque(maxlen=MAX_REQUESTS)
         self._dropped = 0  # spells, while the writer hangs
@@ -70,6 +72,8 @@ class HistorySink(Sink):
         """See `Sink`."""
         with self._lock:
             at = self._clock()
+            self._add_delayed(source_id)
+            self._delayed[source_id] = DelayedResults(pipeline, self._config.lag_s)
             self._streams[source_id] = Stream(source=source_id, pipeline=pipeline, started=at)
             self._spells.start_stream(self._context(source_id, pipeline), at)
             self._wake_if_ended()
@@ -78,11 +82,13 @@ class HistorySink(Sink):
         """See `Sink`."""
         if online:
             with self._lock:
+                self._add_delayed(source_id)
                 self._spells.mark_resumed(source_id, self._clock())
 
     def on_stalled(self, source_id: str) -> None:
         """See `Sink`."""
         with self._lock:
+            self._add_delayed(source_id)
             self._spells.mark_stalled(source_id, self._clock())
             self._wake_if_ended()
 
@@ -90,6 +96,7 @@ class HistorySink(Sink):
         """See `Sink`."""
         with self._lock:
             at = self._clock()
+            self._add_delayed(source_id)
             self._spells.add_duration(source_id, heard_s, lost_s, at)
             if ended:
                 self._spells.end_stream(source_id, at)
@@ -98,9 +105,7 @@ class HistorySink(Sink):
     def on_result(self, source_id: str, result: SegmentResult) -> None:
         """See `Sink`."""
         with self._lock:
-            self._spells.add_result(source_id, result, self._clock())
-            if self._config.posteriors:
-                self._results.append(StreamResult(stream=self._streams[source_id], result=result))
+            self._add(source_id, self._delayed[source_id].push(result, self._clock()))
             self._wake_if_ended()
 
     def on_correction(self, source_id: str, seq: int | None, label: str | None) -> None:
@@ -112,8 +117,21 @@ class HistorySink(Sink):
     def flush(self) -> None:
         """End the open spells, and wait a moment for them to be written and delivered."""
         with self._lock:
+            for source_id in self._delayed:
+                self._add_delayed(source_id)
             self._spells.end_all(self._clock())
         self._writer.close()
+
+    def _add_delayed(self, source_id: str) -> None:
+        """Add the results that are kept back: what the caller is about to note comes after them."""
+        if source_id in self._delayed:
+            self._add(source_id, self._delayed[source_id].flush())
+
+    def _add(self, source_id: str, results: Iterable[DelayedResult]) -> None:
+        for delayed in results:
+            self._spells.add_result(source_id, delayed.past, delayed.at)
+            if self._config.posteriors:
+                self._results.append(StreamResult(stream=self._streams[source_id], delayed=delayed))
 
     def _context(self, source_id: str, pipeline: Pipeline) -> SpellContext:
         manifest, name = pipeline.manifest, self._names.get(source_id, source_id)

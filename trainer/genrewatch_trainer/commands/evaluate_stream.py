@@ -30,6 +30,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="KEY=VALUE,VALUE",
         help="try every combination; without values: a wide choice for the vote's filter",
     )
+    parser.add_argument(
+        "--lag",
+        type=float,
+        nargs="+",
+        metavar="SECONDS",
+        help="also what the history keeps with `[history] lag_s`, for each of these lags; 0 is what was published",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write figures, timeline and programme there")
     parser.set_defaults(run=run)
@@ -49,7 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
     programme = _programme(parsed, manifest.genres)
     folder = parsed.programme.parent if parsed.programme else Path()
     rendered = render_programme(programme, folder, manifest.front_end.sample_rate)
-    evaluation = stream.evaluate_stream(parsed.bundle, rendered, vote.apply)
+    evaluation = stream.evaluate_stream(parsed.bundle, rendered, vote.apply, parsed.lag or ())
     _print_evaluation(evaluation, as_json=parsed.json)
     if parsed.output:
         stream_report.write_stream(evaluation, programme, rendered.piece_spans, parsed.output)

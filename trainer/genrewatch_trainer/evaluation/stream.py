@@ -16,7 +16,13 @@ from genrewatch.contract.decode import encode
 from genrewatch.contract.vote import Verdict, VoteConfig
 from genrewatch.inference.pipeline import Pipeline, classify_stream, open_pipeline
 from genrewatch_trainer.evaluation.programme import BLOCK, RenderedProgramme
-from genrewatch_trainer.evaluation.stream_figures import SegmentBallot, StreamFigures, figures, revote
+from genrewatch_trainer.evaluation.stream_figures import (
+    SegmentBallot,
+    StreamFigures,
+    figures,
+    past_figures,
+    revote,
+)
 from genrewatch_trainer.evaluation.vote_values import Values, changed
 from genrewatch_trainer.progress import progress
 
@@ -40,12 +46,16 @@ class StreamEvaluation:
     bundle: str
     vote: VoteConfig
     figures: StreamFigures
+    history: dict[float, StreamFigures]
+    """By `lag_s`, the figures of what the history keeps."""
     segments: tuple[SegmentBallot, ...]
     verdicts: tuple[Verdict, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return bundle, vote and figures."""
-        return {"bundle": self.bundle, "vote": encode(self.vote), "figures": row_of(self.figures)}
+        history = [{"lag_s": lag_s, "figures": row_of(found)} for lag_s, found in self.history.items()]
+        found = {"bundle": self.bundle, "vote": encode(self.vote), "figures": row_of(self.figures)}
+        return found | ({"history": history} if history else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +67,20 @@ class Trial:
 
 
 def evaluate_stream(
-    bundle: Path, rendered: RenderedProgramme, adjust: Callable[[VoteConfig], VoteConfig]
+    bundle: Path,
+    rendered: RenderedProgramme,
+    adjust: Callable[[VoteConfig], VoteConfig],
+    lags_s: Sequence[float] = (),
 ) -> StreamEvaluation:
-    """Classify the programme with the bundle, its vote changed by `adjust`."""
+    """Classify the programme with the bundle, its vote changed by `adjust`; also what the history keeps at each lag."""
     pipeline = open_pipeline(bundle, adjust, LevelConfig())
     segments, verdicts = _classify(rendered, pipeline)
+    spans, rate, labels = rendered.piece_spans, rendered.sample_rate, pipeline.manifest.labels
     return StreamEvaluation(
         bundle=f"{pipeline.manifest.name} {pipeline.manifest.version}",
         vote=pipeline.vote,
-        figures=figures(segments, verdicts, rendered.piece_spans, rendered.sample_rate),
+        figures=figures(segments, verdicts, spans, rate),
+        history={lag_s: past_figures(segments, pipeline.vote, labels, spans, rate, lag_s) for lag_s in lags_s},
         segments=segments,
         verdicts=verdicts,
     )

@@ -7,12 +7,13 @@ or none (refused or warming up); it is right if it is the label of the piece tha
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from genrewatch.contract.filter import Caster
+from genrewatch.contract.smoother import FixedLagSmoother, past_verdict
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, Ballot, MajorityVote, Verdict, VoteConfig
 from genrewatch_trainer.evaluation.metrics import binned_error
 from genrewatch_trainer.evaluation.programme import PieceSpan
@@ -101,6 +102,35 @@ def revote(
     if vote.filter == "none":
         return [counting.add(segment.ballot) for segment in segments]
     return [counting.add(caster.cast(segment.ballot.posterior, segment.start)) for segment in segments]
+
+
+def past_figures(
+    segments: Sequence[SegmentBallot],
+    vote: VoteConfig,
+    labels: Sequence[str],
+    piece_spans: Sequence[PieceSpan],
+    sample_rate: int,
+    lag_s: float,
+) -> StreamFigures:
+    """Return the figures of what the history keeps, decided `lag_s` later.
+
+    A spell has the sound that its segments brought: a verdict holds from the end of the segment before its own.
+    """
+    verdicts = past_verdicts(segments, vote, labels, sample_rate, lag_s)
+    ends = [0, *(segment.end for segment in segments[:-1])]
+    moved = [replace(segment, end=end) for segment, end in zip(segments, ends, strict=True)]
+    return figures(moved, verdicts, piece_spans, sample_rate)
+
+
+def past_verdicts(
+    segments: Sequence[SegmentBallot], vote: VoteConfig, labels: Sequence[str], sample_rate: int, lag_s: float
+) -> list[Verdict]:
+    """Return the verdict that the history keeps of each segment; without a lag or a filter that which was published."""
+    if not lag_s or vote.filter == "none":
+        return revote(segments, vote, labels, sample_rate)
+    smoother = FixedLagSmoother(vote, labels, sample_rate, lag_s)
+    ballots = [past for each in segments for past in smoother.push(each.ballot.posterior, each.start, each.end)]
+    return [past_verdict(past.ballot, labels, vote) for past in [*ballots, *smoother.flush()]]
 
 
 def output_spans(

@@ -47,6 +47,10 @@ def print_stream(evaluation: StreamEvaluation) -> None:
     )
     for name, text in _lines(found):
         print(f"  {name:<34}{text}")
+    for lag_s, kept in evaluation.history.items():
+        print(f"what the history keeps, decided after {lag_s:g} s:")
+        for name, text in _lines(kept):
+            print(f"  {name:<34}{text}")
 
 
 def print_grid(trials: Sequence[Trial]) -> None:
