@@ -17,6 +17,8 @@ COMMANDS = {
     "report": "airtime by genre, silence, refusals and lost sound",
     "correct": "say what a spell really was; list the corrections",
     "replay": "derive recorded verdicts again from their posteriors, and compare",
+    "backup": "write history, node id, settings and configuration into one file, while the daemon runs",
+    "restore": "put a backup onto a new card",
     "clean-mqtt": "delete a node's retained messages from the broker, and so the device from Home Assistant",
     "classify": "classify sound files and folders",
     "devices": "list microphones and the --source that opens each",
