@@ -15,6 +15,7 @@ COMMANDS = {
     "listen": "listen to sources and publish verdicts",
     "history": "print the history of verdicts; `history verify` checks its hash chain",
     "report": "airtime by genre, silence, refusals and lost sound",
+    "reload": "make a running `listen` read its configuration again",
     "correct": "say what a spell really was; list the corrections",
     "replay": "derive recorded verdicts again from their posteriors, and compare",
     "backup": "write history, node id, settings and configuration into one file, while the daemon runs",

@@ -57,7 +57,7 @@ def test_a_narrow_band_is_kept_until_the_source_carries_the_whole_band(tmp_path:
     def keep(*heard: int | None) -> list[str]:
         """Start again with measured bandwidths, and return what is kept."""
         state = SourceState(source=cast(Source, NamedSource()), pipeline=pipeline, reopen=None)
-        bands = NarrowBands({"line": state}, PersistentState(tmp_path / "memory-box.json"))
+        bands = NarrowBands(lambda: {"line": state}, PersistentState(tmp_path / "memory-box.json"))
         for hz in heard:
             state.take(replace(ROCK, bandwidth_hz=hz))
             bands.keep()

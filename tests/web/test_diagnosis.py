@@ -76,7 +76,7 @@ def test_the_settings_are_shown_without_secrets(config: Path) -> None:
 
 def test_the_file_holds_health_settings_log_checks_and_versions_without_secrets(config: Path) -> None:
     lines = ["radio: https://viewer:hunter2@radio.example/path-token/live?key=t0k3n failed"]
-    support = Support(config=shown_config(load_config(config)), log_lines=lambda: lines)
+    support = Support(config=lambda: shown_config(load_config(config)), log_lines=lambda: lines)
     with served(support=support) as node:
         node.control.degraded = ["hook 0: https://ntfy.example/path-token: HTTP 403", "hook 2: tgram://t0k3n/chat"]
         answer = node.get("api/v1/diagnosis.zip")

@@ -4,39 +4,30 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from genrewatch.commands.effective_config import add_config_options, effective_config
+from genrewatch.commands.listen_inputs import names, open_configured_bundle, open_inputs
+from genrewatch.commands.listen_reload import RunningConfiguration
+from genrewatch.commands.listen_sinks import Broker, open_history, open_hooks, open_mqtt
 from genrewatch.commands.listen_web import open_web, support
-from genrewatch.commands.source_settings import announcement, expectations, hours_by_source
-from genrewatch.contract.errors import ConfigError, require
-from genrewatch.daemon.config import ListenConfig
+from genrewatch.commands.source_settings import hours_by_source
 from genrewatch.daemon.daemon import Daemon
-from genrewatch.daemon.source_state import SourceSetup
-from genrewatch.history.database import database_path
+from genrewatch.daemon.reload import ReloadResult
 from genrewatch.host.heap import limit_heap
 from genrewatch.host.limits import raise_open_files
 from genrewatch.host.line_writer import LineHandler, LineWriter
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
-from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.recent_lines import RecentLines
-from genrewatch.inference.bundle_check import open_checked_pipeline
-from genrewatch.inference.pipeline import Pipeline
-from genrewatch.sinks.history import HistorySink
-from genrewatch.sinks.hooks.sink import HookSink
-from genrewatch.sinks.mqtt.broker import open_broker
-from genrewatch.sinks.mqtt.sink import MqttSink
+from genrewatch.host.running import announce, write_answer
+from genrewatch.host.service_manager import ServiceManager
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
-from genrewatch.sources.kinds import name_for_people, open_sources, restarts
-from genrewatch.sources.source import Source
-from genrewatch.sources.uri import SourceConfig
 
 log = logging.getLogger("genrewatch")
 
@@ -66,30 +57,42 @@ def run(args: argparse.Namespace) -> int:
 
 def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, recent: RecentLines) -> int:
     config = effective_config(args)
-    pipeline = _open_pipeline(config, args.config)
-    setups = _open_inputs(config, pipeline, args.config)
-    manifest, directory = pipeline.manifest, state_directory()
+    setups = open_inputs(config, open_configured_bundle(config, args.config), args.config)
+    manifest, directory = setups[0].pipeline.manifest, state_directory()
     with ExitStack() as stack:
         node = stack.enter_context(held_node_id(directory, config.node))
         persistent_state = PersistentState(directory / f"memory-{node}.json")
         stack.callback(persistent_state.close)
-        mqtt = _open_mqtt(config, stack, node, setups, persistent_state)
+        broker = Broker(stack, node)
+        settings = broker.settings(config)
+        mqtt = open_mqtt(settings, config, node, setups, persistent_state)
+        history, hooks = open_history(config, node, setups, mqtt), open_hooks(config, args.config, node, setups)
+        running = RunningConfiguration(
+            args,
+            config,
+            setups,
+            node=node,
+            broker=broker,
+            settings=settings,
+            mqtt=mqtt,
+            history=history,
+            hooks=hooks,
+            persistent_state=persistent_state,
+        )
+        web = open_web(config, node, setups, persistent_state, support(args, lambda: running.config, recent))
         printer = JsonPrinter(stdout) if args.json else ChangePrinter(stdout)
-        sinks = [printer, OutputHealth(stdout, stderr), *_open_sinks(config, args, node, setups, mqtt)]
-        web = open_web(config, node, setups, persistent_state, support(args, config, recent))
-        if web:
-            sinks.insert(2, web)
-        sources = ", ".join(setup.source.id for setup in setups)
-        log.info("bundle %s %s, sources: %s", manifest.name, manifest.version, sources)
+        sinks: list[Sink | None] = [printer, OutputHealth(stdout, stderr), web, history, hooks, mqtt]
+        log.info("bundle %s %s, sources: %s", manifest.name, manifest.version, ", ".join(names(setups)))
         daemon = Daemon(
             setups,
-            sinks,
+            [sink for sink in sinks if sink],
             health_s=config.health_s,
             heartbeat_s=config.mqtt.heartbeat_s,
             persistent_state=persistent_state,
-            open_bundle=partial(_open_another, config, setups),
+            open_bundle=running.open_bundle,
             settable=config.mqtt.settable,
             listening_hours=hours_by_source(config, setups, "listening_hours"),
+            service_manager=ServiceManager(),
         )
         stdout.on_broken_pipe = daemon.on_broken_pipe
         if mqtt:
@@ -97,105 +100,18 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
             mqtt.start()
         if web:
             web.set_control(daemon)
-        daemon.stop_on_signals()
+        _take_signals(daemon, running, directory, node)
         return daemon.run()
 
 
-def _open_mqtt(
-    config: ListenConfig, stack: ExitStack, node: str, setups: Sequence[SourceSetup], persistent_state: PersistentState
-) -> MqttSink | None:
-    """Return the sink for the configured broker, not yet started; the broker is found or started first."""
-    if config.mqtt.url == "none":
-        return None
-    settings = config.mqtt.with_environment(os.environ)
-    broker = stack.enter_context(open_broker(settings.url, username=settings.username, password=settings.password))
-    log.info("%s; watch: %s", broker.description, broker.watch(settings, node))
-    return MqttSink(
-        broker.apply(settings),
-        node,
-        setups[0].pipeline.manifest,
-        names=_names(setups),
-        persistent_state=persistent_state,
-        health_s=config.health_s,
-        announcement=announcement(config, setups),
-        expectations=expectations(config, setups),
-    )
+def _take_signals(daemon: Daemon, running: RunningConfiguration, directory: Path, node: str) -> None:
+    """Let signals, and so `genrewatch reload`, reach the daemon."""
 
+    def write(result: ReloadResult) -> None:
+        with suppress(OSError):  # a directory that cannot be written is reported already
+            write_answer(directory, node, asdict(result))
 
-def _open_sinks(
-    config: ListenConfig, args: argparse.Namespace, node: str, setups: Sequence[SourceSetup], mqtt: MqttSink | None
-) -> list[Sink]:
-    """Return the sinks of history, hooks and MQTT, in the order in which they are notified."""
-    sinks: list[Sink] = []
-    if config.history.enabled:
-        path = database_path(state_directory(), node)
-        transport = mqtt.history if mqtt and config.mqtt.history else None
-        history = HistorySink(path, node, config.history, names=_names(setups), transport=transport)
-        if mqtt:
-            mqtt.history.on_change = history.wake
-        history.start()
-        log.info("history in %s; to print it: genrewatch history --node %s", path, node)
-        sinks.append(history)
-    if config.hook:
-        try:
-            sinks.append(
-                HookSink(
-                    config.hook,
-                    node=node,
-                    names=_names(setups),
-                    expectations=expectations(config, setups),
-                    quiet_hours=hours_by_source(config, setups, "quiet_hours"),
-                )
-            )
-        except ConfigError as exc:
-            where = f"{args.config}: {exc.where}" if args.config else exc.where
-            raise ConfigError(where, exc.found, exc.expected) from None
-    return [*sinks, mqtt] if mqtt else sinks
-
-
-def _names(setups: Sequence[SourceSetup]) -> dict[str, str]:
-    return {setup.source.id: setup.name for setup in setups}
-
-
-def _open_another(config: ListenConfig, setups: Sequence[SourceSetup], name: str) -> dict[str, Pipeline]:
-    """Return each source's pipeline with a bundle of the configured directory; raises GenrewatchError."""
-    require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
-    pipeline_of_bundle = open_checked_pipeline(
-        expand_home(config.mqtt.bundles or "") / name, config.vote.apply, config.level
-    )
-    pipelines = {}
-    for setup, wanted in zip(setups, config.source, strict=True):
-        pipelines[setup.source.id] = replace(pipeline_of_bundle, vote=wanted.vote.apply(pipeline_of_bundle.vote))
-    return pipelines
-
-
-def _open_pipeline(config: ListenConfig, file: Path | None) -> Pipeline:
-    try:
-        return open_checked_pipeline(config.bundle_path, config.vote.apply, config.level)
-    except ConfigError as exc:  # whether [vote] of the file is possible depends on the bundle
-        raise ConfigError(f"{file}: {exc.where}" if file else exc.where, exc.found, exc.expected) from None
-
-
-def _open_inputs(config: ListenConfig, pipeline: Pipeline, file: Path | None) -> list[SourceSetup]:
-    """Return each source with its pipeline; those of a file, or of several, may be absent at first."""
-    sources = open_sources(config.source, retry_start=file is not None or len(config.source) > 1)
-    setups = []
-    for number, (source, wanted) in enumerate(zip(sources, config.source, strict=True)):
-        try:
-            adjusted = replace(pipeline, vote=wanted.vote.apply(pipeline.vote))
-            for genre in wanted.expected_genres:
-                genres = pipeline.manifest.genres
-                require(genre in genres, "expected_genres", repr(genre), "some of " + ", ".join(genres))
-            name, reopen = name_for_people(wanted, source.id), partial(_reopen, replace(wanted, id=source.id))
-            setups.append(
-                SourceSetup(source=source, pipeline=adjusted, name=name, reopen=reopen, restarts=restarts(wanted))
-            )
-        except ConfigError as exc:
-            where = f"source[{number}].{exc.where}"
-            raise ConfigError(f"{file}: {where}" if file else where, exc.found, exc.expected) from None
-    return setups
-
-
-def _reopen(config: SourceConfig) -> Source:
-    """Open a source again; its device may be absent at first."""
-    return open_sources([config], retry_start=True)[0]
+    daemon.reload_with(partial(running.prepare_reload, daemon), write)
+    daemon.stop_on_signals()
+    with suppress(OSError):
+        announce(directory, node)

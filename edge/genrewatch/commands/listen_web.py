@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from genrewatch.commands.source_settings import expectations
 from genrewatch.daemon.config import ListenConfig
@@ -55,12 +55,13 @@ def open_web(
     return sink
 
 
-def support(args: argparse.Namespace, config: ListenConfig, recent: RecentLines) -> Support:
-    """Return what the page offers for problems; its checks have the settings of this daemon."""
+def support(args: argparse.Namespace, present: Callable[[], ListenConfig], recent: RecentLines) -> Support:
+    """Return what the page offers for problems; its checks have the settings that `present` returns."""
+    config = present()
     arguments = ["--mqtt", args.mqtt] if args.mqtt else []
     arguments += ["--config", str(args.config.absolute())] if args.config else []
     arguments += ["--bundle", str(config.bundle_path.absolute())]
     mqtt = config.mqtt.with_environment(os.environ)
     login = {USERNAME_VARIABLE: mqtt.username, PASSWORD_VARIABLE: mqtt.password}
     doctor = Doctor(arguments, {name: value for name, value in login.items() if value is not None})
-    return Support(doctor=doctor, config=shown_config(config), log_lines=recent.lines)
+    return Support(doctor=doctor, config=lambda: shown_config(present()), log_lines=recent.lines)

@@ -7,6 +7,7 @@ from genrewatch.daemon.source_state import SourceSetup
 from genrewatch.host.machine import cpu_temperature_c
 from genrewatch.sinks.expectations import Expectation
 from genrewatch.sinks.mqtt.home_assistant import Announcement
+from genrewatch.sinks.sink import SourceInfo
 from genrewatch.sources.kinds import kind_of
 from genrewatch.sources.tuner.addresses import SCHEMES
 
@@ -25,6 +26,21 @@ def expectations(config: ListenConfig, setups: Sequence[SourceSetup]) -> dict[st
         )
         for setup, wanted in zip(setups, config.source, strict=True)
         if wanted.expected_genres
+    }
+
+
+def source_infos(config: ListenConfig, setups: Sequence[SourceSetup]) -> dict[str, SourceInfo]:
+    """Return what the sinks take about each source, by source id."""
+    expected = expectations(config, setups)
+    return {
+        setup.source.id: SourceInfo(
+            name=setup.name,
+            kind=kind_of(wanted),
+            expectation=expected.get(setup.source.id),
+            quiet_hours=wanted.quiet_hours,
+            suggested_area=wanted.suggested_area,
+        )
+        for setup, wanted in zip(setups, config.source, strict=True)
     }
 
 

@@ -1,19 +1,21 @@
 """The daemon: runs sources and sinks, publishes health, carries out commands, and ends cleanly."""
 
 import logging
-import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
+from genrewatch.daemon.background_changes import BackgroundChanges
 from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
 from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.narrow_bands import NarrowBands
+from genrewatch.daemon.reload import Prepare, Reconfiguration, Reload, ReloadResult
+from genrewatch.daemon.service_report import ServiceReport
+from genrewatch.daemon.signals import handle_signals
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_runner import SourceRunner
 from genrewatch.daemon.source_settings import SourceSettings
@@ -22,6 +24,7 @@ from genrewatch.daemon.watchdog import Watchdog
 from genrewatch.host.defects import DefectLog, last_resort
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.progress import Progress
+from genrewatch.host.service_manager import ServiceManager
 from genrewatch.inference.pipeline import Pipeline
 from genrewatch.inference.settings import Value
 from genrewatch.sinks.sink import Sink
@@ -43,6 +46,7 @@ class Daemon:
         open_bundle: OpenBundle | None = None,
         listening_hours: Mapping[str, Sequence[str]] | None = None,
         settable: Sequence[str] = (),
+        service_manager: ServiceManager | None = None,
     ) -> None:
         """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
         another bundle, and raises GenrewatchError for a bundle that cannot be used; `listening_hours` are those of each
@@ -61,12 +65,15 @@ class Daemon:
             on_all_ended=self.stop,
             on_crash=self.on_crash,
         )
-        self._bands = NarrowBands(self._sources.states, persistent_state)
-        self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._commands.put_result)
+        self._bands = NarrowBands(lambda: self._sources.states, persistent_state)
+        self._changes = BackgroundChanges(self._commands.put_result)
+        self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._changes)
+        self._reload: Reload | None = None
         self._progress, self._defects = Progress("main loop"), DefectLog("main loop")
         self._watchdog = Watchdog(self._progress, self._notify_health)
-        self._health = Health(self._sources.states, self._sinks, self._own_problems)
+        self._health = Health(lambda: self._sources.states, self._sinks, self._own_problems)
         self._health.refused_bundle = lambda: self._bundle.refused
+        self._report = ServiceReport(service_manager or ServiceManager({}), lambda: self._sources.states, self._sinks)
 
     def run(self) -> int:
         """Listen; return 0, 1 after a defect that could not be contained, or 2 when no source could be opened."""
@@ -100,13 +107,16 @@ class Daemon:
                 self._sources.notify_stalled()
                 with self._defects.guarded():
                     self._bands.keep()
-            command = self._commands.take(min(self._heartbeat_s, max(0.0, next_health - time.monotonic())))
+            self._report.tick()
+            pause_s = min(self._heartbeat_s, self._report.interval_s, max(0.0, next_health - time.monotonic()))
+            command = self._commands.take(pause_s)
             if command:
                 with self._progress.working(), self._defects.guarded():
                     command()
 
     def _close(self) -> None:
         self._stop.set()
+        self._report.stopping()
         self._sources.stop()
         for close in (
             self._sources.close,
@@ -125,15 +135,40 @@ class Daemon:
         self._commands.wake()
 
     def stop_on_signals(self) -> None:
-        """Stop on SIGTERM, SIGINT and, unless it is ignored, SIGHUP."""
+        """Stop on SIGTERM and SIGINT; reload on SIGHUP, where `reload_with` was called."""
+        handle_signals(self.stop, self.reload if self._reload else self.stop)
 
-        def handler(number: int, frame: FrameType | None) -> None:
-            self.stop()
+    def reload_with(self, prepare: Prepare, on_result: Callable[[ReloadResult], None]) -> None:
+        """Take reloads from now on, see `Reload`."""
+        self._reload = Reload(prepare, self._changes, on_result)
 
-        signal.signal(signal.SIGTERM, handler)
-        signal.signal(signal.SIGINT, handler)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(signal.SIGHUP, handler)
+    def reload(self) -> None:
+        """Reload the configuration soon, from any thread or signal handler."""
+        self._commands.put(lambda: self._reload.request() if self._reload else None)
+
+    def reconfigure(self, new: Reconfiguration) -> None:
+        """Use a changed configuration, in the main thread; sources that are kept notice nothing of it."""
+        self._settings.allow(new.settable)
+        self._sources.replace(
+            [replace(setup, pipeline=self._settings.apply(setup.source.id, setup.pipeline)) for setup in new.setups],
+            new.kept,
+        )
+        self._health_s, self._heartbeat_s = new.health_s, new.heartbeat_s
+        self._sinks.notify(lambda sink: sink.on_sources(new.sources))
+        new.change_sinks(self._sinks)
+        self._use_pipelines(new.pipelines)
+        for source_id in self._sources.states:
+            self._notify_settings(source_id)
+        self._hours.change(new.listening_hours)
+        self._hours.prepare(new.added)
+        self._sources.start(new.added)
+        self._sources.end_if_all_ended()
+        self._notify_health()
+
+    @property
+    def present_pipeline(self) -> Pipeline:
+        """The pipeline of one of the sources, with the bundle that all use."""
+        return next(iter(self._sources.states.values())).pipeline
 
     def health(self) -> dict[str, Any]:
         """Return the diagnostics of the node."""
@@ -196,7 +231,9 @@ class Daemon:
         with self._defects.guarded():
             health = self.health()
             self._sinks.notify(lambda sink: sink.on_health(health))
+            self._report.status(health)
 
     def _own_problems(self) -> list[str]:
         parts = (self._progress, self._watchdog.thread, self._defects, self._bundle.defects)
-        return [problem for part in parts if (problem := part.problem)]
+        reload = (self._reload, self._reload.defects) if self._reload else ()
+        return [problem for part in (*parts, *reload) if (problem := part.problem)]

@@ -17,10 +17,13 @@ class Health:
     """Collects diagnostics from the sources, the sinks and the machine."""
 
     def __init__(
-        self, states: Mapping[str, SourceState], sinks: SinkGroup, daemon_problems: Callable[[], list[str]]
+        self,
+        states: Callable[[], Mapping[str, SourceState]],
+        sinks: SinkGroup,
+        daemon_problems: Callable[[], list[str]],
     ) -> None:
-        """`daemon_problems` returns those of the main loop."""
-        self._states, self._sinks, self._daemon_problems = states, sinks, daemon_problems
+        """`states` returns those of the present sources, `daemon_problems` the problems of the main loop."""
+        self._present, self._sinks, self._daemon_problems = states, sinks, daemon_problems
         self._started, self._start_time = time.monotonic(), StartTime()
         self.refused_bundle: Callable[[], str | None] = lambda: None
         """Returns why the last command that changes the bundle was refused."""
@@ -54,6 +57,10 @@ class Health:
             **self._sinks.diagnostics(),
             "sources": {source_id: state.health() for source_id, state in self._states.items()},
         }
+
+    @property
+    def _states(self) -> Mapping[str, SourceState]:
+        return self._present()
 
     def _channel_problems(self) -> list[str]:
         problems = {source_id: mix_problem(state.mix) for source_id, state in self._states.items() if state.online}

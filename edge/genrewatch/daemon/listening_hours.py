@@ -5,7 +5,7 @@ over a restart of the daemon: the persistent state holds what the hours last ask
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from genrewatch.daemon.source_runner import DISABLED_KEY, SourceRunner
@@ -30,11 +30,13 @@ class ListeningHours:
         """`hours` are the ranges of each source that has any."""
         self._hours, self._persistent_state, self._local_time = hours, persistent_state, local_time
 
-    def prepare(self) -> None:
-        """Before the sources start: mark those as switched off, or no longer so, whose hours have changed."""
-        before: dict[str, bool] = self._persistent_state.get(HOURS_KEY, {})
-        without_hours = {source_id: True for source_id, on in before.items() if not on and source_id not in self._hours}
-        due = self._due() | without_hours
+    def change(self, hours: Mapping[str, Sequence[str]]) -> None:
+        """Have other hours from now on."""
+        self._hours = hours
+
+    def prepare(self, source_ids: Collection[str] | None = None) -> None:
+        """Before sources start, default all: mark those as switched off, or no longer so, whose hours have changed."""
+        due = {key: on for key, on in self._due().items() if source_ids is None or key in source_ids}
         if not due:
             return
         disabled: list[str] = self._persistent_state.get(DISABLED_KEY, [])
@@ -46,6 +48,8 @@ class ListeningHours:
     def apply(self, sources: SourceRunner) -> None:
         """Switch the sources whose hours have begun or ended; one that cannot be switched is tried again."""
         for source_id, listen in self._due().items():
+            if source_id not in sources.states:
+                continue
             sources.set_listening(source_id, listen)
             if sources.states[source_id].disabled is not listen:
                 self._note(source_id, listen)
@@ -54,7 +58,8 @@ class ListeningHours:
         """Return the sources for which the hours ask for something else than before."""
         before: dict[str, bool] = self._persistent_state.get(HOURS_KEY, {})
         when = self._local_time()
-        now = {source_id: within_hours(texts, when) for source_id, texts in self._hours.items()}
+        now = dict.fromkeys(before, True)  # those without hours any more
+        now |= {source_id: within_hours(texts, when) for source_id, texts in self._hours.items()}
         return {source_id: listen for source_id, listen in now.items() if before.get(source_id, True) is not listen}
 
     def _note(self, source_id: str, listen: bool) -> None:

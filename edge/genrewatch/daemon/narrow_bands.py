@@ -1,6 +1,6 @@
 """The sources that carry less band than the model was trained for, kept for `genrewatch doctor`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from genrewatch.daemon.source_state import SourceState
@@ -13,7 +13,8 @@ NARROW_KEY = "narrow"
 class NarrowBands:
     """Keeps the problems of the present sources in the persistent state."""
 
-    def __init__(self, states: Mapping[str, SourceState], persistent_state: PersistentState) -> None:
+    def __init__(self, states: Callable[[], Mapping[str, SourceState]], persistent_state: PersistentState) -> None:
+        """Keep nothing yet; `states` returns those of the present sources."""
         self._states, self._persistent_state = states, persistent_state
 
     def keep(self) -> None:
@@ -21,7 +22,7 @@ class NarrowBands:
         before: dict[str, str] = self._persistent_state.get(NARROW_KEY, {})
         problems = {
             source_id: state.band_problem if state.band_known else before.get(source_id)
-            for source_id, state in self._states.items()
+            for source_id, state in self._states().items()
         }
         self._persistent_state.put(NARROW_KEY, {key: problem for key, problem in problems.items() if problem})
 

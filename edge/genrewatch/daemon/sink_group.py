@@ -19,6 +19,11 @@ class SinkGroup:
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = [(sink, DefectLog(type(sink).__name__)) for sink in sinks]
 
+    def replace(self, old: Sink | None, new: Sink | None) -> None:
+        """Notify `new` instead of `old` from now on; the caller closes `old`."""
+        kept = [(sink, defects) for sink, defects in self._sinks if sink is not old]
+        self._sinks = kept + ([(new, DefectLog(type(new).__name__))] if new else [])
+
     def notify(self, callback: Callable[[Sink], None]) -> None:
         """Call every sink; what one raises is logged, and neither the others nor the caller notice it."""
         for sink, defects in self._sinks:
@@ -33,6 +38,11 @@ class SinkGroup:
         """Return the problems of all sinks, a line each."""
         problems = [problem for lines in self._ask(lambda sink: sink.problems()) for problem in lines]
         return [*problems, *(problem for _, defects in self._sinks if (problem := defects.problem))]
+
+    @property
+    def tried(self) -> bool:
+        """True once every sink has tried to reach what it needs."""
+        return all(sink.tried for sink, _ in self._sinks)
 
     def close(self) -> None:
         """Flush all sinks, then close them."""

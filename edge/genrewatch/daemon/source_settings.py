@@ -21,6 +21,10 @@ class SourceSettings:
         """`settable` are the keys that the configuration allows; values of others are kept and not applied."""
         self._settable, self._persistent_state = settable, persistent_state
 
+    def allow(self, settable: Collection[str]) -> None:
+        """Allow commands to change these settings from now on."""
+        self._settable = settable
+
     def apply(self, source_id: str, pipeline: Pipeline) -> Pipeline:
         """Return a pipeline with the changed settings of a source."""
         kept = self._kept().get(source_id, {})

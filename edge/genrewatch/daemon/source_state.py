@@ -60,6 +60,10 @@ class SourceState:
     """The present way of mixing the channels; None for one channel."""
     offline_reason: str | None = None
     """The reason that was last reported; None while online."""
+    leaving: bool = False
+    """True once a reload closes the source, because it has left the configuration or is opened again."""
+    removed: bool = False
+    """True once that is reported; whatever its thread still does is of no interest."""
     failed: bool = False
     """True if the source could not be opened."""
     ended: bool = False
@@ -129,6 +133,11 @@ class SourceState:
     def hop_factor(self) -> int:
         """1 if every segment is classified, n if only every n-th is."""
         return self.newest.hop_factor if self.newest else 1
+
+    @property
+    def tried(self) -> bool:
+        """True once sound has arrived, or it is known why there is none."""
+        return self.online or self.offline_reason is not None or self.ended or self.disabled
 
     def is_waiting(self, after_s: float) -> bool:
         """Return whether it was started `after_s` ago or earlier, and nothing has been reported of it since."""

@@ -62,6 +62,10 @@ class Delivery:
         """Records that the broker never takes; they stay in the database."""
         self._retry_s: float | None = None  # monotonic time before which nothing is published
 
+    def set_transport(self, transport: HistoryTransport) -> None:
+        """Publish over another connection, whose numbers go on where those of the present one end."""
+        self._transport = transport
+
     @property
     def connected(self) -> bool:
         """True while there is a connection to the broker."""

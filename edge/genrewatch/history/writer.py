@@ -72,6 +72,7 @@ class HistoryWriter:
         self._delivery = Delivery(transport, per_s=config.backfill_per_s) if transport else None
         self._store: HistoryStore | None = None
         self._corrections = CorrectionInbox(path)
+        self._delivers = False  # whether the store was opened with an outbox
         self._ended: deque[Spell] = deque()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._open_spells: list[Spell] = []
@@ -95,6 +96,16 @@ class HistoryWriter:
     def start(self) -> None:
         """Start the thread; returns at once."""
         self._thread.start()
+
+    def set_transport(self, transport: HistoryTransport | None) -> None:
+        """Deliver over another connection, or over none, from the next run on."""
+        if transport is None:
+            self._delivery = None
+        elif self._delivery is None:
+            self._delivery = Delivery(transport, per_s=self._config.backfill_per_s)
+        else:
+            self._delivery.set_transport(transport)
+        self.wake()
 
     def wake(self) -> None:
         """Notify the thread that there is something to store or to deliver."""
@@ -149,16 +160,20 @@ class HistoryWriter:
 
     def _write(self) -> None:
         """Save, deliver and prune, as far as each is due."""
+        delivery = self._delivery
         try:
+            if self._store is not None and self._delivers is not (delivery is not None):
+                self._close_store()
             if self._store is None:
+                self._delivers = delivery is not None
                 self._store = self._open_store()
                 self._times.start_after(self._store.last_end_ms)
                 self._corrections.forget()
             self._save(self._store)
             if not self._clock_problem:
                 self._corrections.run(self._store, self._open_spells, self._clock())
-            if self._delivery:
-                self._delivery.run(self._store)
+            if delivery:
+                delivery.run(self._store)
             self._prune(self._store)
             self._note_success(self._store)
         except Unavailable as exc:
@@ -174,8 +189,7 @@ class HistoryWriter:
 
     def _open_store(self) -> HistoryStore:
         self._opened_s = time.monotonic()
-        deliver = self._delivery is not None
-        return HistoryStore(self._path, self._node, deliver=deliver, posteriors=self._config.posteriors)
+        return HistoryStore(self._path, self._node, deliver=self._delivers, posteriors=self._config.posteriors)
 
     def _enqueue(self, batch: Batch) -> None:
         self._ended.extend(batch.ended)

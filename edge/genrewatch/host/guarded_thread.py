@@ -51,6 +51,12 @@ class GuardedThread:
         return self.progress.working()
 
     @property
+    def stuck(self) -> bool:
+        """True if the thread has died or makes no progress, which no restart of `run` mends."""
+        died = self._started and not self._ended and not self._thread.is_alive()
+        return died or self.progress.stuck_for_s is not None
+
+    @property
     def problem(self) -> str | None:
         """A thread that is stuck, has died or had a defect lately, as text for people; None when all is well."""
         if self._started and not self._ended and not self._thread.is_alive():

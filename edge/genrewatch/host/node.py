@@ -13,6 +13,7 @@ from genrewatch.contract.errors import ConfigError, os_error_reason
 from genrewatch.contract.ids import is_id
 from genrewatch.host.paths import write_durably
 from genrewatch.host.private_files import make_private_directory, make_private_file, open_private
+from genrewatch.host.running import lock_path
 
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -47,7 +48,7 @@ def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
     kept = wanted or node_id(directory)
     try:
         make_private_directory(directory)
-        lock = os.fdopen(open_private(directory / f"{kept}.lock"), "w")
+        lock = os.fdopen(open_private(lock_path(directory, kept), empty=False), "w")
     except OSError:  # a directory that cannot be written cannot hold a lock
         yield kept
         return
@@ -56,6 +57,7 @@ def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigError("node", f"another genrewatch runs as {kept}", "--node ID for a second one") from None
+        lock.truncate()  # the process id of an earlier daemon
         yield kept
 
 

@@ -38,9 +38,13 @@ def make_private_file(path: Path, *, create: bool = False) -> None:
         _restrict(path, status, FILE_MODE)
 
 
-def open_private(path: Path) -> int:
-    """Open a file for writing, with mode 0600 if it is new, and empty it; returns the descriptor. Raises OSError."""
-    return os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+def open_private(path: Path, *, empty: bool = True) -> int:
+    """Open a file for writing, with mode 0600 if it is new; returns the descriptor. With `empty` its contents go.
+
+    Raises OSError.
+    """
+    flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | (os.O_TRUNC if empty else 0)
+    return os.open(path, flags, FILE_MODE)
 
 
 def _restrict(path: Path, status: os.stat_result, mode: int) -> None:

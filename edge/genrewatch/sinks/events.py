@@ -153,6 +153,13 @@ class EventDetector:
         with self._lock:
             self._of(source_id).playing = playing
 
+    def set_sources(self, expectations: Mapping[str, Expectation | None]) -> None:
+        """Know these sources from now on, each with its expectation; forget the others."""
+        with self._lock:
+            self._expectations.set_expectations({name: wanted for name, wanted in expectations.items() if wanted})
+            for source_id in [known for known in self._last if known not in expectations]:
+                del self._last[source_id]
+
     def reset(self, source_id: str) -> None:
         """Forget a source that was switched off, which is no event."""
         with self._lock:

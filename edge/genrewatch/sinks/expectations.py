@@ -66,6 +66,13 @@ class ExpectationDetector:
             return ["unexpected_genre"]
         return []
 
+    def set_expectations(self, expectations: Mapping[str, Expectation]) -> None:
+        """Expect something else from now on; what is missing of unchanged expectations stays."""
+        for source_id in list(self._missing):
+            if expectations.get(source_id) != self._expectations.get(source_id):
+                self.reset(source_id)
+        self._expectations = dict(expectations)
+
     def reset(self, source_id: str) -> None:
         """Forget the present miss of a source."""
         self._missing.pop(source_id, None)

@@ -21,7 +21,7 @@ from genrewatch.history.spell_builder import SpellBuilder
 from genrewatch.history.writer import MAX_QUEUED, Batch, HistoryWriter
 from genrewatch.host.times import Timestamp, now
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
-from genrewatch.sinks.sink import Sink
+from genrewatch.sinks.sink import Sink, SourceInfo
 
 
 class HistorySink(Sink):
@@ -55,6 +55,14 @@ class HistorySink(Sink):
     def wake(self) -> None:
         """Notify the writer that the transport has connected or has acknowledgements."""
         self._writer.wake()
+
+    def set_transport(self, transport: HistoryTransport | None) -> None:
+        """Deliver over another connection from now on; over none, records wait."""
+        self._writer.set_transport(transport)
+
+    def on_sources(self, sources: Mapping[str, SourceInfo]) -> None:
+        """See `Sink`."""
+        self._names = {source_id: source.name for source_id, source in sources.items()}
 
     def diagnostics(self) -> dict[str, Any]:
         """See `Sink`."""

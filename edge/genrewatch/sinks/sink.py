@@ -1,11 +1,28 @@
 """The interface of all sinks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.inference.settings import Value
+from genrewatch.sinks.expectations import Expectation
 from genrewatch.sources.source import NowPlaying
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceInfo:
+    """The facts about one source that the sinks take from the configuration."""
+
+    name: str
+    """Display name."""
+    kind: str
+    """Kind of its URI: mic, file, demo ..."""
+    expectation: Expectation | None = None
+    quiet_hours: Sequence[str] = ()
+    """Local hours in which its events run no hooks."""
+    suggested_area: str | None = None
+    """Area that Home Assistant gives its device."""
 
 
 class Sink:
@@ -44,6 +61,9 @@ class Sink:
     def on_duration(self, source_id: str, heard_s: float, lost_s: float, *, ended: bool) -> None:
         """Handle the seconds of sound received and lost in this stream; called when it stalls and when it has ended."""
 
+    def on_sources(self, sources: Mapping[str, SourceInfo]) -> None:
+        """Handle a changed configuration: these are all sources now, by id; the others have ended for good."""
+
     def on_health(self, health: Mapping[str, Any]) -> None:
         """Handle the diagnostics of the node."""
 
@@ -54,6 +74,11 @@ class Sink:
     def problems(self) -> list[str]:
         """Return what does not work at present, a line each."""
         return []
+
+    @property
+    def tried(self) -> bool:
+        """True once it has tried to reach what it needs, with or without success."""
+        return True
 
     def flush(self) -> None:
         """Write and deliver what is held back, while the other sinks are still open; no callback follows."""

@@ -40,7 +40,7 @@ class Conditions:
         monotonic: Callable[[], float],
     ) -> None:
         """`offer` gets the events; `quiet_hours` are those of each source."""
-        self._config, self._offer, self._quiet_hours = config, offer, quiet_hours
+        self._config, self._offer, self.quiet_hours = config, offer, quiet_hours
         self._local_time, self._monotonic = local_time, monotonic
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._ran: dict[tuple[str, str], float] = {}
@@ -86,7 +86,7 @@ class Conditions:
     def _pass_on(self, event: Event, body: bytes) -> None:
         key, now = (event.source, event.type), self._monotonic()
         local, hours = self._local_time(), self._config.hours
-        quiet = within_hours(self._quiet_hours.get(event.source, ()), local)
+        quiet = within_hours(self.quiet_hours.get(event.source, ()), local)
         cooling = key in self._ran and now - self._ran[key] < self._config.cooldown_s
         if quiet or cooling or (hours and not within_hours(hours, local)):
             return self._suppress(key)

@@ -8,7 +8,7 @@ logged once, and once more when the hook works again.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from genrewatch.sinks.hooks.conditions import Conditions
 from genrewatch.sinks.hooks.config import HookConfig
 from genrewatch.sinks.hooks.notify import check_urls
 from genrewatch.sinks.hooks.worker import HookWorker, QueueLimits
-from genrewatch.sinks.sink import Sink
+from genrewatch.sinks.sink import Sink, SourceInfo
 from genrewatch.sources.source import NowPlaying
 
 __all__ = ["HookConfig", "HookSink", "QueueLimits"]
@@ -52,14 +52,45 @@ class HookSink(Sink):
         """
         check_hooks(hooks, names)
         self._node, self._names, self._clock = node, dict(names), clock
+        self._quiet_hours, self._local_time, self._monotonic = quiet_hours or {}, local_time, monotonic
+        self._limits = limits or QueueLimits()
         self._detector = EventDetector(expectations, local_time)
         self._models = dict[str, tuple[str, str]]()
         self._lock = threading.Lock()  # so that every hook gets the events in the same order
-        self._hooks = [HookWorker(number, hook, limits or QueueLimits()) for number, hook in enumerate(hooks)]
-        self._conditions = [
-            Conditions(hook, worker.offer, quiet_hours=quiet_hours or {}, local_time=local_time, monotonic=monotonic)
-            for hook, worker in zip(hooks, self._hooks, strict=True)
-        ]
+        self._configs = tuple(hooks)
+        self._hooks = [HookWorker(number, hook, self._limits) for number, hook in enumerate(hooks)]
+        self._conditions = [self._conditions_of(hook, worker) for hook, worker in zip(hooks, self._hooks, strict=True)]
+
+    def set_hooks(self, hooks: Sequence[HookConfig]) -> None:
+        """Run these hooks from now on, which `check_hooks` has checked; unchanged ones keep what they have queued.
+
+        The others are closed in a thread, which takes about 2 s at most.
+        """
+        before = dict(enumerate(zip(self._configs, self._hooks, self._conditions, strict=True)))
+        pairs = list[tuple[HookWorker, Conditions]]()
+        for number, hook in enumerate(hooks):
+            config, worker, conditions = before.get(number, (None, None, None))
+            if worker is not None and conditions is not None and config == hook:
+                del before[number]
+            else:
+                worker = HookWorker(number, hook, self._limits)
+                conditions = self._conditions_of(hook, worker)
+            pairs.append((worker, conditions))
+        with self._lock:
+            self._configs = tuple(hooks)
+            self._hooks, self._conditions = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        closed = [worker for _, worker, _ in before.values()]
+        threading.Thread(target=_close, args=(closed,), name="hooks", daemon=True).start()
+
+    def on_sources(self, sources: Mapping[str, SourceInfo]) -> None:
+        """See `Sink`."""
+        with self._lock:
+            self._names = {source_id: source.name for source_id, source in sources.items()}
+            self._quiet_hours = {source_id: source.quiet_hours for source_id, source in sources.items()}
+            self._detector.set_sources({source_id: source.expectation for source_id, source in sources.items()})
+            for conditions in self._conditions:
+                conditions.quiet_hours = self._quiet_hours
+            self._models = {source_id: model for source_id, model in self._models.items() if source_id in sources}
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`."""
@@ -110,7 +141,7 @@ class HookSink(Sink):
 
     def diagnostics(self) -> dict[str, Any]:
         """See `Sink`."""
-        return {"hooks": self.health()}
+        return {"hooks": self.health()} if self._hooks else {}
 
     def problems(self) -> list[str]:
         """See `Sink`; hooks whose last attempt failed."""
@@ -118,17 +149,16 @@ class HookSink(Sink):
 
     def close(self) -> None:
         """Give queued events a second, then stop all hooks; takes about 2 s at most."""
-        for hook in self._hooks:
-            hook.drain()
-        self._join(DRAIN_S)
-        for hook in self._hooks:
-            hook.stop()
-        self._join(STOP_S)
+        _close(self._hooks)
 
-    def _join(self, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        for hook in self._hooks:
-            hook.join(max(0.0, deadline - time.monotonic()))
+    def _conditions_of(self, hook: HookConfig, worker: HookWorker) -> Conditions:
+        return Conditions(
+            hook,
+            worker.offer,
+            quiet_hours=self._quiet_hours,
+            local_time=self._local_time,
+            monotonic=self._monotonic,
+        )
 
     def _dispatch(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -144,11 +174,28 @@ class HookSink(Sink):
             conditions.release()
 
 
-def check_hooks(hooks: Sequence[HookConfig], names: Mapping[str, str]) -> None:
-    """Raise ConfigError for a hook of a source that is not in `names`, or for services that Apprise does not know."""
+def check_hooks(hooks: Sequence[HookConfig], source_ids: Collection[str]) -> None:
+    """Raise ConfigError for a hook of an unknown source, or for services that Apprise does not know."""
     for number, hook in enumerate(hooks):
         for source_id in hook.sources:
-            if source_id not in names:
-                raise ConfigError(f"hook[{number}].sources", f"found {source_id!r}", "some of " + ", ".join(names))
+            if source_id not in source_ids:
+                expected = "some of " + ", ".join(source_ids)
+                raise ConfigError(f"hook[{number}].sources", f"found {source_id!r}", expected)
         if hook.notify:
             check_urls(hook.notify, f"hook[{number}].notify")
+
+
+def _close(hooks: Sequence[HookWorker]) -> None:
+    """Give queued events a second, then stop all hooks; takes about 2 s at most."""
+    for hook in hooks:
+        hook.drain()
+    _join(hooks, DRAIN_S)
+    for hook in hooks:
+        hook.stop()
+    _join(hooks, STOP_S)
+
+
+def _join(hooks: Sequence[HookWorker], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    for hook in hooks:
+        hook.join(max(0.0, deadline - time.monotonic()))

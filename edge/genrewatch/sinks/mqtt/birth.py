@@ -63,6 +63,15 @@ class BirthSequence:
             self._publish_all()
             self._schedule(self._after_birth)
 
+    def on_sources(self) -> None:
+        """Delete what is retained of sources that have left the configuration, and announce the present ones."""
+        with self._states.lock:
+            if self._connection.number:
+                self._deleted = [self._connection.publish(message) for message in self._discovery.removals()]
+                self.publish_discovery()
+                self._states.publish_retained()
+                self._schedule(self._after_birth)
+
     def on_home_assistant_start(self) -> None:
         """Publish the birth sequence after a random delay, so that not all nodes publish at once."""
         with self._states.lock:

@@ -48,7 +48,8 @@ class CommandReceiver:
         *,
         corrections: bool = False,
     ) -> None:
-        """`settable` are the keys of the settings that commands can change; `corrections` allows `correct/set`."""
+        """`source_ids` may change; `settable` are the keys of the settings that commands can change, `corrections`
+        allows `correct/set`."""
         self._topics, self._source_ids, self._settable = topics, source_ids, settable
         self._corrections = corrections
         self.accepted = self.ignored = 0
@@ -70,6 +71,10 @@ class CommandReceiver:
                 return self._set_setting(source_id, last.split("/")[1], received.payload, self.handler)
         self.ignored += 1
         return None
+
+    def take_over(self, before: "CommandReceiver") -> None:
+        """Go on with the handler and the counts of another connection's receiver."""
+        self.handler, self.accepted, self.ignored = before.handler, before.accepted, before.ignored
 
     def request_health(self) -> None:
         """Ask the handler, if there is one, for a health message."""

@@ -149,7 +149,8 @@ class MqttConfig:
 
 
 def _credentials(directory: str | None) -> dict[str, str]:
-    """Return systemd's credentials for the service (`LoadCredential=mqtt_password:/etc/...`), by name."""
+    """Return systemd's credentials for the service (`LoadCredential=mqtt_password:/etc/...`), by name; empty ones are
+    absent."""
     found: dict[str, str] = {}
     for name in (USERNAME_CREDENTIAL, PASSWORD_CREDENTIAL) if directory else ():
         path = Path(directory or "") / name
@@ -159,7 +160,7 @@ def _credentials(directory: str | None) -> dict[str, str]:
             continue
         except (OSError, UnicodeDecodeError) as exc:
             raise ConfigError(str(path), f"cannot be read ({exc})", "text") from None
-    return found
+    return {name: value for name, value in found.items() if value}
 
 
 def parse_url(url: str) -> Endpoint:

@@ -91,7 +91,8 @@ class Connection:
         self._closing = threading.Event()
         self._thread = GuardedThread("mqtt", self._run)
         self._logged: Outcome | None = None
-        self._attempted = False  # the first attempt to connect has ended
+        self.attempted = False
+        """True once the first attempt to connect has ended."""
         self._problems = LinkProblems(client_id)
         self.retained = RetainedMessages()
         """The retained messages that were published."""
@@ -122,6 +123,17 @@ class Connection:
         thread = self._thread.problem
         return [*self.limits.problems(), *self._problems.lines(), *([thread] if thread else [])]
 
+    def set_subscriptions(self, subscriptions: Subscriptions) -> None:
+        """Subscribe to other topics from now on; earlier ones stay subscribed as long as this connection lasts."""
+        before, self._subscriptions = self._subscriptions, subscriptions
+        client = self._client
+        if client and subscriptions != before and not client.limits.wildcards_available:
+            self._subscribe(client)
+
+    def count_from(self, before: "Connection") -> None:
+        """Continue the numbers of another connection, so that packet ids stay unique; call before `start`."""
+        self.connections, self.dropped = before.connections, before.dropped
+
     def start(self) -> None:
         """Start to connect; returns at once, with or without a broker."""
         self._thread.start()
@@ -131,7 +143,7 @@ class Connection:
         with self._lock:
             self.retained.add(message)
             info = None if self._client is None else self._client.publish(message)
-            if info is None and self._attempted:
+            if info is None and self.attempted:
                 self.dropped += 1
             return info
 
@@ -170,7 +182,7 @@ class Connection:
                 outcome, why = self._connect_and_serve()
             except Exception as exc:
                 outcome, why = Outcome.UNREACHABLE, self._problems.on_defect(exc)
-            self._attempted = True
+            self.attempted = True
             if self._closing.is_set():
                 break
             held_s = time.monotonic() - began if outcome is Outcome.CONNECTED else 0.0
@@ -198,7 +210,7 @@ class Connection:
         with self._lock:
             wanted = not self._closing.is_set()
             if wanted:
-                self._client, self.connections, self._attempted = client, self.connections + 1, True
+                self._client, self.connections, self.attempted = client, self.connections + 1, True
         began = time.monotonic()
         try:
             if wanted:

@@ -48,7 +48,8 @@ class Discovery:
         """`names`: display names by source id; `health_s`: seconds between health messages."""
         self._config, self._topics, self._names, self._persistent_state = config, topics, names, persistent_state
         self._health_expire_s = max(config.expire_after_s, round(4 * health_s))
-        self._announcement = announcement
+        self.announcement = announcement
+        """The facts from the configuration and the machine."""
         self._published: dict[str, dict[str, str]] = {}
 
     @property
@@ -66,7 +67,7 @@ class Discovery:
         device, before = self._device(manifest), self._before()
         make: dict[str, Payload] = {NODE: partial(discovery, device)}
         make |= {source: partial(source_discovery, device, source) for source in self._names}
-        found = []
+        found, self._published = [], {}
         for name, payload in make.items():
             present = payload()
             self._published[name] = platforms(present)
@@ -118,5 +119,5 @@ class Discovery:
             expire_after_s=self._config.expire_after_s,
             health_expire_s=self._health_expire_s,
             settable=self._config.settable,
-            announcement=self._announcement,
+            announcement=self.announcement,
         )

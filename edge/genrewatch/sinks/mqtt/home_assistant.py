@@ -9,7 +9,7 @@ Assistant keeps the history of an entity when names or models change.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -45,6 +45,10 @@ class Announcement:
     """Address of the page, where browsers of other machines can reach it."""
     cpu_temperature: bool = True
     """True where the machine has a sensor for it."""
+
+    def with_sources(self, areas: Mapping[str, str], without_title: Collection[str]) -> "Announcement":
+        """Return the facts with those about other sources."""
+        return replace(self, areas=areas, without_title=without_title)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,8 +42,9 @@ from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import OFFLINE, ONLINE, Topics
 from genrewatch.sinks.mqtt.votes_selection import VotesSelection
-from genrewatch.sinks.sink import Sink
+from genrewatch.sinks.sink import Sink, SourceInfo
 from genrewatch.sources.source import NowPlaying
+from genrewatch.sources.tuner.addresses import SCHEMES
 
 __all__ = ["MqttConfig", "MqttSink", "Reconnect"]
 
@@ -106,7 +107,7 @@ class MqttSink(Sink):
             persistent_state=persistent_state,
             monotonic=monotonic,
         )
-        discovery = Discovery(
+        self._discovery = discovery = Discovery(
             config, topics, names, persistent_state, health_s=health_s, announcement=announcement or Announcement()
         )
         request_health = self._commands.request_health
@@ -140,9 +141,22 @@ class MqttSink(Sink):
         Until its first segment a source is warming up: the state of before a kill must not look current. Nothing is
         published about sources without `listening`, when only records are delivered.
         """
-        for source_id in self._names if listening else ():
-            self._states.publish_no_sound(source_id, "warming_up")
+        for source_id in list(self._names) if listening else ():
+            if not self._states.knows(source_id):
+                self._states.publish_no_sound(source_id, "warming_up")
         self._connection.start()
+
+    def take_over(self, before: "MqttSink") -> None:
+        """Go on with the states and events of another sink of this node, which is closed next; call before `start`."""
+        self._states.take_over(before._states)
+        self._detector = before._detector
+        self._commands.take_over(before._commands)
+
+    def start_after(self, before: "MqttSink") -> None:
+        """Close the sink that this one has taken over from, then start; it takes as long as `close`."""
+        before.close()
+        self._connection.count_from(before._connection)
+        self.start()
 
     def on_stream(self, source_id: str, pipeline: Pipeline) -> None:
         """See `Sink`; a model with other labels changes the discovery."""
@@ -152,6 +166,21 @@ class MqttSink(Sink):
             self._states.set_model(source_id, pipeline.manifest)
             if not same_labels:
                 self._birth.publish_discovery()
+
+    def on_sources(self, sources: Mapping[str, SourceInfo]) -> None:
+        """See `Sink`; Home Assistant's devices of removed sources are removed, those of new ones announced."""
+        with self._states.lock:
+            for source_id in self._names.keys() - sources.keys():
+                del self._names[source_id]
+                self._states.remove(source_id)
+            self._names.update((source_id, source.name) for source_id, source in sources.items())
+            self._detector.set_sources({source_id: source.expectation for source_id, source in sources.items()})
+            self._discovery.announcement = self._discovery.announcement.with_sources(
+                {source_id: area for source_id, source in sources.items() if (area := source.suggested_area)},
+                [source_id for source_id, source in sources.items() if source.kind not in SCHEMES],
+            )
+            self._connection.set_subscriptions(self._subscriptions(self._names))
+            self._birth.on_sources()
 
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`; `why` is not published. Raises ConfigError for an id that cannot be part of a topic."""
@@ -211,6 +240,11 @@ class MqttSink(Sink):
         """See `Sink`."""
         delayed = self._birth.problem
         return [*self._connection.problems(), *([delayed] if delayed else [])]
+
+    @property
+    def tried(self) -> bool:
+        """See `Sink`; the broker."""
+        return self._connection.attempted
 
     def close(self) -> None:
         """Publish `offline` for every source and the node, wait until the broker has it, and disconnect; under 5 s."""

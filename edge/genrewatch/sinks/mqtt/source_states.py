@@ -80,6 +80,21 @@ class SourceStates:
                 self._sources[check_id(source_id, "source")] = SourceState(model=self.model)
             return self._sources[source_id]
 
+    def remove(self, source_id: str) -> None:
+        """Forget a source that has left the configuration."""
+        with self.lock:
+            self._sources.pop(source_id, None)
+
+    def take_over(self, before: "SourceStates") -> None:
+        """Go on with the states that another connection has published."""
+        with before.lock, self.lock:
+            self._sources, self.model = dict(before._sources), before.model
+
+    def knows(self, source_id: str) -> bool:
+        """Return whether there was a state of this source."""
+        source = self._sources.get(source_id)
+        return source is not None and source.fields is not None
+
     def set_model(self, source_id: str, model: Manifest) -> None:
         """Set the model that classifies a source from now on."""
         with self.lock:

@@ -62,6 +62,12 @@ class EventStreams:
         """Return the number of viewers."""
         return len(self._viewers)
 
+    def reconnect(self) -> None:
+        """End all streams; the viewers connect again and ask for everything."""
+        with self._lock:
+            for viewer in self._viewers:
+                viewer.drop()
+
     def publish(self, name: str, payload: bytes) -> None:
         """Send an event, JSON on one line, to every viewer."""
         if not self._viewers:  # the usual case costs no lock

@@ -4,7 +4,7 @@ import json
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genrewatch.contract.bundle import Manifest
@@ -109,6 +109,12 @@ class LiveSources:
     def __getitem__(self, source_id: str) -> LiveSource:
         """Return a source; KeyError for an unknown one."""
         return self._sources[source_id]
+
+    def set_labels(self, labels: Mapping[str, SourceLabel]) -> None:
+        """Know these sources from now on, in this order; the others are forgotten, with their counts."""
+        before, self._sources = self._sources, {key: LiveSource(label=label) for key, label in labels.items()}
+        for source_id in before.keys() & labels.keys():
+            self._sources[source_id] = replace(before[source_id], label=labels[source_id])
 
     def items(self) -> Sequence[tuple[str, LiveSource]]:
         """Return all sources with their ids."""

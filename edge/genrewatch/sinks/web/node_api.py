@@ -28,8 +28,8 @@ class Support:
     """Help with problems: the checks, the settings and the log of the daemon."""
 
     doctor: Doctor = field(default_factory=Doctor)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """The settings, without secrets."""
+    config: Callable[[], Mapping[str, Any]] = dict
+    """Returns the settings, without secrets."""
     log_lines: Callable[[], Sequence[str]] = list
     """Returns the last lines of the log."""
 
@@ -63,7 +63,7 @@ class NodeApi:
         """Return the diagnosis file, a .zip."""
         return diagnosis_zip(
             {
-                "config.json": self._support.config,
+                "config.json": self._support.config(),
                 "health.json": json.loads(self._health()),
                 "doctor.json": self._support.doctor.result,
                 "log.txt": log_text(self._support.log_lines()),

@@ -21,7 +21,7 @@ from genrewatch.sinks.mqtt.config import MqttConfig
 from genrewatch.sinks.mqtt.payload import Payloads, sound_fields
 from genrewatch.sinks.mqtt.source_states import SourceStates
 from genrewatch.sinks.mqtt.topics import Topics
-from genrewatch.sinks.sink import Sink
+from genrewatch.sinks.sink import Sink, SourceInfo
 from genrewatch.sinks.web.application import Application
 from genrewatch.sinks.web.config import WebConfig
 from genrewatch.sinks.web.control import Commands, Control
@@ -58,7 +58,7 @@ class WebSink(Sink):
     ) -> None:
         """`labels` names all sources, `history` is the database; `mqtt` decides how often a state is sent, and whether
         another bundle may be chosen."""
-        names = {source_id: label.name for source_id, label in labels.items()}
+        self._names = names = {source_id: label.name for source_id, label in labels.items()}
         self._topics = Topics(root="", node=node, discovery_prefix="")
         self._payloads = Payloads(node=node, top_k=TOP_K, names=names, clock=clock)
         self._detector, self._streams = EventDetector(expectations), EventStreams(MAX_VIEWERS)
@@ -108,6 +108,9 @@ class WebSink(Sink):
     def set_control(self, control: Control) -> None:
         """Carry out commands through `control` from now on, and read the diagnostics from it."""
         self._control = control
+        self._set_commands(control)
+
+    def _set_commands(self, control: Control) -> None:
         source_ids = [source_id for source_id, _ in self._live.items()]
         self.application.commands = Commands(control, source_ids, bundles=self._bundles)
 
@@ -117,6 +120,19 @@ class WebSink(Sink):
             self._detector.stream(source_id)
             self._states.set_model(source_id, pipeline.manifest)
             self._live[source_id].begin_stream(pipeline)
+
+    def on_sources(self, sources: Mapping[str, SourceInfo]) -> None:
+        """See `Sink`; viewers connect again and ask for all sources."""
+        with self._states.lock, self._live.lock:
+            for source_id in self._names.keys() - sources.keys():
+                del self._names[source_id]
+                self._states.remove(source_id)
+            self._names.update((source_id, source.name) for source_id, source in sources.items())
+            self._live.set_labels({key: SourceLabel(name=one.name, kind=one.kind) for key, one in sources.items()})
+            self._detector.set_sources({source_id: source.expectation for source_id, source in sources.items()})
+        if self._control:
+            self._set_commands(self._control)
+        self._streams.reconnect()
 
     def on_availability(self, source_id: str, online: bool, why: str) -> None:
         """See `Sink`."""
