@@ -84,8 +84,8 @@ def test_a_source_whose_thread_is_stuck_feeds_it_no_longer(monkeypatch):
 
     manager, source = Manager(watchdog_s=0.3), Playing("a")
     with running(source, sinks=[Kept(), Wedged()], service_manager=manager) as run:
-        until(lambda: run.daemon._sources.states["a"].thread.progress._busy_since is not None and source.played > 5)
         state = run.daemon._sources.states["a"]
+        until(lambda: state.thread is not None and source.played > 5)
         monkeypatch.setattr(state.thread.progress, "_stuck_s", 0.2)
         until(lambda: state.thread.stuck)
         before = manager.lives
