@@ -14,6 +14,7 @@ from genrewatch.contract.bundle import GoldenVectors, Manifest, Tensor, load_bun
 from genrewatch.contract.bundle_writer import write_bundle
 from genrewatch.contract.errors import BundleError, ConfigError
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
+from genrewatch.contract.out_of_set import OutOfSet
 from genrewatch.contract.vote import NOT_MUSIC, VoteConfig
 
 TINY = FrontEndConfig(sample_rate=8_000, n_fft=256, hop_length=100, n_mels=20, fmin=0, fmax=4_000, segment_frames=8)
@@ -245,3 +246,13 @@ def test_a_bundle_can_be_moved(bundle: Path, tmp_path: Path) -> None:
 def test_a_manifest_that_could_not_be_loaded_cannot_be_made() -> None:
     with pytest.raises(ConfigError, match=r"^labels"):
         manifest(labels=("rock", "silence", "pop"))
+
+
+def test_a_limit_of_known_music_is_kept_and_its_keys_are_written_only_where_they_are_used(tmp_path):
+    write_bundle(tmp_path / "plain", manifest(), MODEL_BYTES, golden())
+    written = json.loads((tmp_path / "plain" / "bundle.json").read_text())
+    assert "out_of_set" not in written  # earlier versions load the bundle
+    assert "unknown" not in written["vote"]
+    limited = manifest(out_of_set=OutOfSet(threshold=2.5), vote=VoteConfig(segment_hop=400, unknown=True))
+    found = write_bundle(tmp_path / "limited", limited, MODEL_BYTES, golden()).manifest
+    assert (found.out_of_set, found.vote.unknown) == (OutOfSet(threshold=2.5), True)

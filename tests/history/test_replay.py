@@ -12,7 +12,7 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.cli import main
 from genrewatch.contract.filter import ForwardFilter, LabelChain
-from genrewatch.contract.vote import SILENCE, Ballot, MajorityVote, VoteConfig
+from genrewatch.contract.vote import SILENCE, UNKNOWN, Ballot, MajorityVote, VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
 from genrewatch.history.database import database_path
@@ -219,7 +219,7 @@ def record(of, labels, *, lost=(), cleared=(), rng=None):
         if label != SILENCE:
             posterior = rng.dirichlet(np.ones(len(LABELS))).astype(np.float32)
             best = int(posterior.argmax())
-            swap = [best, LABELS.index(label)]
+            swap = [best, LABELS.index("jazz" if label == UNKNOWN else label)]
             posterior[swap] = posterior[swap[::-1]]
         verdict = verdict_fields(vote.add(Ballot(label=label, posterior=posterior)))
         segments.append(
@@ -434,3 +434,20 @@ def test_a_changed_verdict_of_the_smoother_is_a_disagreement(tmp_path, filtering
     assert found["disagreements"][0]["recorded"]["past"][key] == value
     assert main(["replay", str(path)]) == 1
     assert "1 DISAGREE" in capsys.readouterr().out
+
+
+def test_an_unknown_ballot_is_taken_as_recorded_and_the_verdict_follows_from_it():
+    of = stream(unknown=True)
+    segments = record(of, ["jazz", "jazz", UNKNOWN, UNKNOWN, UNKNOWN, "jazz"])
+    assert [one.verdict["reason"] for one in segments][3:] == ["unknown", "unknown", "unknown"]
+    assert answers(of, segments) == [True] * 6
+    segments[4] = replace(segments[4], verdict={**segments[4].verdict, "reason": "majority", "genre": "jazz"})
+    assert answers(of, segments)[4] == "no"
+
+
+def test_no_ballot_is_unknown_where_the_vote_has_none_or_the_segment_is_no_music():
+    segments = record(stream(), ["jazz", "jazz", UNKNOWN])
+    assert answers(stream(), segments)[2] == "no"
+    speech = record(stream(), ["not_music"] * 3)
+    speech[1] = replace(speech[1], label=UNKNOWN)
+    assert answers(stream(unknown=True), speech)[1] == "no"

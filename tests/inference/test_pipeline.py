@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,8 +17,10 @@ from genrewatch.contract.bundle import Manifest, Tensor
 from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
-from genrewatch.contract.vote import SILENCE, VoteConfig, clip_verdict
-from genrewatch.inference.classifier import Classifier, softmax
+from genrewatch.contract.out_of_set import NearestCentre, OutOfSet
+from genrewatch.contract.summary import FeatureSummary
+from genrewatch.contract.vote import SILENCE, UNKNOWN, VoteConfig, clip_verdict
+from genrewatch.inference.classifier import Classified, Classifier, softmax
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, resampled, verdict_on_clip
 
 RATE = 8_000
@@ -28,8 +31,8 @@ LABELS = ("low", "middle", "high")
 class LoudestThird:
     """Fake network: the loudest third of the mel bands."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, features: np.ndarray | None = None) -> None:
+        self.calls, self.features = 0, features
 
     def posterior(self, log_mel: np.ndarray) -> np.ndarray:
         assert log_mel.shape == (TINY.segment_frames, TINY.n_mels)
@@ -37,6 +40,9 @@ class LoudestThird:
         self.calls += 1
         thirds = [part.mean() for part in np.array_split(log_mel, 3, axis=1)]
         return softmax(np.array(thirds, np.float32) * np.float32(20))
+
+    def classify(self, log_mel: np.ndarray) -> Classified:
+        return Classified(posterior=self.posterior(log_mel), features=self.features)
 
 
 def pipeline(**vote: Any) -> Pipeline:
@@ -400,3 +406,55 @@ def test_the_verdict_on_a_clip_counts_ballots_smoothed_over_all_of_it() -> None:
     unfiltered = list(classify_stream(clip, plain))
     assert verdict_on_clip(unfiltered, plain) == clip_verdict([r.ballot for r in unfiltered], LABELS)
     assert verdict_on_clip([], here).reason == "warming_up"
+
+
+def far_pipeline(threshold: float = 5.0, **vote: Any) -> Pipeline:
+    """A pipeline whose network puts every segment at a distance of 9."""
+    summary = FeatureSummary(
+        centres=np.array([[-1], [1]], np.float32), labels=np.array([0, 1], np.int16), shares=np.ones(2, np.float32)
+    )
+    plain = pipeline(**({"unknown": True} | vote))
+    return replace(
+        plain,
+        manifest=replace(plain.manifest, out_of_set=OutOfSet(threshold=threshold)),
+        classifier=cast(Classifier, LoudestThird(np.array([4], np.float32))),
+        centres=NearestCentre(summary),
+    )
+
+
+def noise(seconds: float) -> np.ndarray:
+    return (0.1 * np.random.default_rng(1).standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def narrow_noise(seconds: float) -> np.ndarray:
+    spectrum = np.fft.rfft(noise(seconds))
+    spectrum[round(len(spectrum) * 0.5) :] = 0
+    return np.fft.irfft(spectrum, round(seconds * RATE)).astype(np.float32)
+
+
+def test_far_music_is_unknown_once_the_band_is_known() -> None:
+    far = far_pipeline()
+    results = list(classify_stream(blocks(noise(2)), far))
+    assert [r.ballot.distance for r in results] == [pytest.approx(9)] * len(results)
+    known = next(i for i, r in enumerate(results) if r.bandwidth_hz is not None)
+    assert [r.ballot.label == UNKNOWN for r in results] == [i >= known for i in range(len(results))]
+    assert results[-1].verdict.reason == "unknown"
+    assert verdict_on_clip(results, far).reason == "unknown"  # of all segments: the band of the clip is known
+
+
+def test_over_a_narrow_band_within_the_limit_or_switched_off_nothing_is_unknown() -> None:
+    for far, sound in (
+        (far_pipeline(), narrow_noise(2)),
+        (far_pipeline(threshold=9.1), noise(2)),
+        (far_pipeline(unknown=False), noise(2)),
+    ):
+        results = list(classify_stream(blocks(sound), far))
+        assert results[-1].bandwidth_hz is not None
+        assert UNKNOWN not in labels(results)
+        assert verdict_on_clip(results, far).reason != "unknown"
+
+
+def test_silence_has_no_distance() -> None:
+    results = list(classify_stream(blocks(np.concatenate([noise(1), np.zeros(RATE, np.float32)])), far_pipeline()))
+    assert results[-1].ballot.label == SILENCE
+    assert results[-1].ballot.distance is None

@@ -23,6 +23,14 @@ STEADY = 8
 """Segments that must agree, within a band, before a bandwidth is reported."""
 STEP_HZ = 100
 
+NARROW = 0.8
+"""Part of the model's band below which a source counts as narrow."""
+
+
+def is_narrow(bandwidth_hz: int, full_hz: float) -> bool:
+    """Return whether a source carries less of the model's band, up to `full_hz`, than the model was trained for."""
+    return bandwidth_hz < NARROW * full_hz
+
 
 class BandwidthMeter:
     """Measures the bandwidth of one stream."""

@@ -22,6 +22,7 @@ from genrewatch.contract.decode import decode, read_json
 from genrewatch.contract.errors import BundleError, os_error_reason, require
 from genrewatch.contract.front_end import FrontEndConfig, LogMel, Samples
 from genrewatch.contract.npz import max_npz_bytes, read_npz
+from genrewatch.contract.out_of_set import OutOfSet
 from genrewatch.contract.summary import FeatureSummary, SummarySize, read_summary
 from genrewatch.contract.verdict_text import HOME_ASSISTANT_STATES
 from genrewatch.contract.vote import NOT_MUSIC, SILENCE, VoteConfig
@@ -108,6 +109,8 @@ class Manifest:
     """Version of the filter before the front end; bundles made before there was one have `none`."""
     summary: SummarySize | None = None
     """Sizes of `summary.npz`; None where there is none."""
+    out_of_set: OutOfSet | None = None
+    """Limit of the music that gets a genre where `vote.unknown` is set, by the centres in the summary."""
     thresholds: tuple[Threshold, ...] = ()
     """Suggested limits for `confidence`, for automations."""
     metrics: dict[str, Any] = field(default_factory=dict)

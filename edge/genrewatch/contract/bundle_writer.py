@@ -67,7 +67,11 @@ def _contents(
     np.savez_compressed(buffer, samples=golden.samples, log_mel=golden.log_mel, posterior=golden.posterior)
     contents = {MODEL: model, GOLDEN: buffer.getvalue()}
     record = encode(manifest)
-    record.pop("summary")  # earlier versions refuse the key
+    record.pop("summary")  # earlier versions refuse the keys
+    if manifest.out_of_set is None:
+        record.pop("out_of_set")
+    if not manifest.vote.unknown:
+        record["vote"].pop("unknown")
     if summary is not None:
         contents[SUMMARY], record["summary"] = write_summary(summary), encode(summary.size)
     record["files"] = {name: sha256(content) for name, content in contents.items()}

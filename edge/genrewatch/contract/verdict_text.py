@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-LABEL_TEXTS = {"hiphop": "Hip hop", "not_music": "Not music"}
+LABEL_TEXTS = {"hiphop": "Hip hop", "not_music": "Not music", "unknown": "Unknown music"}
 """Texts of labels that do not follow from the label."""
 REASON_TEXTS = {
     "refused": "Uncertain",
+    "unknown": "Unknown music",
     "silence": "Silence",
     "not_music": "Not music",
     "warming_up": "Warming up",

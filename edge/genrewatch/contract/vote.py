@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from genrewatch.contract.errors import ConfigError, require
 
-Reason = Literal["majority", "held", "refused", "silence", "not_music", "warming_up", "stalled"]
+Reason = Literal["majority", "held", "refused", "unknown", "silence", "not_music", "warming_up", "stalled"]
 Posterior = NDArray[np.float32]
 
 VoteFilter = Literal["none", "hmm"]
@@ -34,6 +34,10 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 SILENCE = "silence"
 NOT_MUSIC = "not_music"
+UNKNOWN = "unknown"
+"""The ballot of music that lies far from all that the model was trained on, see `genrewatch.contract.out_of_set`."""
+NO_GENRE: dict[str, Reason] = {SILENCE: "silence", NOT_MUSIC: "not_music", UNKNOWN: "unknown"}
+"""Ballots that are no genre, and the reason of a verdict when they win."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,9 @@ class VoteConfig:
     segment_weight: float = 0.5
     """Power of a segment's posterior in the filter, 0.01 to 1. Overlapping segments repeat one another, so each counts
     for less than 1."""
+    unknown: bool = False
+    """True gives no genre to music that is unlike all that the model was trained on, where the bundle has a limit for
+    that."""
     sharpness: float = 1.0
     """Power of the ballots' mean posterior in `confidence`, 0.1 to 10, fitted with the network: a verdict over several
     segments is right more often than their mean posterior predicts."""
@@ -103,6 +110,9 @@ class VoteOverrides:
     """Mean time that a label lasts, for the filter."""
     segment_weight: float | None = None
     """Power of a segment's posterior in the filter."""
+    unknown: bool | None = None
+    """True gives no genre to music that is unlike all that the model was trained on; use it with a model that has
+    learned some of your own music."""
 
     def apply(self, defaults: VoteConfig) -> VoteConfig:
         """Return the vote with these settings; ConfigError if it is invalid."""
@@ -122,6 +132,9 @@ class Ballot:
     """(n_labels,) the network's, of this segment."""
     filtered: Posterior | None = None
     """(n_labels,) the filter's, of all segments up to this one; None without a filter."""
+    distance: float | None = None
+    """Mean distance of the latest segments from what the model was trained on; None for silence, and where the bundle
+    has no summary. See `genrewatch.contract.out_of_set`."""
 
     @property
     def basis(self) -> Posterior | None:
@@ -137,8 +150,8 @@ class Verdict:
     """The announced genre; None when refused, silent, not music or warming up."""
     reason: Reason
     """`majority`; `held`: no majority now, not yet withdrawn; `refused`: no label has the majority, or not yet for
-    `enter_segments` votes in a row; `silence`; `not_music`; `warming_up`: fewer than T ballots yet; `stalled`: no sound
-    arrives."""
+    `enter_segments` votes in a row; `unknown`: music unlike all that the model was trained on; `silence`; `not_music`;
+    `warming_up`: fewer than T ballots yet; `stalled`: no sound arrives."""
     share: float
     """Share of the ballots for the announced genre, or else for the leading label, 0 to 1."""
     confidence: float | None
@@ -230,7 +243,7 @@ def _verdict(
 ) -> Verdict:
     votes = _count(ballots)
     leading = votes[announced] if announced in votes else 0 if announced else max(votes.values())
-    genre = None if announced in (SILENCE, NOT_MUSIC) else announced
+    genre = None if announced in NO_GENRE else announced
     return Verdict(
         genre=genre,
         reason=_reason(announced, held=held, refusal=refusal),
@@ -244,10 +257,8 @@ def _verdict(
 def _reason(announced: str | None, *, held: bool, refusal: Reason) -> Reason:
     if announced is None:
         return refusal
-    if announced == SILENCE:
-        return "silence"
-    if announced == NOT_MUSIC:
-        return "not_music"
+    if announced in NO_GENRE:
+        return NO_GENRE[announced]
     return "held" if held else "majority"
 
 

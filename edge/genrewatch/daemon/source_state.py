@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from genrewatch.audio.bandwidth import is_narrow
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
 from genrewatch.host.guarded_thread import GuardedThread
@@ -16,9 +17,6 @@ from genrewatch.inference.pipeline import Pipeline, SegmentResult
 from genrewatch.sources.source import Source
 
 log = logging.getLogger("genrewatch")
-
-NARROW = 0.8
-"""Part of the model's band below which a source counts as narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +118,7 @@ class SourceState:
         if self.newest is None or self.newest.bandwidth_hz is None:
             return None
         found, full = self.newest.bandwidth_hz, self.pipeline.manifest.front_end.fmax
-        if found >= NARROW * full:
+        if not is_narrow(found, full):
             return None
         return f"no sound above {found} Hz, the model was trained up to {full} Hz: check sample rate and bit rate"
 

@@ -6,6 +6,8 @@ compared once that no longer matters: T ballots are in, and the announced genre 
 `lost` counts the missing samples before a segment as one sum. It is either one long gap, which clears the vote, or
 several short ones, which do not. Both are tried.
 
+A ballot `unknown` is taken from the record, since the features it depends on are not recorded; all else must follow.
+
     recorded lost    0    0  .. 9000 ..  9000
     ballots          9    9              1 (one gap) or 9 (several)
 """
@@ -19,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from genrewatch.contract.errors import DataError
+from genrewatch.contract.out_of_set import counted
 from genrewatch.contract.smoother import FilteredSegment
-from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, majority
+from genrewatch.contract.vote import UNKNOWN, Ballot, MajorityVote, Posterior, majority
 from genrewatch.history.posterior_buffer import PAST, POSTERIOR_TYPE
 from genrewatch.history.recast import RecordedCaster
 from genrewatch.history.recording import RecordedSegment, RecordedStream, recorded_segments, recorded_streams
@@ -123,6 +126,8 @@ class VerdictChecker:
         self._update_hypotheses(segment)
         ballot = self._caster.cast(self._posterior(segment), segment.start)
         self._check_past(segment)
+        far = self._stream.vote.unknown and segment.label == UNKNOWN  # the features are not recorded
+        ballot = counted(ballot, distance=None, far=far)
         if not self._caster.known:
             self._hypotheses = [_VoteHypothesis(self._stream, known=False)]
             return None

@@ -4,6 +4,7 @@ logits = (q_out - zero_point) * scale        posterior = softmax(logits / temper
 """
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,29 @@ from genrewatch.contract.bundle import Bundle, Tensor
 from genrewatch.contract.errors import BundleError
 from genrewatch.contract.front_end import LogMel
 from genrewatch.contract.vote import Posterior
+from genrewatch.inference.feature_output import with_features
 from genrewatch.inference.runtime import interpreter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified:
+    """What the network gives of one segment."""
+
+    posterior: Posterior
+    """(n_labels,) calibrated probabilities, sum 1."""
+    features: NDArray[np.float32] | None
+    """(n_features,) input of the last layer; None where it was not asked for, or the network has none."""
 
 
 class Classifier:
     """One network; thread-safe, one inference at a time."""
 
-    def __init__(self, model: bytes, *, temperature: float = 1.0, where: str = "model.tflite") -> None:
+    def __init__(
+        self, model: bytes, *, temperature: float = 1.0, where: str = "model.tflite", features: bool = False
+    ) -> None:
+        """`features` asks for the features of each segment, see `classify`; they cost nothing beside the posterior."""
+        extended = with_features(model) if features else None
+        model = extended or model
         try:
             self._interpreter = interpreter(model)
         except ValueError as exc:
@@ -27,16 +44,17 @@ class Classifier:
         self.temperature, self._where = temperature, where
         self._lock = threading.Lock()
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._features = outputs.pop()["index"] if extended else None
         if len(inputs) != 1 or len(outputs) != 1:
             raise BundleError(where, f"{len(inputs)} inputs and {len(outputs)} outputs", "one of each")
         self._in, self._out = inputs[0]["index"], outputs[0]["index"]
         self.input, self.output = _tensor(inputs[0]), _tensor(outputs[0])
 
     @classmethod
-    def of(cls, bundle: Bundle) -> "Classifier":
+    def of(cls, bundle: Bundle, *, features: bool = False) -> "Classifier":
         """Make the classifier of a bundle; BundleError if its tensors are not those of the manifest."""
         where = str(bundle.path / "model.tflite")
-        classifier = cls(bundle.model, temperature=bundle.manifest.temperature, where=where)
+        classifier = cls(bundle.model, temperature=bundle.manifest.temperature, where=where, features=features)
         for name in ("input", "output"):
             found, declared = getattr(classifier, name), getattr(bundle.manifest, name)
             if found != declared:
@@ -45,22 +63,32 @@ class Classifier:
 
     def logits(self, log_mel: LogMel) -> NDArray[np.float32]:
         """Compute (n_labels,) logits of one segment (segment_frames, n_mels) in [0, 1]."""
-        quantized = _quantize(log_mel[None, :, :, None], self.input)
-        with self._lock:
-            self._interpreter.set_tensor(self._in, quantized)
-            self._interpreter.invoke()
-            return _dequantize(self._interpreter.get_tensor(self._out)[0], self.output)
+        return self._run(log_mel)[0]
 
     def posterior(self, log_mel: LogMel) -> Posterior:
         """Compute (n_labels,) calibrated probabilities, sum 1, of one segment (segment_frames, n_mels) in [0, 1].
 
         Raises BundleError if they are not finite.
         """
+        return self.classify(log_mel).posterior
+
+    def classify(self, log_mel: LogMel) -> Classified:
+        """Compute the posterior of one segment as `posterior` does, and its features if they were asked for."""
+        logits, features = self._run(log_mel)
         with np.errstate(all="ignore"):
-            posterior = softmax(self.logits(log_mel) / np.float32(self.temperature))
+            posterior = softmax(logits / np.float32(self.temperature))
         if not np.isfinite(posterior).all():
             raise BundleError(self._where, "its posterior is not finite", "a network of finite numbers")
-        return posterior
+        return Classified(posterior=posterior, features=features)
+
+    def _run(self, log_mel: LogMel) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        quantized = _quantize(log_mel[None, :, :, None], self.input)
+        with self._lock:
+            self._interpreter.set_tensor(self._in, quantized)
+            self._interpreter.invoke()
+            logits = _dequantize(self._interpreter.get_tensor(self._out)[0], self.output)
+            features = None if self._features is None else self._interpreter.get_tensor(self._features)[0]
+        return logits, features
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

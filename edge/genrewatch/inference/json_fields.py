@@ -21,11 +21,12 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
 
 
 def result_fields(result: SegmentResult) -> dict[str, Any]:
-    """Return a segment's place in the stream, label, rolling verdict, level and loss, for files and live sources."""
+    """Return a segment's place in the stream, ballot, rolling verdict, level and loss, for files and live sources."""
     return {
         "start_s": rounded(result.start_s, 3),
         "end_s": rounded(result.end_s, 3),
         "label": result.ballot.label,
+        "distance": rounded(result.ballot.distance, 3),
         **verdict_fields(result.verdict),
         **level_fields(result),
         "lost_s": rounded(result.lost_s, 3),

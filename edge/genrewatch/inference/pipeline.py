@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genrewatch.audio.bandwidth import BandwidthMeter
+from genrewatch.audio.bandwidth import BandwidthMeter, is_narrow
 from genrewatch.audio.level import Level, LevelConfig, LevelGate
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
@@ -20,8 +20,9 @@ from genrewatch.audio.segments import Segment, SegmentBuffer
 from genrewatch.contract.bundle import Bundle, Manifest, load_bundle
 from genrewatch.contract.filter import Caster, clip_ballots
 from genrewatch.contract.front_end import FrontEnd, Samples
-from genrewatch.contract.vote import Ballot, MajorityVote, Posterior, Verdict, VoteConfig, clip_verdict
-from genrewatch.inference.classifier import Classifier
+from genrewatch.contract.out_of_set import MeanDistance, NearestCentre, counted
+from genrewatch.contract.vote import Ballot, MajorityVote, Verdict, VoteConfig, clip_verdict
+from genrewatch.inference.classifier import Classified, Classifier
 from genrewatch.inference.hop_control import EveryHop, HopControl
 
 PIECE_S = 1.0
@@ -37,10 +38,22 @@ class Pipeline:
     classifier: Classifier
     vote: VoteConfig
     level: LevelConfig = LevelConfig()
+    centres: NearestCentre | None = None
+    """What the bundle was trained on; None where it has no summary."""
 
     def __post_init__(self) -> None:
         config = self.manifest.front_end
         self.vote.check_geometry(hop_length=config.hop_length, segment_samples=config.segment_samples)
+
+    def is_far(self, distance: float | None, bandwidth_hz: int | None) -> bool:
+        """Return whether music at this mean distance is unknown.
+
+        None is until the band of the source is known, nor over a narrow band: there any music is far.
+        """
+        limit = self.manifest.out_of_set
+        if limit is None or not self.vote.unknown or distance is None or distance <= limit.threshold:
+            return False
+        return bandwidth_hz is not None and not is_narrow(bandwidth_hz, self.manifest.front_end.fmax)
 
 
 def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
@@ -53,9 +66,10 @@ def pipeline_of(bundle: Bundle, adjust: Callable[[VoteConfig], VoteConfig], leve
     return Pipeline(
         manifest=bundle.manifest,
         front_end=FrontEnd(bundle.manifest.front_end),
-        classifier=Classifier.of(bundle),
+        classifier=Classifier.of(bundle, features=bundle.summary is not None),
         vote=adjust(bundle.manifest.vote),
         level=level,
+        centres=NearestCentre(bundle.summary) if bundle.summary else None,
     )
 
 
@@ -121,6 +135,12 @@ def verdict_on_clip(results: Sequence[SegmentResult], pipeline: Pipeline) -> Ver
     labels, vote = pipeline.manifest.labels, pipeline.vote
     posteriors, starts = [result.ballot.posterior for result in results], [result.start for result in results]
     ballots = clip_ballots(posteriors, starts, labels, vote, pipeline.manifest.front_end.sample_rate)
+    band_hz = results[-1].bandwidth_hz if results else None
+    distances = [result.ballot.distance for result in results]
+    ballots = [
+        counted(ballot, distance=distance, far=pipeline.is_far(distance, band_hz))
+        for ballot, distance in zip(ballots, distances, strict=True)
+    ]
     return clip_verdict(ballots, labels, vote.min_share, vote.sharpness)
 
 
@@ -137,6 +157,7 @@ class _Stream:
         self._bandwidth = BandwidthMeter(pipeline.front_end.config)
         self._caster = Caster(pipeline.vote, pipeline.manifest.labels, self._sample_rate)
         self._vote = MajorityVote(pipeline.vote, pipeline.manifest.labels)
+        self._distance = MeanDistance()
         self._mix: Mix | None = None
         self._lost = 0
 
@@ -167,7 +188,11 @@ class _Stream:
             yield self._result(segment)
 
     def _result(self, segment: Segment) -> SegmentResult:
-        ballot = self._caster.cast(self._posterior(segment), segment.start)
+        found = self._classify(segment)
+        ballot = self._caster.cast(found.posterior if found else None, segment.start)
+        distance = self._mean_distance(found)
+        far = self._pipeline.is_far(distance, self._bandwidth.bandwidth_hz)
+        ballot = counted(ballot, distance=distance, far=far)
         return SegmentResult(
             start=segment.start,
             end=segment.end,
@@ -182,12 +207,18 @@ class _Stream:
             hop_factor=self._buffer.hop_factor,
         )
 
-    def _posterior(self, segment: Segment) -> Posterior | None:
+    def _classify(self, segment: Segment) -> Classified | None:
         """Run the network on a segment; None for a silent one."""
         if self._gate.silent:
             return None
         self._bandwidth.update(segment.power_db)
-        return self._pipeline.classifier.posterior(self._pipeline.front_end.scale(segment.power_db))
+        return self._pipeline.classifier.classify(self._pipeline.front_end.scale(segment.power_db))
+
+    def _mean_distance(self, found: Classified | None) -> float | None:
+        if found is None or found.features is None or self._pipeline.centres is None:
+            self._distance.clear()
+            return None
+        return self._distance.add(float(self._pipeline.centres.distances(found.features[None])[0]))
 
 
 def resampled(blocks: Iterable[Block], sample_rate: int) -> Iterator[tuple[Samples, int]]:

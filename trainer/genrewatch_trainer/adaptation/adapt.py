@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from genrewatch.contract.bundle import Bundle, Threshold
 from genrewatch.contract.errors import BundleError, ConfigError
+from genrewatch.contract.out_of_set import OutOfSet
 from genrewatch.contract.vote import NOT_MUSIC
 from genrewatch.inference.classifier import softmax
 from genrewatch.inference.head import Head, read_head
 from genrewatch_trainer.adaptation.balanced_fit import Collection
 from genrewatch_trainer.adaptation.clip_features import ClipFeatures
+from genrewatch_trainer.adaptation.out_of_set import held_out_limit
 from genrewatch_trainer.adaptation.refit import ACCURACIES, Material, head_logits, write_with_head
 from genrewatch_trainer.adaptation.summary import as_clips
 from genrewatch_trainer.evaluation.calibration import fit_temperature
@@ -32,6 +34,8 @@ class Measured:
     temperature: float
     sharpness: float
     thresholds: tuple[Threshold, ...]
+    out_of_set: OutOfSet | None
+    """Limit of the music that gets a genre; None where the old bundle has none."""
     figures: dict[str, float | int]
     """`clip_metrics` of the files."""
     by_label: dict[str, tuple[int, int]]
@@ -89,6 +93,7 @@ def measure(bundle: Bundle, material: Material) -> Measured:
         temperature=temperature,
         sharpness=sharpness,
         thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
+        out_of_set=_limit(bundle, material),
         figures=clip_metrics(posteriors, truth, sharpness, filtered=filtered),
         by_label={label: _count(right, own.labels, label) for label in sorted(set(own.labels))},
         before=_share_right(old, own, bundle.manifest.labels),
@@ -111,6 +116,16 @@ def write_adapted(bundle: Bundle, material: Material, output: Path, measured: Me
     }
     named = replace(manifest, name=output.resolve().name, provenance=manifest.provenance | {"adapt": record})
     return write_with_head(replace(bundle, manifest=named), material, output, measured)
+
+
+def _limit(bundle: Bundle, material: Material) -> OutOfSet | None:
+    """Return the wider of the old limit and that of one's own files, each held out."""
+    if bundle.manifest.out_of_set is None:
+        return None
+    own = material.others[0].clips
+    folds = ((material.without(groups), own.select([g in groups for g in own.groups])) for groups in _folds(own))
+    limit = held_out_limit((([rest.main, *rest.other_clips], [clips]) for rest, clips in folds), material.labels)
+    return max(limit, bundle.manifest.out_of_set, key=lambda each: each.threshold)
 
 
 def _held_out_logits(material: Material, own: ClipFeatures) -> list[NDArray[np.float32]]:

@@ -13,12 +13,14 @@ from genrewatch.contract.bundle import GOLDEN, MODEL, Bundle, Threshold
 from genrewatch.contract.bundle_writer import check_replaceable, write_bundle
 from genrewatch.contract.errors import DataError
 from genrewatch.contract.front_end import FrontEnd
+from genrewatch.contract.out_of_set import OutOfSet
 from genrewatch.contract.vote import NOT_MUSIC, VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch.inference.golden import check_golden, make_golden
 from genrewatch.inference.head import Head, replace_head
 from genrewatch_trainer.adaptation.balanced_fit import Collection, fit_balanced
 from genrewatch_trainer.adaptation.clip_features import ClipFeatures
+from genrewatch_trainer.adaptation.out_of_set import held_out_limit
 from genrewatch_trainer.adaptation.summary import summarise
 from genrewatch_trainer.evaluation.calibration import fit_temperature
 from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
@@ -77,6 +79,10 @@ class Calibrated(Protocol):
     def thresholds(self) -> tuple[Threshold, ...]:
         """Limits for `confidence`."""
 
+    @property
+    def out_of_set(self) -> OutOfSet | None:
+        """Limit of the music that gets a genre."""
+
     def as_metrics(self) -> dict[str, Any]:
         """Return the manifest's `metrics`."""
 
@@ -88,6 +94,7 @@ class Measured:
     temperature: float
     sharpness: float
     thresholds: tuple[Threshold, ...]
+    out_of_set: OutOfSet
     across_artists: dict[str, float | int]
     """`clip_metrics` of the main collection."""
     other_collections: dict[str, float]
@@ -125,6 +132,7 @@ def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int
         temperature=temperature,
         sharpness=sharpness,
         thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
+        out_of_set=held_out_limit(_parted(material, n_folds), material.labels),
         across_artists=clip_metrics(posteriors[:n_main], truth[:n_main], sharpness, filtered=filtered[:n_main]),
         other_collections={
             clips.collection: _right(clips, held_out[clips.collection], material.labels)
@@ -150,6 +158,7 @@ def write_with_head(bundle: Bundle, material: Material, output: Path, measured: 
         temperature=measured.temperature,
         vote=replace(bundle.manifest.vote, sharpness=measured.sharpness),
         thresholds=measured.thresholds,
+        out_of_set=measured.out_of_set,
         output=Classifier(model).output,
         metrics=measured.as_metrics(),
         summary=None,
@@ -176,6 +185,14 @@ def _held_out_logits(material: Material, n_folds: int) -> dict[str, Logits]:
                         logits[clips.collection][i] = head_logits(head, clips.features[i])
             bar.update()
     return logits
+
+
+def _parted(material: Material, n_folds: int) -> Iterator[tuple[list[ClipFeatures], list[ClipFeatures]]]:
+    """Yield the collections without the artists of each fold, and the music by these artists."""
+    for groups in _folds(material, n_folds):
+        rest = material.without(groups)
+        music = [material.main, *material.music_of_others]
+        yield [rest.main, *rest.other_clips], [clips.select([g in groups for g in clips.groups]) for clips in music]
 
 
 def _folds(material: Material, n_folds: int) -> Iterator[set[str]]:

@@ -99,3 +99,4 @@ def _print(measured: "Measured") -> None:
     for name, share in measured.collections_apart.items():
         print(f"{name}: {share:.1%}")
     print(f"temperature {measured.temperature:g}, sharpness {measured.sharpness:g}")
+    print(f"music beyond the distance {measured.out_of_set.threshold:g} is unknown")

@@ -19,7 +19,7 @@ SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST = "silence", "dead_air", "not_music"
 CLOCK_ERROR_MS = 60_000
 """Largest accepted difference of a spell's length between wall clock and monotonic clock, if no step is recorded."""
 NO_GENRE = (SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST)
-"""Kinds of time without a genre. `refused` includes warming up; `lost` is missing sound and outages."""
+"""Kinds of time without a genre. `refused` includes unknown music and warming up, `lost` outages."""
 
 
 @dataclass(kw_only=True)

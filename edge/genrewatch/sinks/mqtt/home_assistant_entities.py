@@ -22,7 +22,8 @@ CONFIDENCE = "{{ None if value_json.confidence is none else (100 * value_json.co
 # A refusal counts as music where most segments are music: they only disagree on the genre.
 MUSIC = (
     "{% set quiet = value_json.votes.get('silence', 0) + value_json.votes.get('not_music', 0) %}"
-    "{{ 'ON' if value_json.genre or value_json.reason == 'refused' and 2 * quiet < value_json.segments"
+    "{{ 'ON' if value_json.genre or value_json.reason == 'unknown'"
+    " or value_json.reason == 'refused' and 2 * quiet < value_json.segments"
     " else 'OFF' if value_json.reason in ['refused', 'silence', 'not_music'] else None }}"
 )
 DEAD_AIR = "{{ None if value_json.dead_air is none else 'ON' if value_json.dead_air else 'OFF' }}"

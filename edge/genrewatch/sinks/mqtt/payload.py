@@ -76,6 +76,7 @@ class Payloads:
             "posterior": posterior,
             "votes": result.verdict.votes,
             "segments": result.verdict.segments,
+            "distance": rounded(result.ballot.distance, 3),
         }
         head = {"v": SCHEMA_VERSION, "node": self.node, "source": source, "ts": self.stamp()}
         return _json({**head, **place_fields(result), **body})

@@ -39,7 +39,7 @@ export function choices(id, pairs) {
 const COLOURS = {
   blues: "#4477cc", classical: "#66bbee", country: "#999933", disco: "#ee7733", hiphop: "#aa4499", jazz: "#d4a017",
   metal: "#882255", pop: "#e0607a", reggae: "#228833", rock: "#22aa99", silence: "#9aa5a4", not_music: "#6f7a79",
-  dead_air: "#c01515", refused: "#c2c9c8", warming_up: "#dde2e1", stalled: "#7a1010", lost: "#7a1010", off: "#b0b0b0",
+  dead_air: "#c01515", refused: "#c2c9c8", unknown: "#a58ab5", warming_up: "#dde2e1", stalled: "#7a1010", lost: "#7a1010", off: "#b0b0b0",
 };
 const MORE = ["#0077bb", "#ee3377", "#6699cc", "#997700", "#994455", "#004488", "#eecc66", "#225522"];
 

@@ -6,7 +6,7 @@ import { date, duration, minute, name, number, percent, t, time } from "./text.j
 import { kind, Timeline, title } from "./timeline.js";
 
 const HOUR = 3600000, MINUTE = 60000, MOST = 30000, IN_TABLE = 500, ALL = "";
-const REASONS = ["not_music", "silence", "refused", "stalled", "warming_up"];
+const REASONS = ["not_music", "silence", "refused", "unknown", "stalled", "warming_up"];
 const chart = new Timeline($("timeline"), pick);
 let spells = [], corrections = new Map(), names = new Map(), end = null, asked = 0;
 
