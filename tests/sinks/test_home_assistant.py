@@ -149,7 +149,7 @@ def test_the_genres_are_the_labels_in_words_and_what_there_is_without_one(
     labels: tuple[str, ...], options: list[str]
 ) -> None:
     genre = source_components(replace(DEVICE, labels=labels), "mic")["mic.genre"]
-    others = ["Uncertain", "Silence", "Not music", "Warming up", "No sound", "Switched off"]
+    others = ["Uncertain", "Unknown music", "Silence", "Not music", "Warming up", "No sound", "Switched off"]
     assert genre["options"] == [*options, *(other for other in others if other not in options)]
     assert genre["device_class"] == "enum"
     assert "unit_of_measurement" not in genre

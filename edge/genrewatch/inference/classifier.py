@@ -20,7 +20,7 @@ from genrewatch.inference.runtime import interpreter
 
 @dataclass(frozen=True, kw_only=True)
 class Classified:
-    """What the network gives of one segment."""
+    """Posterior and features of one segment."""
 
     posterior: Posterior
     """(n_labels,) calibrated probabilities, sum 1."""
