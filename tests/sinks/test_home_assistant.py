@@ -165,6 +165,7 @@ def test_the_genres_are_the_labels_in_words_and_what_there_is_without_one(
         ({**ROCK, "genre": "unknown"}, "Unknown genre", "ON"),
         ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "jazz": 4, "silence": 1}}, "Uncertain", "ON"),
         ({**NOBODY, "reason": "refused", "votes": {"rock": 4, "silence": 3, "not_music": 2}}, "Uncertain", "OFF"),
+        ({**NOBODY, "reason": "unknown", "votes": {"unknown": 7, "rock": 2}}, "Unknown music", "ON"),
         (SILENCE, "Silence", "OFF"),
         ({**NOBODY, "reason": "not_music", "votes": {"not_music": 9}}, "Not music", "OFF"),
         ({**NOBODY, "reason": "warming_up", "votes": {"rock": 1}, "segments": 1}, "Warming up", "None"),

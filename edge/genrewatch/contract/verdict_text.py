@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-LABEL_TEXTS = {"hiphop": "Hip hop", "not_music": "Not music", "unknown": "Unknown music"}
+LABEL_TEXTS = {"hiphop": "Hip hop", "not_music": "Not music"}
 """Texts of labels that do not follow from the label."""
 REASON_TEXTS = {
     "refused": "Uncertain",
