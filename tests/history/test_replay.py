@@ -12,6 +12,7 @@ from genrewatch.audio.level import LevelConfig
 from genrewatch.audio.pcm import Block
 from genrewatch.cli import main
 from genrewatch.contract.filter import ForwardFilter, LabelChain
+from genrewatch.contract.out_of_set import counted
 from genrewatch.contract.vote import SILENCE, UNKNOWN, Ballot, MajorityVote, VoteConfig
 from genrewatch.daemon.config import SHIPPED_BUNDLE
 from genrewatch.history.config import HistoryConfig
@@ -451,3 +452,17 @@ def test_no_ballot_is_unknown_where_the_vote_has_none_or_the_segment_is_no_music
     speech = record(stream(), ["not_music"] * 3)
     speech[1] = replace(speech[1], label=UNKNOWN)
     assert answers(stream(unknown=True), speech)[1] == "no"
+
+
+def test_unknown_music_stays_unknown_in_the_smoothers_verdicts(tmp_path, filtering, filtered, capsys):
+    vote = replace(filtering.vote, unknown=True)
+    far = [
+        replace(result, ballot=counted(result.ballot, distance=9.0, far=i >= 10)) for i, result in enumerate(filtered)
+    ]
+    counting = MajorityVote(vote, filtering.manifest.labels)
+    far = [replace(result, verdict=counting.add(result.ballot)) for result in far]
+    (found,) = replayed(capsys, recorded(tmp_path, replace(filtering, vote=vote), far, lag_s=15.0))
+    assert found["past_disagreeing"] == 0
+    with sqlite3.connect(database_path(tmp_path, "box")) as db:
+        kept = [json.loads(text)["past"]["reason"] for (text,) in db.execute("SELECT verdict FROM segments")]
+    assert "unknown" in kept

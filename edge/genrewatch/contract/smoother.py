@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from genrewatch.contract.filter import ForwardFilter, LabelChain, State, filtered_ballot
-from genrewatch.contract.vote import Ballot, Posterior, Verdict, VoteConfig, clip_verdict
+from genrewatch.contract.vote import UNKNOWN, Ballot, Posterior, Verdict, VoteConfig, clip_verdict
 
 MAX_WINDOW = 64
 """Segments that wait at most, which bounds memory and work where the hop is short."""
@@ -101,6 +101,6 @@ def past_verdict(ballot: Ballot, labels: Sequence[str], config: VoteConfig) -> V
     """
     share = 1.0 if ballot.filtered is None else float(ballot.filtered.max())
     verdict = clip_verdict([ballot], labels, sharpness=config.sharpness)
-    if share > 0.5 and share >= config.min_share:
+    if ballot.label == UNKNOWN or (share > 0.5 and share >= config.min_share):
         return replace(verdict, share=share)
     return replace(verdict, genre=None, reason="refused", share=share, confidence=None)

@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from genrewatch.contract.out_of_set import counted
 from genrewatch.contract.smoother import FixedLagSmoother, PastBallot, past_verdict
+from genrewatch.contract.vote import UNKNOWN
 from genrewatch.host.times import Timestamp
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
@@ -54,6 +56,8 @@ class DelayedResults:
     def _oldest(self, past: PastBallot) -> DelayedResult:
         middle, _ = self._kept[past.place]
         result, at = self._kept.popleft()
-        verdict = past_verdict(past.ballot, self._labels, self._vote)
-        smoothed = replace(result, verdict=verdict, ballot=past.ballot, dead_air=middle.dead_air)
+        far = middle.ballot.label == UNKNOWN
+        ballot = counted(past.ballot, distance=result.ballot.distance, far=far)
+        verdict = past_verdict(ballot, self._labels, self._vote)
+        smoothed = replace(result, verdict=verdict, ballot=ballot, dead_air=middle.dead_air)
         return DelayedResult(result=result, past=smoothed, until=past.until, at=at)

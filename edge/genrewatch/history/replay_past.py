@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from genrewatch.contract.filter import LabelChain
-from genrewatch.contract.smoother import MAX_WINDOW, FilteredSegment, past_ballot, past_verdict
+from genrewatch.contract.out_of_set import counted
+from genrewatch.contract.smoother import MAX_WINDOW, FilteredSegment, centred, past_ballot, past_verdict
+from genrewatch.contract.vote import UNKNOWN
 from genrewatch.history.posterior_buffer import past_fields
 from genrewatch.history.recording import RecordedSegment, RecordedStream
 
@@ -35,17 +37,18 @@ class PastChecker:
         """Add the next segment, and yield each one whose verdict can now be derived, with that verdict's fields."""
         self._kept.append(_Kept(segment=segment, filtered=filtered))
         while self._kept and (until := _until(self._kept[0].segment)) <= segment.end:
-            window = [kept.filtered for kept in self._kept if kept.segment.end <= until]
+            known = [kept for kept in self._kept if kept.segment.end <= until]
+            window, labels = [kept.filtered for kept in known], [kept.segment.label for kept in known]
             oldest = self._kept.popleft().segment
             if oldest.past is not None and None not in window:
-                yield oldest, self._derived([each for each in window if each is not None])
+                yield oldest, self._derived([each for each in window if each is not None], labels)
 
-    def _derived(self, window: list[FilteredSegment]) -> dict[str, Any]:
+    def _derived(self, window: list[FilteredSegment], labels: list[str]) -> dict[str, Any]:
         if not window:
             return {"until": None}
-        verdict = past_verdict(
-            past_ballot(window, self._chain, self._stream.labels), self._stream.labels, self._stream.vote
-        )
+        far = self._stream.vote.unknown and labels[centred(window)] == UNKNOWN  # see `genrewatch.history.replay`
+        ballot = counted(past_ballot(window, self._chain, self._stream.labels), distance=None, far=far)
+        verdict = past_verdict(ballot, self._stream.labels, self._stream.vote)
         return past_fields(verdict, window[-1].end)
 
 
