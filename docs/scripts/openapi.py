@@ -52,7 +52,7 @@ def _reads() -> dict[str, Any]:
         _query("after", "`next` of the page before", {"type": "integer", "minimum": 0, "default": 0}),
         _query("open", "`no` leaves out spells that have not ended", {"enum": ["yes", "no"], "default": "yes"}),
     ]
-    by = _query("by", "A row", {"enum": ["hour", "day", "source"], "default": "day"})
+    by = _query("by", "A row", {"enum": ["hour", "day", "week", "month", "source"], "default": "day"})
     return {
         "/state": _get("The newest state of every source.", _ref("States")),
         "/health": _get("Diagnostics of the node now.", _ref("health")),
@@ -163,7 +163,7 @@ def _envelopes() -> dict[str, Any]:
     source |= {name: {"anyOf": [_ref(name), NULL]} for name in ("state", "votes")}
     maybe = {"type": ["string", "null"]}
     check = _object({"name": text, "result": {"enum": ["ok", "absent", "wrong"]}, "detail": text})
-    kinds = ("listened_s", "silence_s", "dead_air_s", "not_music_s", "refused_s", "lost_s")
+    kinds = ("listened_s", "silence_s", "dead_air_s", "not_music_s", "refused_s", "warming_up_s", "lost_s")
     amounts = {**dict.fromkeys(kinds, seconds), "genres_s": {"type": "object", "additionalProperties": seconds}}
     row = {**_object(amounts), "description": "Exact seconds; with `start` and `end`, or with `name` of a source."}
     following = {"type": ["integer", "null"], "description": "`after` of the next page; null on the last."}

@@ -70,7 +70,8 @@ def test_each_spell_is_counted_in_its_column():
         ]
     )
     assert amounts(found.total) == {
-        "rock": 7500, "jazz": 20_000, "silence": 30_000, "dead_air": 49_000, "not_music": 50_000, "refused": 67_000,
+        "rock": 7500, "jazz": 20_000, "silence": 30_000, "dead_air": 49_000, "not_music": 50_000, "refused": 60_000,
+        "warming_up": 7000,
         "lost": 82_500,
     }  # fmt: skip
     assert found.total.listened_ms == 306_000
@@ -274,7 +275,7 @@ def test_csv_and_json_have_exact_seconds_that_add_up(store, capsys):
     assert (found["node"], [row["name"] for row in found["rows"]]) == ("box", ["line", "mic"])
     assert found["total"] == {
         "listened_s": 5000.001, "genres_s": {"rock": 4000.0, "jazz": 500.0}, "silence_s": 0.0, "dead_air_s": 0.0,
-        "not_music_s": 0.0, "refused_s": 500.0, "lost_s": 0.001,
+        "not_music_s": 0.0, "refused_s": 500.0, "warming_up_s": 0.0, "lost_s": 0.001,
     }  # fmt: skip
 
 
@@ -308,3 +309,47 @@ def test_a_day_of_ten_genres_stays_readable(tmp_path, capsys):
     assert len(lines) == 1 + 1 + 24 + 1
     assert max(map(len, lines)) <= 140
     assert len({len(line) for line in lines if not line.startswith("2026")}) == 1
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+@pytest.mark.parametrize("unit", ["week", "month"])
+def test_weeks_and_months_follow_each_other_without_a_gap(zone, unit):
+    bins = list(calendar_bins(YEAR, YEAR + 400 * DAY_MS, unit, zone))
+    assert all(end == start for (_, end), (start, _) in pairwise(bins))
+    for start, _ in bins:
+        day = local_time(start, zone).date()
+        assert day.weekday() == 0 if unit == "week" else day.day == 1
+    assert bin_start(bins[3][1] - 1, unit, zone) == bins[3][0]
+
+
+def test_a_spell_over_the_turn_of_a_month_is_divided():
+    found = divided([of("11-30T22:30:00", 3600)], by="month")
+    assert [row.listened_ms for row in found.rows] == [1_800_000, 1_800_000]
+    assert times(found) == ["11-01 00:00", "12-01 00:00"]
+
+
+def stored(directory, *spells):
+    store = HistoryStore(database_path(directory, "box"), "box", deliver=True)
+    store.append(spells, [])
+    store.close()
+
+
+def test_files_are_written_once_for_each_period_that_is_over(tmp_path, capsys, monkeypatch):
+    at = Timestamp(utc_ms=rfc3339_to_ms("2026-12-02T12:00:00Z"), mono_s=0.0)
+    monkeypatch.setattr("genrewatch.commands.report_files.now", lambda: at)
+    stored(tmp_path, of("11-17T10:00:00", 60), of("11-24T10:00:00", 60, "jazz"), of("12-01T10:00:00", 60))
+    command = ["report", "--state", str(tmp_path), "--output", str(tmp_path / "reports"), "--by"]
+    assert main([*command, "week"]) == 0
+    made = [line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()]
+    assert [name for name in made if name.endswith(".csv")] == ["box-2026-W47.csv", "box-2026-W48.csv"]
+    csv_file = tmp_path / "reports" / "box-2026-W48.csv"
+    assert csv_file.stat().st_mode & 0o777 == 0o600
+    assert "jazz_s" in csv_file.read_text()
+    csv_file.write_text("kept")
+    assert main([*command, "week"]) == 0
+    assert capsys.readouterr().out == ""
+    assert csv_file.read_text() == "kept"
+    assert main([*command, "month"]) == 0
+    assert (tmp_path / "reports" / "box-2026-11.csv").read_text().count("\n") == 4  # a head, two days, a total
+    assert main([*command, "source"]) == 2
+    assert "expected --by day, week, month" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_an_answer_is_what_the_description_promises(node: Served, path: str) -> 
         "state?" + "&a=1" * 30,
         "spells?source=a/b",
         "spells?since=2026-11-25&until=2026-11-24",
-        "report?by=week",
+        "report?by=year",
     ],
 )
 def test_a_wrong_query_is_an_answer_of_one_line(node: Served, path: str) -> None:
@@ -116,7 +116,7 @@ def test_spells_come_in_pages_and_are_filtered(node: Served) -> None:
 
 
 def test_the_numbers_are_those_of_the_command(node: Served, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for by in ("hour", "day", "source"):
+    for by in ("hour", "day", "week", "month", "source"):
         assert main(["report", "--state", str(state), "--by", by, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)
         answer = node.get(f"api/v1/report?by={by}").json

@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from genrewatch.commands.options import add_history_location
 from genrewatch.commands.output import print_lines
+from genrewatch.commands.report_files import write_files
 from genrewatch.commands.selection import add_selection, selected
 from genrewatch.contract.errors import ConfigError, not_installed, os_error_reason
 from genrewatch.history.correction_records import corrected, corrected_labels, present_corrections
 from genrewatch.history.locate import find_database, open_history
-from genrewatch.history.reports.report import Report, Row, UnsetTime
+from genrewatch.history.reports.report import By, Report, Row, UnsetTime
 from genrewatch.history.reports.report_fields import DAY_MS, milliseconds, read_report, report_fields, write_report_csv
 from genrewatch.host.private_files import open_private
 from genrewatch.host.times import EARLIEST_MS, duration_text, local_time
@@ -24,11 +26,13 @@ from genrewatch.host.untrusted_text import json_text, printable
 
 MAX_NODE = 64
 """Characters of the node id in a title."""
+NAMES: dict[str, str] = {"day": "%Y-%m-%d, %a", "week": "%G-W%V", "month": "%Y-%m"}
+"""Names of rows, by what a row is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--by", choices=("hour", "day", "source"), default="day", help="what a row is (default day)")
+    parser.add_argument("--by", choices=get_args(By), default="day", help="what a row is (default day)")
     add_history_location(parser)
     add_selection(parser)
     parser.add_argument("--corrected", action="store_true", help="count the genre that a spell was corrected to")
@@ -36,12 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print exact seconds as JSON")
     form.add_argument("--csv", action="store_true", help="print exact seconds as CSV")
     form.add_argument("--png", type=Path, metavar="FILE", help="draw stacked bars")
+    form.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write CSV and chart of each complete day, week or month (--by) that has no file there yet, for a timer",
+    )
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print or draw the airtime; returns 0."""
     selection = selected(parsed)
     path = find_database(parsed.state, parsed.node)
+    if parsed.output:
+        return write_files(path, parsed.output, parsed.by, selection)
     with open_history(path) as reader:
         node = printable(reader.meta().get("node", ""))[:MAX_NODE]
         labels = corrected_labels(present_corrections(path, reader)) if parsed.corrected else {}
@@ -103,8 +115,8 @@ def _names(report: Report) -> list[str]:
     """Return the names of the rows; an hour that occurs twice gets its offset from UTC."""
     if report.by == "source":
         return [row.name for row in report.rows]
-    if report.by == "day":
-        return [f"{_local(row):%Y-%m-%d, %a}" for row in report.rows]
+    if form := NAMES.get(report.by):
+        return [f"{_local(row):{form}}" for row in report.rows]
     hours = [_local(row) for row in report.rows]
     times = Counter(f"{hour:%Y-%m-%d %H:%M}" for hour in hours)
     return [f"  {hour:%H:%M %z}" if times[f"{hour:%Y-%m-%d %H:%M}"] > 1 else f"  {hour:%H:%M}" for hour in hours]

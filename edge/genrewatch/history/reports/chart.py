@@ -167,7 +167,7 @@ def _draw_names(pen: ImageDraw.ImageDraw, layout: Layout, report: Report, rows: 
 
 
 def bar_names(report: Report, rows: list[Row], slot: float, zone: tzinfo | None) -> list[tuple[str, str]]:
-    """Return (name, date) of each bar; where names have no room, only every n-th hour or day has one."""
+    """Return (name, date) of each bar; where names have no room, only every n-th has one."""
     if report.by == "source":
         return [(truncated(row.name, SMALL, round(slot) - px(6)), "") for row in rows]
     stamps = [_stamp(row, zone) for row in rows]
@@ -176,6 +176,9 @@ def bar_names(report: Report, rows: list[Row], slot: float, zone: tzinfo | None)
     step = next((step for step in steps if step * slot >= room), steps[-1])
     if report.by == "hour":
         return [(f"{s:%H}" if s.hour % step == 0 else "", f"{s:%a} {s.day} {s:%b}") for s in stamps]
+    if report.by in ("week", "month"):
+        form, context = ("%d", "%b %Y") if report.by == "week" else ("%m", "%Y")
+        return [(f"{s:{form}}" if n % step == 0 else "", f"{s:{context}}") for n, s in enumerate(stamps)]
     fits = [step == 1 or (s.day <= 28 and (s.day - 1) % step == 0) for s in stamps]
     return [(str(s.day) if fit else "", f"{s:%b %Y}") for s, fit in zip(stamps, fits, strict=True)]
 
@@ -197,7 +200,7 @@ def _draw_legend(
 
 
 def _too_many(bars: int) -> ConfigError:
-    return ConfigError("--png", f"{bars} bars", f"at most {MAX_BARS}: a shorter range, or --by day")
+    return ConfigError("--png", f"{bars} bars", f"at most {MAX_BARS}: a shorter range, or a longer --by")
 
 
 def _subtitle(report: Report, rows: list[Row], zone: tzinfo | None) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from genrewatch.history.reports.report import DEAD_AIR, LOST, NOT_MUSIC, REFUSED, SILENCE
+from genrewatch.history.reports.report import DEAD_AIR, LOST, NOT_MUSIC, REFUSED, SILENCE, WARMING_UP
 
 Colour = str
 
@@ -45,6 +45,7 @@ NO_GENRE_FILLS = {
     SILENCE: Fill(colour="#dcdcdc"),
     NOT_MUSIC: Fill(colour="#a3a3a3"),
     REFUSED: Fill(colour="#f3f3f3", lines="#b4b4b4"),
+    WARMING_UP: Fill(colour="#f9f9f9", lines="#d8d8d8", spacing=24),
     DEAD_AIR: Fill(colour="#303030"),
     LOST: Fill(colour="#ffffff", lines="#303030", rising=False, spacing=8),
 }

@@ -1,4 +1,4 @@
-"""Airtime: listening time by genre, silence, refusals and lost sound, per hour, day or source.
+"""Airtime: listening time by genre, silence, refusals and lost sound, per hour, day, week, month or source.
 
 Pure: records in, a table of whole milliseconds out. The sound of a spell is divided among the hours or days it spans,
 in proportion to time; the rows add up to the sound received and lost, to the millisecond.
@@ -13,23 +13,27 @@ from typing import Any, Literal
 from genrewatch.history.reports.calendar_bins import HOUR_MS, apportion, calendar_bins
 from genrewatch.host.times import EARLIEST_MS, rfc3339_to_ms
 
-By = Literal["hour", "day", "source"]
+By = Literal["hour", "day", "week", "month", "source"]
 
 SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST = "silence", "dead_air", "not_music", "refused", "lost"
+WARMING_UP = "warming_up"
 CLOCK_ERROR_MS = 60_000
 """Largest accepted difference of a spell's length between wall clock and monotonic clock, if no step is recorded."""
-NO_GENRE = (SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, LOST)
-"""Kinds of time without a genre. `refused` includes unknown music and warming up, `lost` outages."""
+HOURS: Mapping[By, int] = {"hour": 1, "day": 24, "week": 168, "month": 730}
+"""Length of a row, about."""
+NO_GENRE = (SILENCE, DEAD_AIR, NOT_MUSIC, REFUSED, WARMING_UP, LOST)
+"""Kinds of time without a genre: `refused` includes unknown music, `warming_up` is sound before the first full vote,
+`lost` is missing sound and outages."""
 
 
 @dataclass(kw_only=True)
 class Row:
-    """The listening time of an hour, a day or a source, milliseconds."""
+    """The listening time of an hour, day, week, month or source, milliseconds."""
 
     name: str = ""
     """The source id, in a report by source."""
     start_ms: int | None = None
-    """Start of the hour or day, in UTC."""
+    """Start of the hour, day, week or month, in UTC."""
     end_ms: int | None = None
     genres: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
@@ -111,15 +115,15 @@ def spell_interval(record: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def bins_spanned(report: Report) -> int:
-    """Return about how many hours or days lie between the first and the last row; for sources, the number of rows."""
+    """Return about how many rows of time lie between the first and the last row; for sources, the number of rows."""
     first, last = (report.rows[0].start_ms, report.rows[-1].end_ms) if report.rows else (None, None)
     if first is None or last is None:
         return len(report.rows)
-    return round((last - first) / (HOUR_MS if report.by == "hour" else 24 * HOUR_MS))
+    return round((last - first) / HOUR_MS / HOURS.get(report.by, 24))
 
 
 def fill_gaps(report: Report, zone: tzinfo | None = None) -> list[Row]:
-    """Return the rows, with empty ones for the hours or days between them without sound."""
+    """Return the rows, with empty ones for the hours, days, weeks or months between them without sound."""
     if report.by == "source" or not report.rows:
         return report.rows
     by_start = {row.start_ms: row for row in report.rows}
@@ -143,7 +147,7 @@ def _add(row: Row, record: Mapping[str, Any], interval: tuple[int, int], part: t
 def _kind(record: Mapping[str, Any]) -> str:
     if record["dead_air"]:
         return DEAD_AIR
-    return record["reason"] if record["reason"] in (SILENCE, NOT_MUSIC) else REFUSED
+    return record["reason"] if record["reason"] in (SILENCE, NOT_MUSIC, WARMING_UP) else REFUSED
 
 
 def _with_total(by: By, rows: list[Row]) -> Report:

@@ -82,7 +82,7 @@ class HistoryApi:
     def _report(self, query: Query) -> Report:
         by = query.get("by", "day")
         if by not in get_args(By):
-            raise Refused("400 Bad Request", "by: expected hour, day or source")
+            raise Refused("400 Bad Request", "by: expected hour, day, week, month or source")
         with self.reader() as reader:
             return read_report(reader, by, _Wanted.of(query).selection)  # type: ignore[arg-type]
 

@@ -2,7 +2,7 @@
 import { $, colour, make, table } from "./dom.js";
 import { date, duration, name, t } from "./text.js";
 
-const OTHERS = ["not_music", "refused", "silence", "dead_air", "lost"], LABEL_PX = 40;
+const OTHERS = ["not_music", "refused", "warming_up", "silence", "dead_air", "lost"], LABEL_PX = 40;
 
 const seconds = (row, key) => row.genres_s[key] ?? row[`${key}_s`];
 

@@ -106,7 +106,7 @@ function pick(index) {
 
 function airtime(total) {
   const parts = { ...total.genres_s };
-  for (const key of ["not_music", "refused", "silence", "dead_air", "lost"]) if (total[`${key}_s`]) parts[key] = total[`${key}_s`];
+  for (const key of ["not_music", "refused", "warming_up", "silence", "dead_air", "lost"]) if (total[`${key}_s`]) parts[key] = total[`${key}_s`];
   const sorted = Object.entries(parts).filter(([, seconds]) => seconds > 0);
   $("shares").replaceChildren(...sorted.map(([verdict, seconds]) => make("span", { tint: colour(verdict), grow: seconds, title: `${name(verdict)} ${percent(seconds / total.listened_s, 1)}` })));
   const bar = (verdict, part) => make("span", { class: "bar", tint: colour(verdict), wide: part });
