@@ -20,6 +20,7 @@ MEANINGS = {
     "`web_password`.",
     "GENREWATCH_STATE": "State directory: the node's id, its persistent state and the history.",
     "STATE_DIRECTORY": "Set by systemd (`StateDirectory=`): the state directory when `GENREWATCH_STATE` is not set.",
+    "JOURNAL_STREAM": "Set by systemd where standard error is the journal: the default of `--log-format` is `journal`.",
     "NOTIFY_SOCKET": "Set by systemd (`Type=notify`): the socket for reports that it is ready, and its status.",
     "WATCHDOG_USEC": "Set by systemd (`WatchdogSec=`): the longest time between two reports of progress.",
     "WATCHDOG_PID": "Set by systemd: the process that `WATCHDOG_USEC` is meant for.",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
 
-from genrewatch.host.command_line import add_version, run_command
+from genrewatch.host.command_line import add_version, interrupted, run_command
 
 COMMANDS = {
     "listen": "listen to sources and publish verdicts",
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         chosen = parser(argv[:1])
     except KeyboardInterrupt:  # the imports take seconds on a small machine
-        return 130
+        return interrupted("genrewatch")
     return run_command(chosen, argv)
 
 

@@ -76,6 +76,14 @@ def test_a_folder_without_sound_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert "no sound files in this folder" in capsys.readouterr().err
 
 
+def test_an_empty_folder_beside_others_is_one_line_and_the_others_are_classified(folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["classify", str(tmp_path / "empty"), str(folder / "c silence.wav")]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("(silence)")
+    assert printed.err.splitlines() == [f"genrewatch: {tmp_path / 'empty'}: no sound files in this folder"]
+
+
 def test_twenty_db_quieter_gives_the_same_verdicts(tmp_path, capsys):
     sound = tune(20, seed=7, level=0.3)  # no segment of it lies between two labels, where 16 bit decide
     write_wav(tmp_path / "loud.wav", sound)

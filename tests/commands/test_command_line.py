@@ -63,9 +63,9 @@ def test_a_package_that_is_not_installed_names_the_extra_that_brings_it(capsys):
         result_of(raising(missing))
 
 
-def test_ctrl_c_is_exit_code_130(capsys):
+def test_ctrl_c_is_one_line_and_exit_code_130(capsys):
     assert result_of(raising(KeyboardInterrupt())) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "genrewatch-test: interrupted\n"
 
 
 def test_output_closed_by_its_reader_is_exit_code_0():

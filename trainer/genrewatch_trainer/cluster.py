@@ -10,6 +10,7 @@ from typing import Any
 
 from genrewatch import __version__
 from genrewatch.contract.errors import ConfigError, not_installed
+from genrewatch.host.command_line import ignore_interrupts
 
 CONNECT_S = 10
 
@@ -25,7 +26,7 @@ def parallel(*, jobs: int, cluster: str | None) -> Iterator[Callable[[Iterable[A
     from joblib import Parallel, parallel_config
 
     if cluster is None:
-        yield Parallel(n_jobs=jobs, return_as="generator")
+        yield Parallel(n_jobs=jobs, return_as="generator", initializer=ignore_interrupts)
         return
     with _client(cluster), parallel_config(backend="dask"):
         yield Parallel(n_jobs=-1, return_as="generator")

@@ -16,6 +16,7 @@ from genrewatch.commands.options import add_bundle
 from genrewatch.contract.errors import ConfigError, SourceError
 from genrewatch.contract.vote import Verdict
 from genrewatch.daemon.config import ListenConfig
+from genrewatch.host.command_line import ignore_interrupts
 from genrewatch.inference.json_fields import result_fields, verdict_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult, classify_stream, open_pipeline, verdict_on_clip
 from genrewatch.sinks.printer import describe
@@ -67,8 +68,10 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if os.path.isdir(path):  # unlike Path.is_dir, no error without permission
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
+            if not inside and len(paths) == 1:
                 raise SourceError(str(path), "no sound files in this folder", "*" + " *".join(sorted(SUFFIXES)))
+            if not inside:
+                print(f"genrewatch: {path}: no sound files in this folder", file=sys.stderr)
             found += inside
         else:
             found.append(path)
@@ -98,6 +101,7 @@ _listener: Pipeline | None = None  # of a worker process
 
 
 def _start_worker(config: ListenConfig) -> None:
+    ignore_interrupts()
     global _listener
     _listener = open_pipeline(config.bundle_path, config.vote.apply, config.level)
 

@@ -20,12 +20,14 @@ from genrewatch.daemon.reload import ReloadResult
 from genrewatch.host.heap import limit_heap
 from genrewatch.host.limits import raise_open_files
 from genrewatch.host.line_writer import LineHandler, LineWriter
+from genrewatch.host.log_format import LOG_FORMATS, default_format, log_formatter
 from genrewatch.host.node import held_node_id, state_directory
 from genrewatch.host.orphans import adopt_orphans
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.recent_lines import RecentLines
 from genrewatch.host.running import announce, write_answer
 from genrewatch.host.service_manager import ServiceManager
+from genrewatch.sinks.level_line import CLEAR, LevelLine
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
 
@@ -36,14 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_config_options(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON line for each segment")
+    louder = parser.add_mutually_exclusive_group()
+    louder.add_argument("-v", "--verbose", action="store_true", help="log details too")
+    louder.add_argument("-q", "--quiet", action="store_true", help="log warnings and errors only")
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="form of the log on standard error (default journal under systemd, else text)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Listen until stopped or until every source has ended."""
     mask = os.umask(0o077)  # what is kept on disk is for this user only
-    stdout, stderr = LineWriter(sys.stdout, "stdout"), LineWriter(sys.stderr, "stderr")
-    recent = RecentLines()
-    logging.basicConfig(handlers=[LineHandler(stderr), recent], level=logging.INFO, format="genrewatch: %(message)s")
+    before = CLEAR if _shows_levels(args) else ""
+    stdout, stderr = LineWriter(sys.stdout, "stdout", before=before), LineWriter(sys.stderr, "stderr", before=before)
+    recent, log_lines = RecentLines(), LineHandler(stderr)
+    log_lines.setFormatter(log_formatter(args.log_format or default_format(os.environ)))
+    level = logging.DEBUG if args.verbose else logging.WARNING if args.quiet else logging.INFO
+    logging.basicConfig(handlers=[log_lines, recent], level=level, format="genrewatch: %(message)s")
     raise_open_files()
     limit_heap()
     adopt_orphans()
@@ -53,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
         stdout.close()
         stderr.close()
         os.umask(mask)
+
+
+def _shows_levels(args: argparse.Namespace) -> bool:
+    """Return whether a user looks at a terminal."""
+    return not (args.json or args.quiet) and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, recent: RecentLines) -> int:
@@ -81,7 +99,8 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
         )
         web = open_web(config, node, setups, persistent_state, support(args, lambda: running.config, recent))
         printer = JsonPrinter(stdout) if args.json else ChangePrinter(stdout)
-        sinks: list[Sink | None] = [printer, OutputHealth(stdout, stderr), web, history, hooks, mqtt]
+        levels = LevelLine(stderr) if _shows_levels(args) else None
+        sinks: list[Sink | None] = [printer, OutputHealth(stdout, stderr), web, history, hooks, levels, mqtt]
         log.info("bundle %s %s, sources: %s", manifest.name, manifest.version, ", ".join(names(setups)))
         daemon = Daemon(
             setups,

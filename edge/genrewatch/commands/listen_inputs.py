@@ -8,6 +8,7 @@ from pathlib import Path
 from genrewatch.contract.errors import ConfigError, require
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.daemon.source_state import SourceSetup
+from genrewatch.host.hidden_paths import require_visible
 from genrewatch.inference.bundle_check import open_checked_pipeline
 from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sources.kinds import name_for_people, open_sources, restarts
@@ -22,6 +23,7 @@ def names(setups: Sequence[SourceSetup]) -> dict[str, str]:
 
 def open_configured_bundle(config: ListenConfig, file: Path | None) -> Pipeline:
     """Open and check the bundle; raises GenrewatchError that names the file."""
+    require_visible(config.bundle_path, f"{file}: bundle" if file else "bundle")
     try:
         return open_checked_pipeline(config.bundle_path, config.vote.apply, config.level)
     except ConfigError as exc:  # whether [vote] of the file is possible depends on the bundle

@@ -22,6 +22,7 @@ from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.reload import Reconfiguration, ReloadResult
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_state import SourceSetup
+from genrewatch.host.hidden_paths import require_visible
 from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
 from genrewatch.inference.bundle_check import open_checked_pipeline
@@ -80,6 +81,7 @@ class RunningConfiguration:
         config = self.config
         require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
         directory = expand_home(config.mqtt.bundles or "") / name
+        require_visible(directory, "mqtt.bundles")
         opened = open_checked_pipeline(directory, config.vote.apply, config.level)
         pairs = zip(self.setups, config.source, strict=True)
         return {setup.source.id: pipeline_of_source(opened, wanted) for setup, wanted in pairs}

@@ -1,5 +1,6 @@
 """The configuration file of `genrewatch listen`; command-line options override it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +63,15 @@ def load_config(path: Path | None) -> ListenConfig:
     """
     if path is None:
         return ListenConfig()
+    if path.exists() and not os.access(path, os.R_OK):
+        expected = "chmod 644, and passwords not in it but in the credentials of the unit (docs/service.md)"
+        raise ConfigError(str(path), "this user may not read it", expected)
     config = decode(ListenConfig, read_toml(path), where=str(path))
     for key, password, variable, credential in (
         ("mqtt.password", config.mqtt.password, PASSWORD_VARIABLE, PASSWORD_CREDENTIAL),
         ("web.password", config.web.password, WEB_VARIABLE, WEB_CREDENTIAL),
     ):
         if password is not None and (mode := path.stat().st_mode & 0o777) & 0o077:
-            expected = f"chmod 600 {path}, {variable}, or systemd's LoadCredential={credential}:FILE"
+            expected = f"chmod 600 {path}, {variable}, or the credential {credential} of the service (docs/service.md)"
             raise ConfigError(f"{path}: {key}", f"other users of this machine can read it (mode {mode:o})", expected)
     return config

@@ -31,8 +31,9 @@ log = logging.getLogger("genrewatch")
 class LineWriter:
     """Writes lines to a text stream in the order of the calls; any thread may call any method."""
 
-    def __init__(self, out: TextIO, name: str, *, max_lines: int = MAX_LINES) -> None:
-        """`name` is that of the stream, for people."""
+    def __init__(self, out: TextIO, name: str, *, max_lines: int = MAX_LINES, before: str = "") -> None:
+        """`name` is that of the stream, for people; `before` precedes each line."""
+        self._before = before
         self._name, self._max_lines, self._encoding = name, max_lines, getattr(out, "encoding", None) or "utf-8"
         self._out, self._descriptor = out, _copied_descriptor(out)
         self._lines, self._changed = deque[str](), threading.Condition()
@@ -46,13 +47,13 @@ class LineWriter:
         self._thread = GuardedThread(name, self._run)
         self._thread.start()
 
-    def put(self, line: str) -> None:
-        """Queue a line, which needs no line feed at its end; never blocks."""
+    def put(self, line: str, *, end: str = "\n") -> None:
+        """Queue a line and its `end`; never blocks."""
         with self._changed:
             if self._broken or self._closing:
                 self.dropped += 1
                 return
-            self._lines.append(line[:MAX_LINE_CHARACTERS])
+            self._lines.append(line[:MAX_LINE_CHARACTERS] + end)
             while len(self._lines) > self._max_lines:
                 self._lines.popleft()
                 self.dropped += 1
@@ -108,7 +109,7 @@ class LineWriter:
     def _write_line(self, line: str) -> None:
         before, self._blocked_since = self.dropped, time.monotonic()
         try:
-            self._write(line + "\n")
+            self._write(self._before + line)
         except OSError as exc:
             self._note_error(exc)
             return

@@ -11,6 +11,7 @@ from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, PcmFormat, pcm_blocks, until_break
 from genrewatch.contract.errors import SourceError, os_error_reason
 from genrewatch.host.fifo_readers import other_reader
+from genrewatch.host.hidden_paths import require_visible
 from genrewatch.host.paths import expand_home
 from genrewatch.host.times import elapsed_s
 from genrewatch.host.untrusted_text import one_line
@@ -130,6 +131,7 @@ def _open(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "fifo:PATH")
     path, limits = expand_home(uri.target), opening.supervision
+    require_visible(path, uri.text)
     return FifoSource(
         opening.id,
         path,

@@ -2,6 +2,7 @@
 
 from genrewatch.audio.decoding import decode_in_child
 from genrewatch.contract.errors import SourceError
+from genrewatch.host.hidden_paths import require_visible
 from genrewatch.host.paths import expand_home
 from genrewatch.sources.kind import Kind, Opening
 from genrewatch.sources.pacing import PacedSource, pace
@@ -13,6 +14,7 @@ def _open(uri: Uri, opening: Opening) -> Source:
     if not uri.target:
         raise SourceError(uri.text, "no path", "file:PATH")
     path = expand_home(uri.target)
+    require_visible(path, uri.text)
     return PacedSource(opening.id, lambda: decode_in_child(path, opening.supervision.channel), pace=pace(uri))
 
 

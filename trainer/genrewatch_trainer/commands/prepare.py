@@ -12,7 +12,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("prepare", help="compute a feature store from sound files, one folder per genre")
     parser.add_argument("audio", type=Path, metavar="AUDIO_DIR", help="folder with GENRE/*.wav (.au .mp3 .flac .ogg)")
     parser.add_argument("-o", "--store", type=Path, required=True, help="folder to write; must not exist")
-    add_front_end(parser, "paper")
+    add_front_end(parser, "compact")
     add_splits(parser)
     parser.add_argument("--jobs", type=_jobs, default=-1, metavar="N", help="processes; default: one per core")
     parser.add_argument("--cluster", metavar="tcp://HOST:PORT", help="use the workers of this Dask scheduler instead")

@@ -80,7 +80,8 @@ def open_broker(
 ) -> Iterator[OpenBroker]:
     """Find or start a broker on localhost for `auto`, while the context lasts; any other url is used as it is.
 
-    Raises ConfigError for a string that is not a url, and when `auto` finds no broker and cannot start one.
+    Where there is none and the embedded one is not installed, it is the address at which one may appear. Raises
+    ConfigError for a string that is not a url, and when the embedded broker does not start.
     """
     if url != "auto":
         endpoint = parse_url(url)
@@ -88,6 +89,9 @@ def open_broker(
     elif answers("localhost", port, username, password):
         url = f"mqtt://localhost:{port}"
         yield OpenBroker(url=url, description=f"the broker that answers on localhost:{port}", protocol="auto")
+    elif importlib.util.find_spec("amqtt") is None:
+        description = f"no broker answers on localhost:{port}: listening goes on, and it is tried again"
+        yield OpenBroker(url=f"mqtt://localhost:{port}", description=description, protocol="auto")
     else:
         with embedded_broker(port) as actual:
             description = f"an embedded demo broker on 127.0.0.1:{actual} (MQTT 3.1.1, keeps nothing on disk)"
@@ -150,12 +154,6 @@ def _connected(config: MqttConfig, refusals: Refusals) -> Iterator[MqttClient]:
 @contextmanager
 def embedded_broker(port: int = PORT) -> Iterator[int]:
     """Run amqtt on 127.0.0.1 in a child process, on `port` if that is free; yields the port."""
-    if importlib.util.find_spec("amqtt") is None:
-        raise ConfigError(
-            "mqtt.url",
-            f"auto, but no broker answers on localhost:{port} and the embedded one is not installed",
-            "`pip install genrewatch[demo]`, a running mosquitto, --mqtt URL or --mqtt none",
-        )
     actual = _free_port(port)
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "genrewatch.sinks.mqtt.broker", str(actual)],
