@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from genrewatch.contract.errors import DataError
-from genrewatch.contract.front_end import FrontEnd, FrontEndConfig, mel_edges
+from genrewatch.contract.front_end import FrontEnd, FrontEndConfig
 from genrewatch_trainer.adaptation.field import CHANGES
 from genrewatch_trainer.data.store import Store
 from genrewatch_trainer.distillation.targets import Half, Targets
@@ -19,12 +19,11 @@ REPRESENTATIVE = 256
 """Of each kind, of each store."""
 CLEAN, DEGRADED = 0.34, 0.42
 """Shares of a batch: clean crops, degraded copies; the rest are segments of clips."""
-CHANGED = 0.7
+CHANGED = 0.8
 """Share of the segments of clips that are changed, once or twice."""
-MIXED = 0.3
-"""Share of the segments of clips to which another is added."""
-EQUALISER_KNOTS, EQUALISER_DB, LOWEST_KNOT_HZ = 6, 5.0, 60.0
 PowerDb = NDArray[np.float32]
+Row = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.float32]]
+"""What the body is taught on, the sound whose features it learns to give, and the teacher's values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,29 +99,17 @@ class Rows:
         known = (np.arange(n) < n - n_clips).astype(np.float32)
         return Batch(power_db=power_db, reference_db=reference_db, values=values, known=known)
 
-    def _clean(self, rng: Generator) -> tuple[PowerDb, PowerDb, NDArray[np.float32]]:
-        """Draw a crop, equalised and begun at another frame, which changes little for a teacher."""
+    def _clean(self, rng: Generator) -> Row:
         crops, i = _one_of(self.training, rng)
-        power_db = equalised(
-            np.roll(crops.power_db[i].astype(np.float32), int(rng.integers(256)), axis=0), self.config, rng
-        )
-        return power_db, power_db, crops.values[i]
+        return crops.power_db[i], crops.power_db[i], crops.values[i]
 
-    def _degraded(self, stores: Sequence[Crops], rng: Generator) -> tuple[PowerDb, PowerDb, NDArray[np.float32]]:
+    def _degraded(self, stores: Sequence[Crops], rng: Generator) -> Row:
         crops, i = _one_of(stores, rng)
-        copy = crops.degraded[i, int(rng.integers(crops.degraded.shape[1]))].astype(np.float32)
-        shift = int(rng.integers(256))
-        reference = np.roll(crops.power_db[i].astype(np.float32), shift, axis=0)
-        return equalised(np.roll(copy, shift, axis=0), self.config, rng), reference, crops.values[i]
+        return crops.degraded[i, int(rng.integers(crops.degraded.shape[1]))], crops.power_db[i], crops.values[i]
 
-    def _segment(self, rng: Generator) -> tuple[PowerDb, PowerDb, NDArray[np.float32]]:
-        """Draw a segment, mixed with another or not; and change it as clips are for a head, or leave it."""
+    def _segment(self, rng: Generator) -> Row:
+        """Draw a segment of a clip, and change it as clips are for a head, or leave it."""
         reference = self._any_segment(rng)
-        if rng.uniform() < MIXED:
-            other = self._any_segment(rng)
-            other += reference.max() - other.max() + np.float32(rng.uniform(-15, 0))
-            reference = np.logaddexp2(reference * DB_TO_LOG2, other * DB_TO_LOG2) / DB_TO_LOG2
-        reference = equalised(reference, self.config, rng)
         changed = reference
         if rng.uniform() < CHANGED:
             for name in rng.choice(list(CHANGES), size=int(rng.integers(1, 3)), replace=False):
@@ -133,18 +120,6 @@ class Rows:
         clip, length = self.clips[int(rng.integers(len(self.clips)))], self.config.segment_frames
         start = int(rng.integers(len(clip) - length + 1))
         return clip[start : start + length].astype(np.float32)
-
-
-DB_TO_LOG2 = np.float32(np.log2(10) / 10)
-
-
-def equalised(power_db: PowerDb, config: FrontEndConfig, rng: Generator) -> PowerDb:
-    """Equalise (n_frames, n_mels) by a smooth random curve over the octaves; what lies at the floor stays there."""
-    knots_hz = np.geomspace(LOWEST_KNOT_HZ, config.fmax, EQUALISER_KNOTS)
-    knots_db = rng.uniform(-EQUALISER_DB, EQUALISER_DB, EQUALISER_KNOTS)
-    gain_db = np.interp(np.log(mel_edges(config)[1:-1]), np.log(knots_hz), knots_db).astype(np.float32)
-    found: PowerDb = np.where(power_db > config.floor_db, np.maximum(power_db + gain_db, config.floor_db), power_db)
-    return found
 
 
 def rows_of(front_end: FrontEnd, targets: Sequence[Targets], clips: Store | None, chosen: Sequence[int]) -> Rows:
