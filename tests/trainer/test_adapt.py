@@ -157,19 +157,20 @@ def test_a_folder_that_cannot_be_a_label_is_one_line(
 
 
 def labelled(folder: Path, rows: str) -> list[str]:
-    """A recording of hiss, hum, hiss and hum, with the rows of a label file; the arguments that name them."""
-    rng = np.random.default_rng(8)
-    write_wav(folder / "evening.wav", np.concatenate([hiss(rng), hum(rng), hiss(rng), hum(rng)]))
+    """A recording of hiss and hum in turn, three times, with the rows of a label file; the arguments that name them."""
+    rng = np.random.default_rng(11)
+    write_wav(folder / "evening.wav", np.concatenate([make(rng) for make in (hiss, hum) * 3]))
     (folder / "labels.txt").write_text(rows)
     return [str(folder / "evening.wav"), "--labels", str(folder / "labels.txt")]
 
 
 def test_a_recording_with_labelled_times_serves_as_well(base: Path, tmp_path: Path, capsys) -> None:
     rows = "0.0\t10.0\thiss\n\\\t100.0\t200.0\n10.5\t19.5\tour hum\n20\t30\thiss\n30\t40\tour hum\n\n39\t40\thiss\n"
+    rows += "40\t50\thiss\n50\t60\tour hum\n"
     arguments = [*labelled(tmp_path, rows), "--bundle", str(base), "--keep", "none", "-o", str(tmp_path / "bar")]
     assert main(["adapt", *arguments]) == 0
     printed = capsys.readouterr()
-    assert "held-out clips: 100.0% +- 0.0% of 4 right" in printed.out
+    assert "held-out clips: 100.0% +- 0.0% of 6 right" in printed.out
     assert "left out: evening.wav 39-40 s: " in printed.err
 
 
