@@ -166,7 +166,9 @@ def test_the_error_names_the_state_directory_of_the_service_if_there_is_one(tmp_
     assert error_line(capsys).endswith(f"no history-NODE.db here, expected --state {tmp_path} (perhaps with sudo)")
 
 
-def test_with_several_nodes_one_must_be_named_and_a_database_moved_aside_is_not_a_node(store, tmp_path, capsys):
+def test_with_several_nodes_this_machines_own_is_read_or_one_must_be_named_and_a_database_moved_aside_is_not_a_node(
+    store, tmp_path, capsys
+):
     store.append([spell()], [])
     (tmp_path / "history-box.damaged-2026-11-24T120000Z.db").write_bytes(b"rubbish")
     assert len(printed(capsys)) == 1
@@ -174,6 +176,8 @@ def test_with_several_nodes_one_must_be_named_and_a_database_moved_aside_is_not_
     assert error_line(capsys).endswith(f"--node: several histories in {tmp_path}, expected one of attic, box")
     assert len(printed(capsys, "--node", "box")) == 1
     assert error_line(capsys, "--node", "bax").endswith("expected one of attic, box")
+    (tmp_path / "node_id").write_text("box\n")
+    assert len(printed(capsys)) == 1
 
 
 def test_no_matching_spells_is_a_message_and_exit_code_0(store, capsys):

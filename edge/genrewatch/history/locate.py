@@ -10,14 +10,17 @@ from genrewatch.contract.ids import is_id
 from genrewatch.history.database import CONTENT_ERRORS, Damaged, NewerFormat, Unavailable, database_path
 from genrewatch.history.reader import HistoryReader
 from genrewatch.history.schema import FORMAT
-from genrewatch.host.node import state_directory
+from genrewatch.host.node import kept_node_id, state_directory
 
 SERVICE_STATE = Path("/var/lib/genrewatch")
 """State directory of the systemd service; only root may read it."""
 
 
 def find_database(directory: Path | None, node: str | None) -> Path:
-    """Find the database of a node in the state directory, or the only one there; ConfigError if there is none."""
+    """Find the database of a node in the state directory, by default the only one, or that of this machine's own id.
+
+    Raises ConfigError if there is none.
+    """
     service = SERVICE_STATE if directory is None and os.path.lexists(SERVICE_STATE) else None
     directory = directory or state_directory()
     if node is not None:
@@ -29,6 +32,8 @@ def find_database(directory: Path | None, node: str | None) -> Path:
     if not nodes:
         expected = f"--state {service} (perhaps with sudo)" if service else "one created by `genrewatch listen`"
         raise ConfigError(str(directory), "no history-NODE.db here", expected)
+    if len(nodes) > 1 and (own := kept_node_id(directory)) in nodes:
+        return database_path(directory, own)
     if len(nodes) > 1:
         raise ConfigError("--node", f"several histories in {directory}", _one_of(nodes))
     return database_path(directory, nodes[0])

@@ -94,6 +94,14 @@ def node_id(directory: Path) -> str:
         return _machine_node_id()
 
 
+def kept_node_id(directory: Path) -> str:
+    """Return the id that `node_id` keeps in `directory`; "" without one."""
+    try:
+        return (directory / "node_id").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def _machine_node_id() -> str:
     try:
         seed = MACHINE_ID.read_bytes()
