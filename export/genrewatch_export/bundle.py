@@ -92,7 +92,7 @@ def _manifest(
         version=__version__,
         labels=run.labels,
         front_end=run.front_end,
-        vote=replace(_vote(run, options), sharpness=calibrated.sharpness),
+        vote=calibrated.apply(_vote(run, options)),
         temperature=calibrated.temperature,
         pre_filter=CURRENT,
         input=classifier.input,

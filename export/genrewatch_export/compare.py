@@ -7,7 +7,7 @@ int8       the form in a bundle: int8 weights and activations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from genrewatch.contract.front_end import FrontEnd
 from genrewatch.contract.vote import VoteConfig
 from genrewatch.inference.classifier import Classifier, softmax
 from genrewatch_trainer.evaluation.calibration import fit_temperature
-from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_vote, thresholds, vote_posteriors
 from genrewatch_trainer.run import HeldOutClip, Run
 from genrewatch_trainer.training.feed import clip_segments
 
@@ -99,6 +99,12 @@ class Calibration:
     thresholds: tuple[Threshold, ...]
     sharpness: float = 1.0
     """Exponent of the mean posterior in a verdict's confidence."""
+    plain_sharpness: float | None = None
+    """The same without a filter."""
+
+    def apply(self, vote: VoteConfig) -> VoteConfig:
+        """Return a vote with this sharpness."""
+        return replace(vote, sharpness=self.sharpness, plain_sharpness=self.plain_sharpness)
 
 
 NOT_CALIBRATED = Calibration(temperature=1.0, thresholds=())
@@ -112,9 +118,15 @@ def calibrate(classifier: Classifier, run: Run, part: str, vote: VoteConfig) -> 
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
     filtered = _filtered(posteriors, run, vote)
-    sharpness = fit_sharpness(filtered, truth)
-    found = thresholds(filtered, truth, ACCURACIES, sharpness)
-    return Calibration(temperature=temperature, thresholds=found, sharpness=sharpness)
+    hop = run.recipe.segment_hop_frames * run.front_end.hop_length
+    fitted = fit_vote(posteriors, truth, vote, hop=hop, sample_rate=run.front_end.sample_rate)
+    found = thresholds(filtered, truth, ACCURACIES, fitted.sharpness_used)
+    return Calibration(
+        temperature=temperature,
+        thresholds=found,
+        sharpness=fitted.sharpness,
+        plain_sharpness=fitted.plain_sharpness,
+    )
 
 
 def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calibration, vote: VoteConfig) -> Comparison:
@@ -128,7 +140,7 @@ def compare(models: Mapping[str, bytes], run: Run, part: str, calibration: Calib
         classifier = Classifier(content)
         posteriors[name] = [softmax(clip / np.float32(temperature)) for clip in clip_logits(classifier, clips, run)]
         filtered = _filtered(posteriors[name], run, vote)
-        metrics = clip_metrics(posteriors[name], truth, calibration.sharpness, filtered=filtered)
+        metrics = clip_metrics(posteriors[name], truth, calibration.apply(vote).sharpness_used, filtered=filtered)
         forms[name] = Form(metrics=metrics, n_bytes=len(content), ms=_ms(classifier, run.representative()))
     drop = forms[FLOAT32].metrics["clip_accuracy_mean"] - forms[INT8].metrics["clip_accuracy_mean"]
     difference = np.abs(np.concatenate(posteriors[FLOAT32]) - np.concatenate(posteriors[INT8]))

@@ -105,6 +105,13 @@ def test_a_filter_travels_in_the_manifest(tmp_path: Path) -> None:
     assert load_bundle(written.path).manifest.vote == vote
 
 
+def test_a_second_sharpness_travels_in_the_manifest_and_is_left_out_where_there_is_none(tmp_path: Path) -> None:
+    written = write_bundle(tmp_path / "one", manifest(), MODEL_BYTES, golden())
+    assert "plain_sharpness" not in json.loads((written.path / "bundle.json").read_text())["vote"]
+    vote = VoteConfig(segment_hop=400, plain_sharpness=1.4)
+    assert write_bundle(tmp_path / "two", manifest(vote=vote), MODEL_BYTES, golden()).manifest.vote == vote
+
+
 def test_not_music_is_a_label_and_no_genre(bundle: Path) -> None:
     assert load_bundle(bundle).manifest.genres == ("rock", "pop")
 

@@ -94,6 +94,17 @@ def test_the_confidence_is_sharpened() -> None:
         VoteConfig(segment_hop=1, sharpness=0)
 
 
+def test_ballots_without_a_filter_have_a_sharpness_of_their_own() -> None:
+    both = {"segments": 3, "sharpness": 0.5, "plain_sharpness": 2.0}
+    assert verdicts("rrr", **both)[-1] == verdicts("rrr", segments=3, sharpness=2.0)[-1]
+    assert verdicts("rrr", **both, filter="hmm")[-1] == verdicts("rrr", segments=3, sharpness=0.5)[-1]
+    for vote_filter in ("none", "hmm"):
+        before = VoteConfig(segment_hop=1, sharpness=0.5, filter=vote_filter)  # type: ignore[arg-type]
+        assert before.sharpness_used == 0.5
+    with pytest.raises(ConfigError, match="plain_sharpness: found 20"):
+        VoteConfig(segment_hop=1, plain_sharpness=20)
+
+
 def test_without_a_sharpness_the_confidence_is_the_mean_to_the_last_bit(rng: np.random.Generator) -> None:
     for n in (1, 9, 100):
         posteriors = list(rng.dirichlet(np.ones(4), n).astype(np.float32))

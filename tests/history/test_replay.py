@@ -156,7 +156,7 @@ def test_a_label_that_is_not_the_top1_of_the_posterior_is_a_disagreement():
 
 
 def test_sharpness_is_recorded_with_the_vote_and_used(tmp_path, pipeline, results, capsys):
-    sharp = replace(pipeline, vote=replace(pipeline.vote, sharpness=2.0))
+    sharp = replace(pipeline, vote=replace(pipeline.vote, plain_sharpness=2.0))
     path = recorded(tmp_path, sharp, results)  # the verdicts were computed without it
     found = replayed(capsys, path, 1)[-1]
     assert found["disagreeing"] == sum(result.verdict.genre is not None for result in results)
@@ -164,15 +164,15 @@ def test_sharpness_is_recorded_with_the_vote_and_used(tmp_path, pipeline, result
 
 def test_a_stream_recorded_before_votes_had_a_sharpness_is_checked(tmp_path, capsys):
     def adjust(vote):
-        return replace(vote, segments=3, sharpness=1.0, filter="none")
+        return replace(vote, segments=3, sharpness=1.0, plain_sharpness=None, filter="none")
 
     pipeline = open_pipeline(SHIPPED_BUNDLE, adjust, LevelConfig())
     results = classified(pipeline)
     path = recorded(tmp_path, pipeline, results)
     with sqlite3.connect(path) as db:
         (vote,) = db.execute("SELECT vote FROM streams").fetchone()
-        before = {key: value for key, value in json.loads(vote).items() if key != "sharpness"}
-        assert len(before) == len(json.loads(vote)) - 1
+        before = {key: value for key, value in json.loads(vote).items() if "sharpness" not in key}
+        assert len(before) == len(json.loads(vote)) - 2
         db.execute("UPDATE streams SET vote = ?", (json.dumps(before),))
     assert replayed(capsys, path)[-1]["agreeing"] == len(results)
 

@@ -1,9 +1,20 @@
 """Confidence: calibration of verdicts, the error that chance shows, thresholds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from genrewatch_trainer.evaluation.metrics import binned_error, clip_metrics, error_by_chance, fit_sharpness, thresholds
+from genrewatch.contract.vote import VoteConfig
+from genrewatch_trainer.evaluation.metrics import (
+    binned_error,
+    clip_metrics,
+    error_by_chance,
+    fit_sharpness,
+    fit_vote,
+    thresholds,
+    vote_posteriors,
+)
 
 
 def sure(label: int, confidence: float) -> np.ndarray:
@@ -30,6 +41,25 @@ def test_the_sharpness_that_is_found_makes_confidences_come_true(
     assert fit_sharpness(clips, labels) == pytest.approx(true_sharpness, abs=0.15)
     assert clip_metrics(clips, labels, fit_sharpness(clips, labels))["verdict_ece"] < 0.03
     assert fit_sharpness(clips[:5], labels[:5]) == 1.0, "too few to fit"
+
+
+def test_votes_with_and_without_a_filter_get_a_sharpness_each(rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 2, 600).tolist()
+    clips = []
+    for label in labels:  # eight segments that err together, as those of a clip do
+        share = np.clip(rng.normal(0.62, 0.15), 0.05, 0.95)
+        clips.append(np.tile(np.array([[1 - share, share] if label else [share, 1 - share]], np.float32), (8, 1)))
+    vote = VoteConfig(segment_hop=10, filter="hmm", expected_duration_s=600.0)
+    fitted = fit_vote(clips, labels, vote, hop=10, sample_rate=10)
+    assert fitted.plain_sharpness == fit_sharpness(clips, labels)
+    assert fitted.sharpness == fit_sharpness(vote_posteriors(clips, vote, hop=10, sample_rate=10), labels)
+    assert fitted.sharpness < fitted.plain_sharpness  # type: ignore[operator]  # the filter is surer than it is right
+    assert (fitted.sharpness_used, replace(fitted, filter="none").sharpness_used) == (
+        fitted.sharpness,
+        fitted.plain_sharpness,
+    )
+    plain = fit_vote(clips, labels, replace(vote, filter="none"), hop=10, sample_rate=10)
+    assert (plain.sharpness, plain.plain_sharpness) == (fitted.sharpness, fitted.plain_sharpness)
 
 
 def test_few_answers_are_off_by_chance_and_many_are_not() -> None:

@@ -72,6 +72,8 @@ def _contents(
         record.pop("out_of_set")
     if not manifest.vote.unknown:
         record["vote"].pop("unknown")
+    if manifest.vote.plain_sharpness is None:
+        record["vote"].pop("plain_sharpness")
     if summary is not None:
         contents[SUMMARY], record["summary"] = write_summary(summary), encode(summary.size)
     record["files"] = {name: sha256(content) for name, content in contents.items()}

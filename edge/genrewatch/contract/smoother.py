@@ -100,7 +100,7 @@ def past_verdict(ballot: Ballot, labels: Sequence[str], config: VoteConfig) -> V
     `share` is this probability.
     """
     share = 1.0 if ballot.filtered is None else float(ballot.filtered.max())
-    verdict = clip_verdict([ballot], labels, sharpness=config.sharpness)
+    verdict = clip_verdict([ballot], labels, sharpness=config.sharpness_used)
     if ballot.label == UNKNOWN or (share > 0.5 and share >= config.min_share):
         return replace(verdict, share=share)
     return replace(verdict, genre=None, reason="refused", share=share, confidence=None)

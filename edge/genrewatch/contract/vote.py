@@ -29,6 +29,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "expected_duration_s": (1, 86_400),
     "segment_weight": (0.01, 1),
     "sharpness": (0.1, 10),
+    "plain_sharpness": (0.1, 10),
 }
 """Lowest and highest value of each key of `VoteConfig`."""
 
@@ -67,12 +68,22 @@ class VoteConfig:
     sharpness: float = 1.0
     """Power of the ballots' mean posterior in `confidence`, 0.1 to 10, fitted with the network: a verdict over several
     segments is right more often than their mean posterior predicts."""
+    plain_sharpness: float | None = None
+    """`sharpness` for ballots without a filter, 0.1 to 10; None takes `sharpness` for both. A filter's posteriors are
+    surer than they are right, a segment's own less sure."""
 
     def __post_init__(self) -> None:
         require(self.segment_hop >= 1, "segment_hop", self.segment_hop, "at least 1 sample")
         for key, (low, high) in LIMITS.items():
             value = getattr(self, key)
-            require(low <= value <= high, key, value, f"{low:g} to {high:g}")
+            require(value is None or low <= value <= high, key, value, f"{low:g} to {high:g}")
+
+    @property
+    def sharpness_used(self) -> float:
+        """The sharpness for this filter."""
+        if self.filter == "none" and self.plain_sharpness is not None:
+            return self.plain_sharpness
+        return self.sharpness
 
     def check_geometry(self, *, hop_length: int, segment_samples: int) -> None:
         """Raise ConfigError unless segments start on frames and leave no samples out between them."""
@@ -194,7 +205,7 @@ class MajorityVote:
     def _verdict(self, announced: str | None, winner: str | None) -> Verdict:
         filled = len(self._ballots) == self._config.segments
         refusal: Reason = "refused" if filled else "warming_up"
-        held, sharpness = announced != winner, self._config.sharpness
+        held, sharpness = announced != winner, self._config.sharpness_used
         return _verdict(self._ballots, self._labels, announced, held=held, refusal=refusal, sharpness=sharpness)
 
 

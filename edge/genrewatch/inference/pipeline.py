@@ -141,7 +141,7 @@ def verdict_on_clip(results: Sequence[SegmentResult], pipeline: Pipeline) -> Ver
         counted(ballot, distance=distance, far=pipeline.is_far(distance, band_hz))
         for ballot, distance in zip(ballots, distances, strict=True)
     ]
-    return clip_verdict(ballots, labels, vote.min_share, vote.sharpness)
+    return clip_verdict(ballots, labels, vote.min_share, vote.sharpness_used)
 
 
 class _Stream:

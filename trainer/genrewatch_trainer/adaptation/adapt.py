@@ -21,7 +21,7 @@ from genrewatch_trainer.adaptation.out_of_set import held_out_limit
 from genrewatch_trainer.adaptation.refit import ACCURACIES, Material, head_logits, write_with_head
 from genrewatch_trainer.adaptation.summary import as_clips
 from genrewatch_trainer.evaluation.calibration import fit_temperature
-from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_vote, thresholds, vote_posteriors
 
 MOST_FOLDS = 8
 SUMMARY_NAME = "summary"
@@ -33,6 +33,7 @@ class Measured:
 
     temperature: float
     sharpness: float
+    plain_sharpness: float | None
     thresholds: tuple[Threshold, ...]
     out_of_set: OutOfSet | None
     """Limit of the music that gets a genre; None where the old bundle has none."""
@@ -86,12 +87,14 @@ def measure(bundle: Bundle, material: Material) -> Measured:
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
     vote, front_end = bundle.manifest.vote, bundle.manifest.front_end
     filtered = vote_posteriors(posteriors, vote, hop=vote.segment_hop, sample_rate=front_end.sample_rate)
-    sharpness = fit_sharpness(filtered, truth)
+    fitted = fit_vote(posteriors, truth, vote, hop=vote.segment_hop, sample_rate=front_end.sample_rate)
+    sharpness = fitted.sharpness_used
     right = np.array([int(p.mean(axis=0).argmax()) for p in posteriors]) == truth
     old = read_head(bundle.model)
     return Measured(
         temperature=temperature,
-        sharpness=sharpness,
+        sharpness=fitted.sharpness,
+        plain_sharpness=fitted.plain_sharpness,
         thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
         out_of_set=_limit(bundle, material),
         figures=clip_metrics(posteriors, truth, sharpness, filtered=filtered),

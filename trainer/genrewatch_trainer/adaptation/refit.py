@@ -23,7 +23,7 @@ from genrewatch_trainer.adaptation.clip_features import ClipFeatures
 from genrewatch_trainer.adaptation.out_of_set import held_out_limit
 from genrewatch_trainer.adaptation.summary import summarise
 from genrewatch_trainer.evaluation.calibration import fit_temperature
-from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_sharpness, thresholds, vote_posteriors
+from genrewatch_trainer.evaluation.metrics import clip_metrics, fit_vote, thresholds, vote_posteriors
 from genrewatch_trainer.progress import progress
 
 ACCURACIES = (0.9, 0.95)
@@ -76,6 +76,10 @@ class Calibrated(Protocol):
         """Exponent of a verdict's mean posterior, see `VoteConfig`."""
 
     @property
+    def plain_sharpness(self) -> float | None:
+        """The same without a filter."""
+
+    @property
     def thresholds(self) -> tuple[Threshold, ...]:
         """Limits for `confidence`."""
 
@@ -93,6 +97,7 @@ class Measured:
 
     temperature: float
     sharpness: float
+    plain_sharpness: float | None
     thresholds: tuple[Threshold, ...]
     out_of_set: OutOfSet
     across_artists: dict[str, float | int]
@@ -127,10 +132,12 @@ def measure(material: Material, n_folds: int, vote: VoteConfig, sample_rate: int
     temperature = fit_temperature(np.concatenate(logits), np.repeat(truth, [len(clip) for clip in logits]))
     posteriors = [softmax(clip / np.float32(temperature)) for clip in logits]
     filtered = vote_posteriors(posteriors, vote, hop=vote.segment_hop, sample_rate=sample_rate)
-    sharpness, n_main = fit_sharpness(filtered, truth), len(material.main)
+    fitted = fit_vote(posteriors, truth, vote, hop=vote.segment_hop, sample_rate=sample_rate)
+    sharpness, n_main = fitted.sharpness_used, len(material.main)
     return Measured(
         temperature=temperature,
-        sharpness=sharpness,
+        sharpness=fitted.sharpness,
+        plain_sharpness=fitted.plain_sharpness,
         thresholds=thresholds(filtered, truth, ACCURACIES, sharpness),
         out_of_set=held_out_limit(_parted(material, n_folds), material.labels),
         across_artists=clip_metrics(posteriors[:n_main], truth[:n_main], sharpness, filtered=filtered[:n_main]),
@@ -156,7 +163,7 @@ def write_with_head(bundle: Bundle, material: Material, output: Path, measured: 
         bundle.manifest,
         labels=material.labels,
         temperature=measured.temperature,
-        vote=replace(bundle.manifest.vote, sharpness=measured.sharpness),
+        vote=replace(bundle.manifest.vote, sharpness=measured.sharpness, plain_sharpness=measured.plain_sharpness),
         thresholds=measured.thresholds,
         out_of_set=measured.out_of_set,
         output=Classifier(model).output,

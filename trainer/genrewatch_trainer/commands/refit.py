@@ -98,5 +98,8 @@ def _print(measured: "Measured") -> None:
         print(f"{name}: {share:.1%} of the clips, by heads fitted without them")
     for name, share in measured.collections_apart.items():
         print(f"{name}: {share:.1%}")
-    print(f"temperature {measured.temperature:g}, sharpness {measured.sharpness:g}")
+    print(
+        f"temperature {measured.temperature:g}, sharpness {measured.sharpness:g}, "
+        f"without a filter {measured.plain_sharpness:g}"
+    )
     print(f"music beyond the distance {measured.out_of_set.threshold:g} is unknown")

@@ -133,7 +133,7 @@ def evaluate(model: Path, *, store: Path | None, split: tuple[str, str] | None) 
         split=f"{scheme}:{part}",
         labels=evaluated.labels,
         segment_hop_frames=evaluated.hop_frames,
-        metrics=clip_metrics(posteriors, truth, evaluated.vote.sharpness, filtered=filtered),
+        metrics=clip_metrics(posteriors, truth, evaluated.vote.sharpness_used, filtered=filtered),
         genres=genre_report(truth, voted.tolist(), evaluated.labels),
         confusion_vote=confusion(truth, voted.tolist(), len(evaluated.labels)),
         confusion_mean=confusion(truth, mean.tolist(), len(evaluated.labels)),

@@ -6,6 +6,7 @@ label with more than half of the segments' votes, else refused. A refusal is an 
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,14 @@ def fit_sharpness(posteriors: Sequence[NDArray[np.float32]], labels: Sequence[in
         return float(-np.log(np.where(right, confidence, 1 - confidence)).sum())
 
     return min(SHARPNESSES, key=loss)
+
+
+def fit_vote(
+    posteriors: Sequence[NDArray[np.float32]], labels: Sequence[int], vote: VoteConfig, *, hop: int, sample_rate: int
+) -> VoteConfig:
+    """Return the vote with its sharpness fitted on these clips, with and without the filter; see `vote_posteriors`."""
+    filtered = vote_posteriors(posteriors, replace(vote, filter="hmm"), hop=hop, sample_rate=sample_rate)
+    return replace(vote, sharpness=fit_sharpness(filtered, labels), plain_sharpness=fit_sharpness(posteriors, labels))
 
 
 def binned_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
