@@ -17,6 +17,8 @@ COMMANDS = {
     "report": "airtime by genre, silence, refusals and lost sound",
     "reload": "make a running `listen` read its configuration again",
     "correct": "say what a spell really was; list the corrections",
+    "learn": "learn from corrected spells: a new bundle, if it is better",
+    "bundle": "list bundles, show one, and choose the one to use",
     "replay": "derive recorded verdicts again from their posteriors, and compare",
     "backup": "write history, node id, settings and configuration into one file, while the daemon runs",
     "restore": "put a backup onto a new card",

@@ -8,7 +8,7 @@ from genrewatch.contract.errors import BundleError
 from genrewatch.contract.front_end import FrontEnd
 from genrewatch.host.paths import SHIPPED_BUNDLE
 from genrewatch.inference.classifier import Classifier
-from genrewatch.inference.head import Head, body_of, read_head, replace_head
+from genrewatch.inference.head import Head, body_hash, body_of, read_head, replace_head
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,11 @@ def test_what_is_no_model_is_one_clear_line(content):
 def test_a_network_without_a_dense_float_layer_at_its_end_is_refused(bundle):
     with pytest.raises(BundleError, match="expected a float32 dense layer that gives the logits"):
         read_head(body_of(bundle.model))
+
+
+def test_networks_with_the_same_body_have_the_same_hash(bundle):
+    n_features = read_head(bundle.model).weights.shape[1]
+    other = replace_head(
+        bundle.model, Head(weights=np.ones((3, n_features), np.float32), offsets=np.zeros(3, np.float32))
+    )
+    assert body_hash(other) == body_hash(bundle.model) == body_hash(replace_head(other, read_head(bundle.model)))

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from genrewatch.commands.effective_config import add_config_options, effective_config
-from genrewatch.commands.listen_inputs import names, open_configured_bundle, open_inputs
+from genrewatch.commands.listen_bundle import open_first
+from genrewatch.commands.listen_inputs import names, open_inputs
 from genrewatch.commands.listen_reload import RunningConfiguration
 from genrewatch.commands.listen_sinks import Broker, open_history, open_hooks, open_mqtt
 from genrewatch.commands.listen_web import open_web, support
@@ -27,6 +28,7 @@ from genrewatch.host.persistent_state import PersistentState
 from genrewatch.host.recent_lines import RecentLines
 from genrewatch.host.running import announce, write_answer
 from genrewatch.host.service_manager import ServiceManager
+from genrewatch.learning.bundle_choice import BundleChoice
 from genrewatch.sinks.level_line import CLEAR, LevelLine
 from genrewatch.sinks.printer import ChangePrinter, JsonPrinter, OutputHealth
 from genrewatch.sinks.sink import Sink
@@ -75,10 +77,12 @@ def _shows_levels(args: argparse.Namespace) -> bool:
 
 def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, recent: RecentLines) -> int:
     config = effective_config(args)
-    setups = open_inputs(config, open_configured_bundle(config, args.config), args.config)
-    manifest, directory = setups[0].pipeline.manifest, state_directory()
+    directory = state_directory()
     with ExitStack() as stack:
         node = stack.enter_context(held_node_id(directory, config.node))
+        choice = BundleChoice(directory, node)
+        setups = open_inputs(config, open_first(config, args, choice), args.config)
+        manifest = setups[0].pipeline.manifest
         persistent_state = PersistentState(directory / f"memory-{node}.json")
         stack.callback(persistent_state.close)
         broker = Broker(stack, node)
@@ -109,6 +113,7 @@ def _listen(args: argparse.Namespace, stdout: LineWriter, stderr: LineWriter, re
             heartbeat_s=config.mqtt.heartbeat_s,
             persistent_state=persistent_state,
             open_bundle=running.open_bundle,
+            chosen_bundle=choice.read,
             settable=config.mqtt.settable,
             listening_hours=hours_by_source(config, setups, "listening_hours"),
             service_manager=ServiceManager(),

@@ -25,7 +25,8 @@ def open_configured_bundle(config: ListenConfig, file: Path | None) -> Pipeline:
     """Open and check the bundle; raises GenrewatchError that names the file."""
     require_visible(config.bundle_path, f"{file}: bundle" if file else "bundle")
     try:
-        return open_checked_pipeline(config.bundle_path, config.vote.apply, config.level)
+        features = config.history.keeps_features
+        return open_checked_pipeline(config.bundle_path, config.vote.apply, config.level, features=features)
     except ConfigError as exc:  # whether [vote] of the file is possible depends on the bundle
         raise ConfigError(f"{file}: {exc.where}" if file else exc.where, exc.found, exc.expected) from None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from genrewatch.commands.effective_config import effective_config
+from genrewatch.commands.listen_bundle import open_named
 from genrewatch.commands.listen_inputs import (
     names,
     open_configured_bundle,
@@ -16,16 +17,12 @@ from genrewatch.commands.listen_inputs import (
 )
 from genrewatch.commands.listen_sinks import Broker, check_configured_hooks, connect_history, open_mqtt
 from genrewatch.commands.source_settings import hours_by_source, source_infos
-from genrewatch.contract.errors import require
 from genrewatch.daemon.config import ListenConfig
 from genrewatch.daemon.daemon import Daemon
 from genrewatch.daemon.reload import Reconfiguration, ReloadResult
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_state import SourceSetup
-from genrewatch.host.hidden_paths import require_visible
-from genrewatch.host.paths import expand_home
 from genrewatch.host.persistent_state import PersistentState
-from genrewatch.inference.bundle_check import open_checked_pipeline
 from genrewatch.inference.pipeline import Pipeline
 from genrewatch.sinks.history import HistorySink
 from genrewatch.sinks.hooks.sink import HookSink
@@ -77,13 +74,8 @@ class RunningConfiguration:
         self._settings, self._mqtt, self._history, self._hooks = settings, mqtt, history, hooks
 
     def open_bundle(self, name: str) -> dict[str, Pipeline]:
-        """Return each source's pipeline with a bundle of the configured directory; raises GenrewatchError."""
-        config = self.config
-        require(config.mqtt.bundles is not None, "bundle/set", name, "mqtt.bundles in the configuration, a directory")
-        directory = expand_home(config.mqtt.bundles or "") / name
-        require_visible(directory, "mqtt.bundles")
-        opened = open_checked_pipeline(directory, config.vote.apply, config.level)
-        pairs = zip(self.setups, config.source, strict=True)
+        """Return each source's pipeline with the bundle of a name; raises GenrewatchError."""
+        opened, pairs = open_named(self.config, name), zip(self.setups, self.config.source, strict=True)
         return {setup.source.id: pipeline_of_source(opened, wanted) for setup, wanted in pairs}
 
     def prepare_reload(self, daemon: Daemon) -> Callable[[], ReloadResult]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from genrewatch.daemon.background_changes import BackgroundChanges
 from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
+from genrewatch.daemon.bundle_watch import BundleWatch
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
 from genrewatch.daemon.listening_hours import ListeningHours
@@ -47,6 +48,7 @@ class Daemon:
         listening_hours: Mapping[str, Sequence[str]] | None = None,
         settable: Sequence[str] = (),
         service_manager: ServiceManager | None = None,
+        chosen_bundle: Callable[[], str] | None = None,
     ) -> None:
         """`persistent_state` holds which sources are switched off; `open_bundle` returns each source's pipeline with
         another bundle, and raises GenrewatchError for a bundle that cannot be used; `listening_hours` are those of each
@@ -69,6 +71,7 @@ class Daemon:
         self._changes = BackgroundChanges(self._commands.put_result)
         self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._changes)
         self._reload: Reload | None = None
+        self._bundle_watch = BundleWatch(chosen_bundle, self.set_bundle) if chosen_bundle else None
         self._progress, self._defects = Progress("main loop"), DefectLog("main loop")
         self._watchdog = Watchdog(self._progress, self._notify_health)
         self._health = Health(lambda: self._sources.states, self._sinks, self._own_problems)
@@ -95,6 +98,8 @@ class Daemon:
             self._notify_settings(source_id)
         self._hours.prepare()
         self._sources.start()
+        if self._bundle_watch:
+            self._bundle_watch.start()
         next_health = time.monotonic()
         while not self._stop.is_set():
             with self._progress.working():
@@ -118,6 +123,8 @@ class Daemon:
         self._stop.set()
         self._report.stopping()
         self._sources.stop()
+        if self._bundle_watch:
+            self._bundle_watch.close()
         for close in (
             self._sources.close,
             self._bands.keep,
@@ -236,4 +243,5 @@ class Daemon:
     def _own_problems(self) -> list[str]:
         parts = (self._progress, self._watchdog.thread, self._defects, self._bundle.defects)
         reload = (self._reload, self._reload.defects) if self._reload else ()
-        return [problem for part in (*parts, *reload) if (problem := part.problem)]
+        watch = (self._bundle_watch.thread,) if self._bundle_watch else ()
+        return [problem for part in (*parts, *reload, *watch) if (problem := part.problem)]

@@ -29,6 +29,16 @@ class HistoryConfig:
     lag_s: float = 0.0
     """Seconds after which spells are decided, 0 to 120: with the knowledge of the sound that followed, where the vote
     has a filter. 0 keeps the verdicts as they were published."""
+    features: int = 0
+    """Most feature vectors of a spell that are kept for `genrewatch learn`, 0 to 16; 0 keeps none. No sound: each is
+    the mean of a stretch of the spell, about 0.8 kB."""
+    features_mb: int = 32
+    """Size of all kept features at which the oldest are deleted, 1 to 1000 MB."""
+
+    @property
+    def keeps_features(self) -> bool:
+        """True if features of spells are kept."""
+        return self.enabled and self.features > 0
 
     def __post_init__(self) -> None:
         require(0 <= self.lag_s <= 120, "lag_s", self.lag_s, "0 to 120")
@@ -38,3 +48,5 @@ class HistoryConfig:
         require(0.1 <= self.backfill_per_s <= 1000, "backfill_per_s", self.backfill_per_s, "0.1 to 1000")
         most = self.max_mb * 1_000_000 // (2 * POSTERIOR_BYTES)
         require(0 <= self.posteriors <= most, "posteriors", self.posteriors, f"0 to {most}, half of max_mb")
+        require(0 <= self.features <= 16, "features", self.features, "0 to 16")
+        require(1 <= self.features_mb <= 1000, "features_mb", self.features_mb, "1 to 1000")

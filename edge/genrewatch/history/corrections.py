@@ -16,7 +16,7 @@ from typing import Any
 
 from genrewatch.contract.errors import DataError, os_error_reason
 from genrewatch.contract.ids import is_id
-from genrewatch.host.private_files import FILE_MODE, make_private_directory
+from genrewatch.host.private_files import FILE_MODE, give_to_owner, make_private_directory
 from genrewatch.host.times import ms_to_rfc3339, now
 
 MAX_BYTES = 4_000_000
@@ -98,6 +98,7 @@ class Corrections:
                 torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
                 os.write(file, (b"\n" if torn else b"") + line)
                 os.fsync(file)
+            give_to_owner(self.path)
         except OSError as exc:
             raise DataError(str(self.path), f"cannot be written ({os_error_reason(exc)})") from None
 

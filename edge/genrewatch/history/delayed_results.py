@@ -28,6 +28,11 @@ class DelayedResult:
     at: Timestamp
     """Time at which the result came."""
 
+    def without_features(self) -> "DelayedResult":
+        """Return it as the posteriors' buffer keeps it."""
+        result, past = (replace(each, features=None) for each in (self.result, self.past))
+        return replace(self, result=result, past=past)
+
 
 class DelayedResults:
     """The newest results of one stream."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genrewatch.contract.payload import SCHEMA_VERSION, rounded
+from genrewatch.history.feature_means import FeatureMeans
 from genrewatch.host.times import Timestamp, ms_to_rfc3339
 from genrewatch.inference.pipeline import SegmentResult
 
@@ -52,6 +53,10 @@ class SpellContext:
     version: str
     run: str
     """Id of this run of the daemon; monotonic times compare within one run only."""
+    features: int = 0
+    """Most feature vectors that are kept of the spell."""
+    body: str | None = None
+    """Hash of the network that gives the features."""
 
 
 @dataclass(kw_only=True)
@@ -79,6 +84,8 @@ class Spell:
     confidence_count: int = 0
     """Number of segments with a confidence."""
     share_sum: float = 0.0
+    features: FeatureMeans | None = None
+    """Features of stretches of it; None where none are kept."""
     clock_step_s: float = 0.0
     """Sum of the steps of the wall clock, seconds."""
 
@@ -99,6 +106,9 @@ class Spell:
         self.votes[result.ballot.label] += 1
         self.segments += 1
         self.share_sum += result.verdict.share
+        if result.features is not None and self.context.features:
+            self.features = self.features or FeatureMeans(self.context.features)
+            self.features.add(result.features)
         if result.verdict.confidence is not None:
             self.confidence_sum += result.verdict.confidence
             self.confidence_count += 1

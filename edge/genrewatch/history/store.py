@@ -134,6 +134,12 @@ class HistoryStore:
             found = {**checked_record(row[0]), "seq": seq, "hash": row[1]} if row else None
         return None if found is None or is_correction(found) else found
 
+    @property
+    def first_seq(self) -> int:
+        """The lowest `seq` that is kept; 0 where none is."""
+        with database_errors():
+            return int(self._db.execute("SELECT min(seq) FROM spells").fetchone()[0] or 0)
+
     def outbox_records(self, after_seq: int, limit: int) -> list[OutboxRecord]:
         """Return the oldest records of the outbox after a `seq`, in order."""
         query = "SELECT seq, source, record, prev, hash FROM outbox JOIN spells USING (seq) WHERE seq > ?"

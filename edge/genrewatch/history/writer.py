@@ -19,6 +19,7 @@ from genrewatch.history.correction_inbox import CorrectionInbox, CorrectionReque
 from genrewatch.history.damaged_files import DamagedFiles
 from genrewatch.history.database import Damaged, Missing, NewerFormat, Unavailable
 from genrewatch.history.delivery import Delivery, HistoryTransport
+from genrewatch.history.feature_store import FeatureStore, features_path
 from genrewatch.history.posterior_buffer import StreamResult
 from genrewatch.history.spell import Spell
 from genrewatch.history.spell_times import SpellTimes
@@ -73,6 +74,7 @@ class HistoryWriter:
         self._store: HistoryStore | None = None
         self._corrections = CorrectionInbox(path)
         self._delivers = False  # whether the store was opened with an outbox
+        self._features = FeatureStore(features_path(path), config.features_mb) if config.features else None
         self._ended: deque[Spell] = deque()
         self._results: deque[StreamResult] = deque(maxlen=min(MAX_QUEUED, config.posteriors))
         self._open_spells: list[Spell] = []
@@ -126,7 +128,8 @@ class HistoryWriter:
             problem = f"{what} for {hangs_s:.0f} s"
         kept = self._delivery.undeliverable if self._delivery else 0
         undeliverable = f"{kept} spells stay here only, the broker does not take them" if kept else None
-        others = (self._damaged.problem, self._clock_problem, undeliverable, self._corrections.problem)
+        features = self._features.problem if self._features else None
+        others = (self._damaged.problem, self._clock_problem, undeliverable, self._corrections.problem, features)
         return [text for text in (problem, *others) if text]
 
     def diagnostics(self) -> dict[str, Any]:
@@ -212,6 +215,8 @@ class HistoryWriter:
             open_spells = [self._times.corrected(spell, at) for spell in self._open_spells]
             corrected = [self._times.corrected(spell, at) for spell in ended]
             store.append(corrected, open_spells, list(self._results), held)
+            if self._features:
+                self._features.add(store.last_seq - len(corrected) + 1, corrected)
             if ended:
                 self._ended.clear()
             self._results.clear()
@@ -233,6 +238,8 @@ class HistoryWriter:
         limits = {"keep_days": self._config.keep_days, "max_bytes": self._config.max_mb * 1_000_000}
         more, dropped = store.prune(now_ms=self._plausible_now_ms(store), **limits)
         self._dropped += dropped
+        if self._features:
+            self._features.prune(store.first_seq)
         self._next_prune = time.monotonic() + (PRUNE_MORE_S if more else PRUNE_S)
 
     def _plausible_now_ms(self, store: HistoryStore) -> int:

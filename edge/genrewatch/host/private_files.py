@@ -47,6 +47,14 @@ def open_private(path: Path, *, empty: bool = True) -> int:
     return os.open(path, flags, FILE_MODE)
 
 
+def give_to_owner(path: Path) -> None:
+    """Give what root has written to the owner of the directory it lies in, as for a service; raises OSError."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            os.chown(each, owner.st_uid, owner.st_gid)
+
+
 def _restrict(path: Path, status: os.stat_result, mode: int) -> None:
     """Set the mode of what every user may access; log it, and log nothing if it belongs to another user."""
     found = stat.S_IMODE(status.st_mode)

@@ -37,15 +37,17 @@ main(sys.argv[2])
 PACKAGES = str(Path(__file__).parents[2])
 
 
-def open_checked_pipeline(path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
-    """Load a bundle as `open_pipeline` does, after its golden vectors were computed; raises GenrewatchError only."""
+def open_checked_pipeline(
+    path: Path, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig, *, features: bool = False
+) -> Pipeline:
+    """Load a bundle as `pipeline_of` does, after its golden vectors were computed; raises GenrewatchError only."""
     try:
         bundle = load_bundle(path)
         if path.resolve() == SHIPPED_BUNDLE.resolve():
             check_golden(bundle, Classifier.of(bundle))
         else:
             _check_in_child(bundle)
-        return pipeline_of(bundle, adjust, level)
+        return pipeline_of(bundle, adjust, level, features=features)
     except GenrewatchError:
         raise
     except Exception as exc:  # whatever the files lead to, the daemon keeps its bundle

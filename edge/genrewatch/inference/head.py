@@ -6,6 +6,7 @@ exchanged without training or quantizing anything else.
 A TFLite file is a flatbuffer; the runtime brings its schema, so neither TensorFlow nor a converter is needed.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,18 @@ def body_of(model: bytes) -> bytes:
     return write_graph(graph)
 
 
+def body_hash(model: bytes) -> str:
+    """Return a hexadecimal hash of the model without its head: networks with the same one give the same features."""
+    graph = read_graph(model)
+    operator, weights, offsets = _head_tensors(graph)
+    for tensor in (weights, offsets):
+        tensor.shape, graph.buffers[tensor.buffer].data = [0], None
+    logits = graph.subgraphs[0].tensors[operator.outputs[0]]
+    logits.shape, logits.shapeSignature = [0], None
+    graph.signatureDefs, graph.metadata, graph.metadataBuffer = [], [], None
+    return hashlib.sha256(write_graph(graph)).hexdigest()
+
+
 def read_graph(model: bytes) -> Any:
     """Return a TFLite model as a tree of objects that can be changed; raises BundleError."""
     schema = tflite_schema()
@@ -110,7 +123,9 @@ def _values(graph: Any, tensor: Any) -> NDArray[np.float32]:
 
 
 def tflite_schema() -> Any:
-    """Return the module of the TFLite schema that the runtime brings."""
-    from ai_edge_litert import schema_py_generated
-
+    """Return the module of the TFLite schema that the runtime brings; BundleError where it brings none."""
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ModuleNotFoundError:
+        raise BundleError(WHERE, "cannot be changed: ai-edge-litert is not installed", "ai-edge-litert") from None
     return schema_py_generated

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genrewatch.audio.bandwidth import BandwidthMeter, is_narrow
 from genrewatch.audio.level import Level, LevelConfig, LevelGate
@@ -23,6 +24,7 @@ from genrewatch.contract.front_end import FrontEnd, Samples
 from genrewatch.contract.out_of_set import MeanDistance, NearestCentre, counted
 from genrewatch.contract.vote import Ballot, MajorityVote, Verdict, VoteConfig, clip_verdict
 from genrewatch.inference.classifier import Classified, Classifier
+from genrewatch.inference.head import body_hash
 from genrewatch.inference.hop_control import EveryHop, HopControl
 
 PIECE_S = 1.0
@@ -38,6 +40,8 @@ class Pipeline:
     classifier: Classifier
     vote: VoteConfig
     level: LevelConfig = LevelConfig()
+    body: str | None = None
+    """Hash of the network without its head, where each segment's result has the features; else None."""
     centres: NearestCentre | None = None
     """What the bundle was trained on; None where it has no summary."""
 
@@ -61,8 +65,13 @@ def open_pipeline(bundle_path: Path, adjust: Callable[[VoteConfig], VoteConfig],
     return pipeline_of(load_bundle(bundle_path), adjust, level)
 
 
-def pipeline_of(bundle: Bundle, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig) -> Pipeline:
-    """Return the pipeline of a loaded bundle; see `open_pipeline`."""
+def pipeline_of(
+    bundle: Bundle, adjust: Callable[[VoteConfig], VoteConfig], level: LevelConfig, *, features: bool = False
+) -> Pipeline:
+    """Return the pipeline of a loaded bundle; see `open_pipeline`.
+
+    With `features` each segment's result has those before the head, where the network gives them.
+    """
     return Pipeline(
         manifest=bundle.manifest,
         front_end=FrontEnd(bundle.manifest.front_end),
@@ -70,6 +79,7 @@ def pipeline_of(bundle: Bundle, adjust: Callable[[VoteConfig], VoteConfig], leve
         vote=adjust(bundle.manifest.vote),
         level=level,
         centres=NearestCentre(bundle.summary) if bundle.summary else None,
+        body=body_hash(bundle.model) if features and bundle.summary else None,
     )
 
 
@@ -93,6 +103,8 @@ class SegmentResult:
     """True once silence has lasted for `dead_air_s`."""
     bandwidth_hz: int | None = None
     """Upper end of the band that carries sound, at most that of the front end; None until it is known."""
+    features: NDArray[np.float32] | None = None
+    """(n_features,) the input of the head; None where it is not kept, and for a silent segment."""
     mix: Mix | None = None
     """The way in which the channels of the newest block were mixed; None for one channel."""
     lost: int
@@ -202,6 +214,7 @@ class _Stream:
             level=segment.levels[-1],
             dead_air=self._gate.dead_air,
             bandwidth_hz=self._bandwidth.bandwidth_hz,
+            features=found.features if found and self._pipeline.body else None,
             mix=self._mix,
             lost=self._lost,
             hop_factor=self._buffer.hop_factor,

@@ -33,7 +33,9 @@ def fit_head(
     mean = np.average(features, axis=0, weights=weights).astype(np.float64)
     deviation = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weights))
     deviation[deviation == 0] = 1.0
-    x, targets = (features - mean) / deviation, np.eye(n_labels)[labels]
+    rows, targets = (features - mean) / deviation, np.eye(n_labels)[labels]
+    left, sizes, right = np.linalg.svd(rows, full_matrices=False)  # the weights lie in the space of the rows
+    x = left * sizes
     shape = x.shape[1], n_labels
 
     def loss(flat: Values) -> tuple[float, Values]:
@@ -47,7 +49,7 @@ def fit_head(
         return cross_entropy + float((w**2).sum()) / 2 / strength, gradient
 
     found = minimise(loss, np.zeros((shape[0] + 1) * shape[1]), TOLERANCE * float(weights.sum()))
-    fitted, offsets = found[: -shape[1]].reshape(shape) / deviation[:, None], found[-shape[1] :]
+    fitted, offsets = right.T @ found[: -shape[1]].reshape(shape) / deviation[:, None], found[-shape[1] :]
     return Head(weights=fitted.T.astype(np.float32), offsets=(offsets - mean @ fitted).astype(np.float32))
 
 

@@ -139,12 +139,18 @@ class HistorySink(Sink):
         for delayed in results:
             self._spells.add_result(source_id, delayed.past, delayed.at)
             if self._config.posteriors:
-                self._results.append(StreamResult(stream=self._streams[source_id], delayed=delayed))
+                self._results.append(StreamResult(stream=self._streams[source_id], delayed=delayed.without_features()))
 
     def _context(self, source_id: str, pipeline: Pipeline) -> SpellContext:
         manifest, name = pipeline.manifest, self._names.get(source_id, source_id)
         names = {"node": self._node, "source": source_id, "name": name, "run": self._run}
-        return SpellContext(**names, model=manifest.name, version=manifest.version)
+        return SpellContext(
+            **names,
+            model=manifest.name,
+            version=manifest.version,
+            features=self._config.features,
+            body=pipeline.classifier.body,
+        )
 
     def _wake_if_ended(self) -> None:
         surplus = len(self._spells.ended) - MAX_QUEUED
