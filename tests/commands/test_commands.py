@@ -16,7 +16,7 @@ from genrewatch.host.persistent_state import PersistentState
 from genrewatch_drill.servers.mosquitto import Mosquitto
 from genrewatch_drill.servers.ports import free_port
 
-REQUIRED = {"classify": ["x.wav"], "config": ["example"], "backup": ["x.zip"], "restore": ["x.zip"]}
+REQUIRED = {"bundle": ["list"], "classify": ["x.wav"], "config": ["example"], "backup": ["x.zip"], "restore": ["x.zip"]}
 """Arguments without which a command cannot be parsed."""
 
 

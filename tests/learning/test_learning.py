@@ -140,7 +140,7 @@ def test_learn_writes_a_bundle_beside_the_old_one_and_use_goes_back(state: Path,
     assert (learned["labels"], learned["corrections"][0]) == ({"jazz": 6, "our jingle": 6}, [1, "mic", "jazz"])
     assert BundleChoice(state, "box").read() == "learned-1"
     pipeline = open_checked_pipeline(state / "bundles" / "learned-1", lambda vote: vote, LevelConfig(), features=True)
-    assert pipeline.classifier.body == body_hash(load_bundle(SHIPPED_BUNDLE).model)
+    assert pipeline.body == body_hash(load_bundle(SHIPPED_BUNDLE).model)
     assert main(["bundle", "list", *where]) == 0
     assert "* learned-1" in capsys.readouterr().out
     assert main(["bundle", "use", "shipped", *where]) == 0

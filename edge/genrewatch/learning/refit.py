@@ -29,7 +29,7 @@ MOST_FOLDS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a new head gains and loses."""
+    """The gain and the loss of a new head."""
 
     spells: int
     groups: int

@@ -149,7 +149,7 @@ class HistorySink(Sink):
             model=manifest.name,
             version=manifest.version,
             features=self._config.features,
-            body=pipeline.classifier.body,
+            body=pipeline.body,
         )
 
     def _wake_if_ended(self) -> None:
