@@ -48,14 +48,14 @@ def test_all_commands_print_their_help_without_loading_what_is_heavy() -> None:
     program = f"""
 import sys
 from genrewatch_export.cli import command_parser, export_parser
-from genrewatch_trainer.cli import COMMANDS, main, parser
+from genrewatch_trainer.cli import commands, main, parser
 for name in ["fit", "evaluate-stream"]:
     try:
         main([name, "--help"])
     except SystemExit as exc:
         assert exc.code == 0
 help = parser().format_help()
-assert all(command.__name__.rpartition(".")[2].replace("_", "-") in help for command in COMMANDS)
+assert all(command.__name__.rpartition(".")[2].replace("_", "-") in help for command in commands())
 export_parser().format_help()
 command_parser().format_help()
 sys.exit(", ".join(set({heavy}) & set(sys.modules)) or 0)

@@ -26,12 +26,12 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=PROGRAM, description="From labelled sound files to a trained network.")
     add_version(top)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in _commands():
+    for command in commands():
         command.add_parser(subparsers)
     return top
 
 
-def _commands() -> tuple[Any, ...]:
+def commands() -> tuple[Any, ...]:
     """Return the modules of the commands, whose imports take a while."""
     from genrewatch_trainer.commands import (
         adapt,
