@@ -21,7 +21,7 @@ WORKERS ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 ALONE := --last-failed --last-failed-no-failures none
 WHEEL_TESTS ?= $(addprefix tests/,api audio contract host inference programme)
-WAYS ?= install_script
+WAYS ?= install_script python_tools
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 

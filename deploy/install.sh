@@ -20,7 +20,8 @@ Usage: install.sh [OPTION]...           install, or bring what is installed up t
   --dry-run          print what would be done, change nothing
   -h, --help         print this
 
-GENREWATCH_MQTT_USERNAME and GENREWATCH_MQTT_PASSWORD in the environment are stored as the login.
+GENREWATCH_MQTT_USERNAME and GENREWATCH_MQTT_PASSWORD in the environment are stored as the login: the name in the
+configuration, the password in a file of root's, which systemd gives to the service.
 EOF
 }
 
@@ -29,7 +30,7 @@ fail() { echo "install.sh: $*" >&2; exit 2; }
 
 prefix=/opt/genrewatch
 config=/etc/genrewatch.toml
-logins=/etc/genrewatch.env
+password_file=/etc/genrewatch.mqtt-password
 unit=/etc/systemd/system/genrewatch.service
 link=/usr/local/bin/genrewatch
 state=/var/lib/genrewatch
@@ -146,7 +147,7 @@ write_config() {
 }
 
 ask_login() {
-    [ "$action" = install ] && [ -t 0 ] && [ ! -e "$logins" ] && [ "$dry_run" = no ] || return 0
+    [ "$action" = install ] && [ -t 0 ] && [ ! -e "$password_file" ] && [ "$dry_run" = no ] || return 0
     if [ -z "$username" ]; then
         printf "User name at the MQTT broker (empty: it asks for none): "
         read -r username
@@ -161,24 +162,20 @@ ask_login() {
     fi
 }
 
-# Writes a variable of systemd's EnvironmentFile, quoted.
-variable() { printf '%s="%s"\n' "$1" "$(printf '%s' "$2" | sed 's/[\\"`$]/\\&/g')"; }
-
-save_login() {
-    ( umask 077
-      { variable GENREWATCH_MQTT_USERNAME "$username"
-        variable GENREWATCH_MQTT_PASSWORD "$password"; } >"$logins.new" )
-    mv "$logins.new" "$logins"
+save_password() {
+    ( umask 077; printf '%s\n' "$password" >"$password_file.new" )
+    mv "$password_file.new" "$password_file"
 }
 
 write_login() {
     ask_login
-    if [ -n "$username" ]; then
-        step "login: $username, in $logins for root only" save_login
-    elif [ -e "$logins" ]; then
-        say "login: $logins stays"
+    [ -z "$username" ] || step "login: mqtt.username = $username" set_key username "$username"
+    if [ -n "$password" ]; then
+        step "login: the password in $password_file, for root only" save_password
+    elif [ -e "$password_file" ]; then
+        say "login: $password_file stays"
     else
-        say "login: none; the broker must not ask for one"
+        say "login: no password; the broker must not ask for one"
     fi
 }
 
@@ -200,19 +197,15 @@ write_unit() {
 # Runs a command as the service's user, with the unit's login and state.
 as_service() {
     if systemd_runs; then
-        settings='^(User|DynamicUser|SupplementaryGroups|StateDirectory|StateDirectoryMode|EnvironmentFile|LoadCredential.*)='
+        settings='^(User|DynamicUser|SupplementaryGroups|StateDirectory|StateDirectoryMode|EnvironmentFile|LoadCredential.*|SetCredential)='
         # shellcheck disable=SC2046  # an option a line, without spaces
         systemd-run --quiet --wait --collect --pipe \
             $(grep -E "$settings" "$unit" | sed 's/^/--property=/') "$@"
     else
         install -d -m 0700 -o "$user" -g "$user" "$state"
-        (
-            set -a
-            # shellcheck disable=SC1090  # root's own file, quoted as a shell quotes
-            [ ! -e "$logins" ] || . "$logins"
-            export GENREWATCH_STATE="$state"
-            exec setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"
-        )
+        [ ! -e "$password_file" ] || password=$(cat "$password_file")
+        GENREWATCH_MQTT_PASSWORD=$password GENREWATCH_STATE=$state \
+            setpriv --reuid "$user" --regid "$user" --init-groups -- "$@"
     fi
 }
 
@@ -230,11 +223,11 @@ uninstall() {
     [ ! -L "$link" ] || step "command: removing $link" rm -f "$link"
     [ ! -d "$prefix" ] || step "environment: removing $prefix" rm -rf "$prefix"
     if [ "$purge" = no ]; then
-        say "kept: $config, $logins, $state (--purge removes them)"
+        say "kept: $config, $password_file, $state (--purge removes them)"
         return 0
     fi
-    step "configuration, login and history: removing $config $logins $state" \
-        rm -rf "$config" "$logins" "$unit.d" "$state" /var/lib/private/genrewatch
+    step "configuration, login and history: removing $config $password_file $state" \
+        rm -rf "$config" "$password_file" "$unit.d" "$state" /var/lib/private/genrewatch
     ! id "$user" >/dev/null 2>&1 || step "user: removing $user" userdel "$user"
     say "Debian packages stay: python3-venv libportaudio2 ffmpeg"
 }

@@ -4,14 +4,12 @@
 set -eu
 unit=$1 user=genrewatch state=/var/lib/genrewatch
 install -d -m 0700 -o "$user" -g "$user" "$state"
-environment=$(sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$unit")
-if [ -n "$environment" ] && [ -e "$environment" ]; then
-    # systemd's quoting of these files is the shell's, for what install.sh writes
-    set -a
-    # shellcheck disable=SC1090
-    . "$environment"
-    set +a
-fi
+credentials=$(mktemp -d)
+chmod 0755 "$credentials"
+sed -n 's/^LoadCredential=//p' "$unit" | while IFS=: read -r name file; do
+    [ ! -e "$file" ] || install -m 0400 -o "$user" -g "$user" "$file" "$credentials/$name"
+done
+export CREDENTIALS_DIRECTORY="$credentials"
 export STATE_DIRECTORY=$state
 unset HOME
 # shellcheck disable=SC2046  # program and arguments

@@ -18,13 +18,14 @@ start_broker
 # The script with a login in the environment. Output also goes to $scratch/output.
 install_sh() {
     # shellcheck disable=SC2086  # an option and its value
-    in_tree "$tree" "GENREWATCH_MQTT_PASSWORD=$broker_password" sh /root/genrewatch/deploy/install.sh ${OPTIONS:-} $wheel "$@" \
+    in_tree "$tree" "GENREWATCH_MQTT_PASSWORD=$given" sh /root/genrewatch/deploy/install.sh ${OPTIONS:-} $wheel "$@" \
         >"$scratch/output" 2>&1 || { cat "$scratch/output" >&2; fail "install.sh $* ended with an error"; }
 }
 files() { (cd "$tree" && find etc opt usr var -type f | sort | xargs -d '\n' sha256sum | sha256sum); }
 expect() { grep -q -- "$1" "$scratch/output" || { cat "$scratch/output" >&2; fail "install.sh did not print '$1'"; }; }
 
 before=$(files)
+given=$broker_password
 install_sh --dry-run --broker "$broker" --username "$broker_user"
 [ "$(files)" = "$before" ] || fail "--dry-run changed files"
 ! grep -qF "$broker_password" "$scratch/output" || fail "--dry-run printed the password"
@@ -36,16 +37,16 @@ expect "^ok *access"
 ! grep -qF "$broker_password" "$scratch/output" || fail "the password was printed"
 say "installed, doctor as the service's user finds nothing wrong: $(du -sm "$tree" | cut -f 1) MB in all," \
     "$(du -sm "$tree/opt/genrewatch" | cut -f 1) MB in /opt/genrewatch, $(seconds)"
-[ -z "$(find "$tree/etc" -newer "$scratch/sources" -name 'genrewatch.env' -perm /077 2>/dev/null)" ] || fail "others may read the login"
+[ -n "$(find "$tree/etc/genrewatch.mqtt-password" -perm 0600)" ] || fail "others may read the password"
 in_tree "$tree" genrewatch --version >/dev/null || fail "genrewatch is not on the PATH"
 
 in_tree "$tree" sh /root/genrewatch/deploy/test/as_unit.sh /etc/systemd/system/genrewatch.service >"$scratch/listen" 2>&1 &
 unit_pid=$!
 expect_verdict || { cat "$scratch/listen" >&2; exit 1; }
-kill "$unit_pid"
-wait "$unit_pid" || true
+end_daemon "$unit_pid"
 
 echo '# a line of the owner' >>"$tree/etc/genrewatch.toml"
+given=""
 install_sh
 expect "configuration: .* stays"
 expect "login: .* stays"

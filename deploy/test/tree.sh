@@ -64,14 +64,22 @@ connect_tree() {
     [ -z "${PIP_INDEX_URL:-}" ] || printf '[global]\nindex-url = %s\n' "$PIP_INDEX_URL" >"$1/etc/pip.conf"
 }
 
-# in_tree DIRECTORY COMMAND...: the command as root in the tree, with devices and processes of its own that end with it.
-in_tree() {
-    unshare --mount --pid --fork --kill-child --propagation private sh -c '
-        tree=$1; shift
-        mkdir -p "$tree/dev" "$tree/proc"
-        mount --rbind /dev "$tree/dev"; mount -t proc proc "$tree/proc"; mount -t tmpfs tmpfs "$tree/tmp"
-        exec chroot "$tree" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-            HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_ROOT_USER_ACTION=ignore "$@"' sh "$@"
+# Commands run in namespaces of their own, so that all mounts and processes end with the first one.
+apart() { unshare --mount --pid --fork --kill-child --propagation private sh -c "$@"; }
+enter='
+    tree=$1; shift
+    mkdir -p "$tree/dev" "$tree/proc"
+    mount --rbind /dev "$tree/dev"; mount -t proc proc "$tree/proc"; mount -t tmpfs tmpfs "$tree/tmp"
+    exec chroot "$tree" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_ROOT_USER_ACTION=ignore "$@"'
+
+# in_tree DIRECTORY COMMAND...: the command as root in the tree, with the devices of this machine.
+in_tree() { apart "$enter" sh "$@"; }
+
+# Ends what `in_tree ... &` started: the processes below the shell that waits for it.
+end_daemon() {
+    pkill -P "$1" || true
+    wait "$1" || true
 }
 
 # A Mosquitto with a login on a free port of 127.0.0.1; sets $broker to its URL.

@@ -30,7 +30,13 @@ needs_debian = pytest.mark.skipif(
 def test_a_dry_run_prints_each_step_and_no_password() -> None:
     done = install("--dry-run", "--broker", "mqtt://broker", "--username", "kitchen", GENREWATCH_MQTT_PASSWORD="hidden")
     assert done.returncode == 0, done.stderr
-    for step in ("environment: ", "configuration: mqtt.url = mqtt://broker", "login: kitchen", "unit: ", "doctor: "):
+    for step in (
+        "environment: ",
+        "configuration: mqtt.url = mqtt://broker",
+        "login: mqtt.username = kitchen",
+        "unit: ",
+        "doctor: ",
+    ):
         assert f"install.sh: {step}" in done.stdout
     assert "hidden" not in done.stdout + done.stderr
 

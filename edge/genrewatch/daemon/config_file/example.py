@@ -42,6 +42,7 @@ EXAMPLES: dict[str, object] = {
     "mqtt.bundles": "/opt/bundles",
     "web.password": "secret",
     "web.hosts": ["music.example.org"],
+    "web.proxy": "192.168.1.2",
     "hook.on": ["dead_air", "stalled"],
     "hook.command": "/usr/local/bin/alarm 'studio 1'",
     "hook.url": "http://localhost:1880/genre",

@@ -30,6 +30,8 @@ class WebConfig:
     """Serve other machines although there is no password: all who reach the port can read and switch."""
     hosts: tuple[str, ...] = ()
     """Names under which browsers reach the page, as behind a proxy; its own names and addresses need no entry."""
+    proxy: str | None = None
+    """IP address of a proxy that checks logins and names: only it may connect, without a password, and this machine."""
 
     def __post_init__(self) -> None:
         require(0 <= self.port <= 65_535, "port", self.port, "0 to 65535")
@@ -38,6 +40,7 @@ class WebConfig:
             bare = bool(name) and not any(c in name for c in "/: ")
             require(bare, "hosts", repr(name), "names without scheme, port and path")
         require(self.password != "", "password", "an empty one", "a password, or no such key")
+        require(self.proxy is None or _is_address(self.proxy), "proxy", repr(self.proxy), "an IP address")
 
     @property
     def local(self) -> bool:
@@ -61,7 +64,7 @@ class WebConfig:
         Raises ConfigError when other machines could connect without a login.
         """
         password = environ.get(PASSWORD_VARIABLE) or _credential(environ.get("CREDENTIALS_DIRECTORY")) or self.password
-        if self.enabled and not self.local and password is None and not self.without_login:
+        if self.enabled and not self.local and password is None and not (self.without_login or self.proxy):
             expected = f"web.password, {PASSWORD_VARIABLE} or web.without_login = true"
             raise ConfigError("web.host", f"{self.host} without a login, which other machines can reach", expected)
         return replace(self, password=password)
@@ -74,6 +77,14 @@ def web_address(text: str, config: WebConfig) -> WebConfig:
     host, _, port = text.rpartition(":")
     require(port.isascii() and port.isdigit() and len(port) < 6, "--web", repr(text), "none, PORT or HOST:PORT")
     return replace(config, enabled=True, host=host.strip("[]") or config.host, port=int(port))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _credential(directory: str | None) -> str | None:

@@ -36,17 +36,27 @@ class Guard:
 
     def __init__(self, config: WebConfig) -> None:
         own = socket.gethostname().lower()
-        self._password = config.password
+        self._password, self._proxy = config.password, config.proxy
         self._names = {"localhost", own, f"{own}.local", config.host.lower(), *map(str.lower, config.hosts)}
 
     def check(self, request: Request) -> None:
         """Raise Refused unless Host, login and, for a write, Origin and our own header are as they must be."""
         host = request.get("HTTP_HOST", "")
-        if not self._known(host):
-            raise Refused("421 Misdirected Request", f"unknown host {host[:80]!r}; web.hosts lists further names")
-        self._check_login(request)
+        if not self._by_proxy(request):
+            if not self._known(host):
+                raise Refused("421 Misdirected Request", f"unknown host {host[:80]!r}; web.hosts lists further names")
+            self._check_login(request)
         if request["REQUEST_METHOD"] not in ("GET", "HEAD"):
             self._check_write(request, host)
+
+    def _by_proxy(self, request: Request) -> bool:
+        """Return whether the proxy makes the request, which has checked name and login; other machines are refused."""
+        if self._proxy is None:
+            return False
+        peer = ipaddress.ip_address(request.get("REMOTE_ADDR", "0.0.0.0"))
+        if peer != ipaddress.ip_address(self._proxy) and not peer.is_loopback:
+            raise Refused("403 Forbidden", f"only the proxy {self._proxy} may connect (web.proxy)")
+        return peer == ipaddress.ip_address(self._proxy)
 
     def _known(self, netloc: str) -> bool:
         """Return whether a Host or an Origin is this node; an IP address cannot be made to lead elsewhere."""
