@@ -281,3 +281,17 @@ def test_a_hanging_disk_is_reported_and_the_queue_is_bounded_and_counted(path, p
     assert facts(sink)["unsaved"] <= 12
     released.set()
     sink.flush()
+
+
+def test_a_disk_that_is_nearly_full_is_a_problem_until_it_has_room(tmp_path, monkeypatch):
+    free = [10**6]
+    usage = "genrewatch.history.writer.shutil.disk_usage"
+    monkeypatch.setattr(usage, lambda path: type("Usage", (), {"free": free[0]})())
+    monkeypatch.setattr("genrewatch.history.writer.PRUNE_S", 0.0)
+    made = writer.HistoryWriter(database_path(tmp_path, "box"), "box", HistoryConfig(), None, writer.Batch)
+    made._run_once()
+    assert made.problems == ["the disk is nearly full, 1 MB free"]
+    free[0] = 10**9
+    made._run_once()
+    assert made.problems == []
+    made._close_store()

@@ -62,6 +62,7 @@ HEALTH: dict[str, Any] = {
     "real_time_factor": 25.5,
     "peak_rss_mb": 80.0,
     "cpu_temperature_c": None,
+    "written_mb": 2.5,
     "segments": 40,
     "lost_s": 0.5,
     "degraded": ["history: the disk is full"],

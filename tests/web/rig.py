@@ -67,6 +67,7 @@ class FakeControl:
             **numbers,
             "lost_s": 0.5,
             "cpu_temperature_c": 51.4,
+            "written_mb": 2.5,
             "degraded": self.degraded,
             "history": history,
             "hooks": hooks,

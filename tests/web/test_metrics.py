@@ -29,7 +29,7 @@ GAUGES = {
 }
 COUNTERS = {
     *("airtime_seconds", "heard_seconds", "lost_seconds", "segments", "ballots", "restarts", "events", "hook_runs"),
-    *("history_dropped_spells", "mqtt_connections", "mqtt_dropped", "mqtt_commands", "mqtt_ignored"),
+    *("history_dropped_spells", "mqtt_connections", "mqtt_dropped", "mqtt_commands", "mqtt_ignored", "written_bytes"),
 }
 LABELS = {"source", "name", "kind", "verdict", "cause", "label", "type", "hook", "result"}
 LABELS |= {"version", "model", "model_version", "python"}

@@ -10,6 +10,7 @@ from genrewatch.contract.payload import rounded
 from genrewatch.daemon.sink_group import SinkGroup
 from genrewatch.daemon.source_state import SourceState, mix_problem
 from genrewatch.host.machine import cpu_temperature_c
+from genrewatch.host.strain import strain_problems, written_mb
 from genrewatch.host.times import StartTime
 
 
@@ -45,6 +46,7 @@ class Health:
             "cpu_temperature_c": cpu_temperature_c(),
             "real_time_factor": rounded(heard_s / cpu_s if cpu_s else None, 1),
             "peak_rss_mb": round(used.ru_maxrss / 1024, 1),
+            "written_mb": written_mb(),
             "segments": sum(state.segments for state in states),
             "lost_s": round(sum(state.lost_s for state in states), 3),
             "degraded": [
@@ -52,6 +54,7 @@ class Health:
                 *self._thread_problems(),
                 *self._slow_sources(),
                 *self._channel_problems(),
+                *strain_problems(),
                 *self._sinks.problems(),
             ],
             **self._sinks.diagnostics(),

@@ -6,6 +6,7 @@ wait for it.
 """
 
 import logging
+import shutil
 import threading
 import time
 from collections import deque
@@ -40,6 +41,8 @@ HANGS_S = 30.0
 """Duration of one disk access after which it is reported as hanging."""
 GATHER_S = 0.05
 """Pause after a spell has ended, so that spells that end together are written together."""
+LEAST_FREE_MB = 100
+"""Free space below which the disk counts as nearly full."""
 FLUSH_S = 1.0
 """Time that `close` waits for the broker to acknowledge the last spells."""
 
@@ -84,6 +87,7 @@ class HistoryWriter:
         self._next_save = self._next_prune = self._next_try = 0.0
         self._damaged = DamagedFiles(path)
         self._clock_problem: str | None = None
+        self._disk_problem: str | None = None
         self.degraded: str | None = None
         """The reason why nothing can be written at present."""
         self._diagnostics: dict[str, Any] = {
@@ -129,8 +133,9 @@ class HistoryWriter:
         kept = self._delivery.undeliverable if self._delivery else 0
         undeliverable = f"{kept} spells stay here only, the broker does not take them" if kept else None
         features = self._features.problem if self._features else None
-        others = (self._damaged.problem, self._clock_problem, undeliverable, self._corrections.problem, features)
-        return [text for text in (problem, *others) if text]
+        disk = (problem, self._damaged.problem, self._disk_problem)
+        others = (self._clock_problem, undeliverable, self._corrections.problem, features)
+        return [text for text in (*disk, *others) if text]
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the numbers of records stored, waiting, unsaved and dropped, and the newest hash."""
@@ -240,7 +245,19 @@ class HistoryWriter:
         self._dropped += dropped
         if self._features:
             self._features.prune(store.first_seq)
+        self._note_disk()
         self._next_prune = time.monotonic() + (PRUNE_MORE_S if more else PRUNE_S)
+
+    def _note_disk(self) -> None:
+        """Note a disk that is nearly full, before nothing can be written any more."""
+        try:
+            free_mb = shutil.disk_usage(self._path.parent).free // 1_000_000
+        except OSError:  # writing will say why
+            return
+        problem = f"the disk is nearly full, {free_mb} MB free" if free_mb < LEAST_FREE_MB else None
+        if problem and not self._disk_problem:
+            log.warning("history: %s (%s)", problem, self._path.parent)
+        self._disk_problem = problem
 
     def _plausible_now_ms(self, store: HistoryStore) -> int:
         """Return the time, limited to the newest stored spell plus the time since the start.

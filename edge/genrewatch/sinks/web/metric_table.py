@@ -139,6 +139,11 @@ SOURCE: Sequence[Metric[Health]] = (
 """Metrics of a source's diagnostics."""
 
 
+def _written_bytes(health: Health) -> float | None:
+    written_mb = health.get("written_mb")
+    return None if written_mb is None else round(1e6 * written_mb)
+
+
 def _versions(health: Health) -> list[Sample]:
     model = health.get("model") or {"name": "", "version": ""}
     return [((__version__, model["name"], model["version"], platform.python_version()), 1)]
@@ -185,6 +190,12 @@ NODE: Sequence[Metric[Health]] = (
         "gauge",
         "Temperature of the processor; absent where it cannot be read.",
         lambda health: health["cpu_temperature_c"],
+    ),
+    _one(
+        "written_bytes",
+        "counter",
+        "Written to disks by the daemon and its ended children; absent where it is not counted.",
+        _written_bytes,
     ),
     _many(
         "hook_runs",
