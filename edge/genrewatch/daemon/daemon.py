@@ -12,6 +12,7 @@ from genrewatch.daemon.bundle_switch import BundleSwitch, OpenBundle
 from genrewatch.daemon.bundle_watch import BundleWatch
 from genrewatch.daemon.command_queue import CommandQueue
 from genrewatch.daemon.health import Health
+from genrewatch.daemon.kept_drift import KeptDrift
 from genrewatch.daemon.listening_hours import ListeningHours
 from genrewatch.daemon.narrow_bands import NarrowBands
 from genrewatch.daemon.reload import Prepare, Reconfiguration, Reload, ReloadResult
@@ -68,6 +69,7 @@ class Daemon:
             on_crash=self.on_crash,
         )
         self._bands = NarrowBands(lambda: self._sources.states, persistent_state)
+        self._drift = KeptDrift(lambda: self._sources.states, persistent_state)
         self._changes = BackgroundChanges(self._commands.put_result)
         self._bundle = BundleSwitch(open_bundle or (lambda name: {}), self._use_pipelines, self._changes)
         self._reload: Reload | None = None
@@ -112,6 +114,7 @@ class Daemon:
                 self._sources.notify_stalled()
                 with self._defects.guarded():
                     self._bands.keep()
+                    self._drift.keep()
             self._report.tick()
             pause_s = min(self._heartbeat_s, self._report.interval_s, max(0.0, next_health - time.monotonic()))
             command = self._commands.take(pause_s)
@@ -128,6 +131,7 @@ class Daemon:
         for close in (
             self._sources.close,
             self._bands.keep,
+            self._drift.keep_all,
             self._notify_health,
             self._sinks.close,
             self._watchdog.close,

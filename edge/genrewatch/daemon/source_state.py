@@ -11,6 +11,8 @@ from typing import Any
 from genrewatch.audio.bandwidth import is_narrow
 from genrewatch.audio.mix import Mix
 from genrewatch.audio.pcm import Block
+from genrewatch.contract.payload import rounded
+from genrewatch.daemon.drift import FarMusic, drift_text, model_key
 from genrewatch.host.guarded_thread import GuardedThread
 from genrewatch.inference.json_fields import level_fields, mix_fields
 from genrewatch.inference.pipeline import Pipeline, SegmentResult
@@ -69,12 +71,20 @@ class SourceState:
     """Monotonic time of its last start."""
     defective: bool = False
     """True after a defect, until the source is opened again."""
+    far: FarMusic = field(default_factory=lambda: FarMusic(""))
+    """Share of its music that is unlike what the model was trained on."""
     _before_s: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, setup: SourceSetup) -> "SourceState":
         """Return the state of a source that has not started."""
-        return cls(source=setup.source, pipeline=setup.pipeline, reopen=setup.reopen, restarts=setup.restarts)
+        return cls(
+            source=setup.source,
+            pipeline=setup.pipeline,
+            reopen=setup.reopen,
+            restarts=setup.restarts,
+            far=FarMusic(model_key(setup.pipeline)),
+        )
 
     def counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Yield the blocks, and add up what is received and lost."""
@@ -96,6 +106,8 @@ class SourceState:
     def begin_stream(self) -> Pipeline:
         """Reset `stream_s`; return the pipeline of the stream that begins."""
         self._before_s = self.heard_s, self.lost_s
+        if model_key(self.pipeline) != self.far.model:
+            self.far = FarMusic(model_key(self.pipeline))
         return self.pipeline
 
     def take(self, result: SegmentResult) -> None:
@@ -106,6 +118,18 @@ class SourceState:
             log.warning("%s: %s", self.source.id, problem)
         elif before and not problem and result.bandwidth_hz is not None:
             log.warning("%s: the whole band carries sound again", self.source.id)
+        self._note_drift(result)
+
+    def _note_drift(self, result: SegmentResult) -> None:
+        before = self.drift is not None
+        self.far.add(result, self.pipeline)
+        if self.drift and not before:
+            log.warning("%s: %s", self.source.id, self.drift)
+
+    @property
+    def drift(self) -> str | None:
+        """What makes the music of about a day unlike the training, for people; None when little of it is."""
+        return drift_text(self.far.share, band=self.band_problem, channels=mix_problem(self.mix))
 
     @property
     def band_known(self) -> bool:
@@ -163,6 +187,8 @@ class SourceState:
             "hop_factor": self.hop_factor,
             **mix_fields(self.mix),
             "channels_used": [k + 1 for k in self.mix.used] if self.mix else [1],
+            "far": rounded(self.far.share, 3),
+            "drift": self.drift,
             **(level_fields(self.newest) if self.newest and self.online else {}),
         }
 

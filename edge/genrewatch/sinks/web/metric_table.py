@@ -134,6 +134,12 @@ SOURCE: Sequence[Metric[Health]] = (
         *("source", "cause"),
     ),
     _of_source("segments", "counter", "Segments classified.", lambda source: source["segments"]),
+    _of_source(
+        "source_far_ratio",
+        "gauge",
+        "Share of the music of about a day that is unlike what the model was trained on; absent before three hours of it.",
+        lambda source: source["far"],
+    ),
     _of_source("restarts", "counter", "Restarts of the source.", lambda source: source["restarts"]),
 )
 """Metrics of a source's diagnostics."""
