@@ -137,7 +137,7 @@ SOURCE: Sequence[Metric[Health]] = (
     _of_source(
         "source_far_ratio",
         "gauge",
-        "Share of the music of about a day that is unlike what the model was trained on; absent before three hours of it.",
+        "Share of about a day of music that is unlike what the model was trained on; absent before three hours.",
         lambda source: source["far"],
     ),
     _of_source("restarts", "counter", "Restarts of the source.", lambda source: source["restarts"]),
