@@ -33,7 +33,7 @@ def test_there_is_no_figure_before_three_hours_of_music() -> None:
     far = played(FarMusic("m 1"), 2.9, 1.0)
     assert far.share is None
     assert played(played(far, 5, None), 5, 9.0, NOT_MUSIC).share is None  # silence and speech are no music
-    assert played(far, 0.2, 1.0).share == 0
+    assert played(far, 1, 1.0).share == 0
 
 
 def test_one_odd_song_does_not_stand_out_and_an_evening_of_other_music_does() -> None:

@@ -128,7 +128,7 @@ class SourceState:
 
     @property
     def drift(self) -> str | None:
-        """What makes the music of about a day unlike the training, for people; None when little of it is."""
+        """The reason why the music of about a day is unlike the training, for people; None when little of it is."""
         return drift_text(self.far.share, band=self.band_problem, channels=mix_problem(self.mix))
 
     @property
