@@ -138,7 +138,7 @@ SOURCE: Sequence[Metric[Health]] = (
         "source_far_ratio",
         "gauge",
         "Share of about a day of music that is unlike what the model was trained on; absent before three hours.",
-        lambda source: source["far"],
+        lambda source: source.get("far"),
     ),
     _of_source("restarts", "counter", "Restarts of the source.", lambda source: source["restarts"]),
 )
