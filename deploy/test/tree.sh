@@ -76,9 +76,12 @@ enter='
 # in_tree DIRECTORY COMMAND...: the command as root in the tree, with the devices of this machine.
 in_tree() { apart "$enter" sh "$@"; }
 
-# Ends what `in_tree ... &` started: the processes below the shell that waits for it.
+# Ends what `in_tree ... &` started as a service manager would: below the waiting shell is unshare, which ignores SIGTERM, and below
+# that the daemon.
 end_daemon() {
-    pkill -P "$1" || true
+    for below in $(pgrep -P "$1"); do
+        pkill -TERM -P "$below" || true
+    done
     wait "$1" || true
 }
 
