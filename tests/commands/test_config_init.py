@@ -68,6 +68,7 @@ class Terminal:
         return bool(data)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_level_is_seen_and_a_login_can_be_corrected(broker, machine, tmp_path):
     path = tmp_path / "box.toml"
     terminal = Terminal([*COMMAND, str(path)], machine)
@@ -125,6 +126,7 @@ def test_yes_takes_every_default(tmp_path, monkeypatch, capsys):
     assert "wrong: mqtt.url: no broker answers" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_and_a_broker_that_is_none_are_one_line(tmp_path, monkeypatch):
     def init(path: Path, answers: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

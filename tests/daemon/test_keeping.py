@@ -229,6 +229,7 @@ def new_model(seen) -> bool:
     return seen.topic.endswith("/state") and json.loads(seen.payload)["version"] == "9.9"
 
 
+@pytest.mark.slow
 def test_a_state_directory_that_cannot_be_written_is_reported_and_listening_goes_on(tmp_path, broker, watcher):
     (tmp_path / "state").write_text("in the way")
     with listening(tmp_path, broker.url, player(tmp_path, "a")):

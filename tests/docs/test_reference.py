@@ -25,6 +25,7 @@ def test_the_committed_files_are_those_that_the_code_gives() -> None:
     assert outdated() == [], "run `make docs-reference`"
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_or_is_absent_is_found(tmp_path: Path) -> None:
     for name, text in generated().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -126,6 +126,7 @@ def test_blocks_of_one_size_give_bit_equal_results(size: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_long_block_needs_little_more_memory_than_its_own() -> None:
     block = Block(samples=tone(900, 100.0), sample_rate=RATE)
     tracemalloc.start()

@@ -112,6 +112,7 @@ def test_the_embedded_broker_serves_the_sink_and_mosquitto_sub_and_ends_with_us(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_3_1_1_broker_on_localhost_is_used_though_it_does_not_answer_mqtt_5() -> None:
     port = free_port()
     with open_broker("auto", port=port), open_broker("auto", port=port) as found:

@@ -158,6 +158,7 @@ def test_a_camera_has_no_title_and_its_login_is_in_no_command_line(camera):
     assert running.events.playing == []
 
 
+@pytest.mark.slow
 def test_a_camera_with_rtsps_must_have_a_certificate_that_is_trusted(tmp_path):
     ca_file, context = certificate(tmp_path)
     camera = Camera(context)

@@ -114,6 +114,7 @@ def test_a_random_programme_depends_on_the_seed_and_neighbours_differ() -> None:
     assert set(used[:4]) == {f"/rock{i}" for i in range(4)}
 
 
+@pytest.mark.slow
 def test_a_vote_on_the_ballots_alone_is_the_pipelines_own(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", tune(25, seed=3))
     pieces = (Piece(label="jazz", files=("a.wav",)), Piece(label="silence", seconds=12))
@@ -267,6 +268,7 @@ def test_what_the_history_keeps_is_dated_to_the_sound() -> None:
     assert past_verdicts(ballots, plain, LABELS, 1, 60) == revote(ballots, plain, LABELS, 1)
 
 
+@pytest.mark.slow
 def test_lags_are_evaluated_beside_the_vote(audio: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["evaluate-stream", str(BUNDLE), "--audio", str(audio), "--pieces", "2", "--clips-per-piece", "1"]
     assert main([*command, "--lag", "0", "15", "--json"]) == 0

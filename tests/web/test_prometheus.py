@@ -91,7 +91,9 @@ def test_the_example_for_brokers_reads_fields_that_are_published() -> None:
     properties = schema("state")["properties"]
     assert set(re.findall(r"mqtt_name: (\w+)", text)) <= set(properties)
     (mapped,) = re.findall(r"map: {(.*)}", text)
-    assert re.findall(r'"?(\w+)"?: \d', mapped) == properties["reason"]["enum"]
+    numbers = dict(re.findall(r'"?(\w+)"?: (\d+)', mapped))
+    assert set(numbers) == set(properties["reason"]["enum"])
+    assert len(set(numbers.values())) == len(numbers)
     assert (
         re.fullmatch(re.findall(r'device_id_regex: "(.*)"', text)[0], "genrewatch/box/mic/state")["deviceid"]  # type: ignore[index]
         == "box/mic"
