@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genrewatch.contract.vote import Verdict
     from genrewatch.inference.pipeline import Pipeline, SegmentResult
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "BundleError",

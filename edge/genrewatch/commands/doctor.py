@@ -26,7 +26,8 @@ from genrewatch.daemon.config import ListenConfig, load_config
 from genrewatch.daemon.config_file.faults import file_faults
 from genrewatch.daemon.narrow_bands import kept_problems
 from genrewatch.history.database import Damaged, Unavailable, database_errors, open_for_reading
-from genrewatch.host.node import running_nodes, state_directory
+from genrewatch.host.node import state_directory
+from genrewatch.host.running import running_nodes
 from genrewatch.inference.classifier import Classifier
 from genrewatch.inference.golden import check_golden
 from genrewatch.inference.runtime import runtime_version
@@ -76,7 +77,11 @@ def _broker_checks(config: ListenConfig, url: str | None, *, faulty: bool) -> li
 
 def _parts(config: ListenConfig) -> list[Check]:
     """Try sources and hooks; sources that a running daemon uses are left to it."""
-    if running := running_nodes(state_directory()):
+    try:
+        running = running_nodes(state_directory())
+    except OSError:  # the state of another user, whose daemon does not show
+        running = {}
+    if running:
         detail = f"not tried, genrewatch runs as {', '.join(running)} and uses them: see its health"
         return [Check(name="sources", result="absent", detail=detail), *hook_checks(config.hook)]
     return [*source_checks(config), *hook_checks(config.hook)]

@@ -66,9 +66,7 @@ def find_daemon(state: Path | None, wanted: str | None) -> tuple[Path, str, int]
 def _running(directory: Path) -> dict[str, int | None]:
     try:
         return running_nodes(directory)
-    except FileNotFoundError:
-        return {}
-    except PermissionError as exc:
+    except OSError as exc:
         raise ConfigError(str(directory), os_error_reason(exc), "the user who runs the daemon, or root") from None
 
 

@@ -61,22 +61,6 @@ def held_node_id(directory: Path, wanted: str | None = None) -> Iterator[str]:
         yield kept
 
 
-def running_nodes(directory: Path) -> list[str]:
-    """Return the ids of the nodes whose daemon runs at present with this state directory."""
-    return sorted(path.stem for path in directory.glob("*.lock") if _is_held(path))
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # not ours to read
-        return False
-    return False
-
-
 def node_id(directory: Path) -> str:
     """Return the id in `directory`, made at random the first time; derived from the machine where it cannot be kept."""
     path = directory / "node_id"

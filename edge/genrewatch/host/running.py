@@ -28,9 +28,12 @@ def announce(directory: Path, node: str) -> None:
 
 
 def running_nodes(directory: Path) -> dict[str, int | None]:
-    """Return the process id of the daemon of each node that runs, None while it starts; raises OSError."""
+    """Return the process id of the daemon of each node that runs, None while it starts.
+
+    Raises OSError for a directory that this user cannot read.
+    """
     found: dict[str, int | None] = {}
-    for path in sorted(directory.iterdir()):
+    for path in sorted(directory.iterdir()) if directory.exists() else []:
         node = path.name.removesuffix(SUFFIX)
         if path.name.endswith(SUFFIX) and is_id(node) and _is_locked(path):
             text = path.read_text(errors="replace").strip()

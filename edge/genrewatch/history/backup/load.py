@@ -20,8 +20,9 @@ from genrewatch.history.locate import user_errors
 from genrewatch.history.reader import HistoryReader
 from genrewatch.history.reserved_seq import CLOSED, ReservedSeq
 from genrewatch.history.schema import MAX_NUMBER
-from genrewatch.host.node import held_node_id, running_nodes
+from genrewatch.host.node import held_node_id
 from genrewatch.host.private_files import make_private_directory
+from genrewatch.host.running import running_nodes
 
 SKIPPED = 10_000_000_000
 """Numbers that a restored history leaves out: more than 200 sources that change with every segment use in two years."""
