@@ -1,6 +1,5 @@
 """The configuration file of `genrewatch listen`; command-line options override it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +62,7 @@ def load_config(path: Path | None) -> ListenConfig:
     """
     if path is None:
         return ListenConfig()
-    if path.exists() and not os.access(path, os.R_OK):
-        expected = "chmod 644, and passwords not in it but in the credentials of the unit (docs/service.md)"
-        raise ConfigError(str(path), "this user may not read it", expected)
+    _require_permission(path)
     config = decode(ListenConfig, read_toml(path), where=str(path))
     for key, password, variable, credential in (
         ("mqtt.password", config.mqtt.password, PASSWORD_VARIABLE, PASSWORD_CREDENTIAL),
@@ -75,3 +72,14 @@ def load_config(path: Path | None) -> ListenConfig:
             expected = f"chmod 600 {path}, {variable}, or the credential {credential} of the service (docs/service.md)"
             raise ConfigError(f"{path}: {key}", f"other users of this machine can read it (mode {mode:o})", expected)
     return config
+
+
+def _require_permission(path: Path) -> None:
+    """Raise ConfigError for a file that this user may not read; what else can be wrong with it is found later."""
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        expected = "chmod 644, and passwords not in it but in the credentials of the unit (docs/service.md)"
+        raise ConfigError(str(path), "this user may not read it", expected) from None
+    except OSError:
+        pass

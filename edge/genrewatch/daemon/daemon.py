@@ -99,9 +99,9 @@ class Daemon:
         for source_id in self._sources.states:
             self._notify_settings(source_id)
         self._hours.prepare()
-        self._sources.start()
         if self._bundle_watch:
-            self._bundle_watch.start()
+            self._bundle_watch.start()  # before the sources, which may use up all threads
+        self._sources.start()
         next_health = time.monotonic()
         while not self._stop.is_set():
             with self._progress.working():

@@ -51,6 +51,7 @@ class Discovery:
         self.announcement = announcement
         """The facts from the configuration and the machine."""
         self._published: dict[str, dict[str, str]] = {}
+        self._configured: set[str] = set()  # sources since the last save: the broker may retain something of them
 
     @property
     def enabled(self) -> bool:
@@ -80,7 +81,8 @@ class Discovery:
     def removals(self) -> list[Message]:
         """Return messages that delete what the broker retains of removed sources and settings, or of a discovery now
         disabled."""
-        before: list[str] = self._persistent_state.get(SOURCES, [])
+        before = sorted({*self._persistent_state.get(SOURCES, []), *self._configured})
+        self._configured.update(self._names)
         gone = [message for source in before if source not in self._names for message in self._topics.deletions(source)]
         settable: list[str] = self._persistent_state.get(SETTABLE, [])
         kept = [source for source in before if source in self._names]
@@ -96,6 +98,7 @@ class Discovery:
         self._persistent_state.put(DEVICES, self._published)
         self._persistent_state.put(COMPONENTS, {})
         self._persistent_state.put(SOURCES, sorted(self._names))
+        self._configured = set(self._names)
         self._persistent_state.put(SETTABLE, list(self._config.settable))
 
     def _before(self) -> dict[str, dict[str, str]]:
