@@ -146,3 +146,11 @@ def test_a_command_line_that_decodes_no_clip_does_not_load_libsndfile() -> None:
     program = "import sys, genrewatch.audio.decoding; print('soundfile' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_a_seek_to_an_impossible_place_is_no_exception(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(100))
+    with clip_decoding._SoundFile(tmp_path / "a") as file:
+        assert file.seek(10) == 10
+        assert file.seek(-50) == 10
+        assert file.seek(-200, 2) == 10

@@ -19,10 +19,23 @@ _FORMATS = frozenset({"WAV", "WAVEX", "RF64", "AIFF", "AU", "FLAC", "OGG"})
 _LEFT_TO_FFMPEG = frozenset({"OPUS"})  # libsndfile decodes it at 24 kHz
 
 
+class _SoundFile(io.FileIO):
+    """A file in which a seek to an impossible place, for which a damaged header asks, changes nothing.
+
+    An exception would be printed by the callback of libsndfile, which has no other way to report it.
+    """
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError:
+            return self.tell()
+
+
 def decode_clip(path: Path) -> tuple[io.BytesIO, PcmFormat] | None:
     """Return the whole sound of a file as raw PCM, or None for a file that is left to ffmpeg."""
     try:
-        with path.open("rb") as file:
+        with _SoundFile(path) as file:
             if file.read(4) not in _MAGIC:
                 return None
             file.seek(0)
@@ -31,7 +44,7 @@ def decode_clip(path: Path) -> tuple[io.BytesIO, PcmFormat] | None:
         return None
 
 
-def _decoded(file: io.BufferedReader) -> tuple[io.BytesIO, PcmFormat] | None:
+def _decoded(file: _SoundFile) -> tuple[io.BytesIO, PcmFormat] | None:
     import soundfile
 
     try:
@@ -47,5 +60,5 @@ def _decoded(file: io.BufferedReader) -> tuple[io.BytesIO, PcmFormat] | None:
     return (io.BytesIO(samples.astype("<f4", copy=False).tobytes()), pcm) if whole else None
 
 
-def _bytes_left(file: io.BufferedReader) -> int:
+def _bytes_left(file: _SoundFile) -> int:
     return -file.tell() + file.seek(0, io.SEEK_END)
