@@ -7,9 +7,11 @@ Vorbis within the rounding of float32. All others are left to ffmpeg, which read
 import io
 from pathlib import Path
 
-from genrewatch.audio.pcm import PcmFormat
+from genrewatch.audio.pcm import PcmFormat, is_padded_wav
 from genrewatch.contract.errors import ConfigError
 
+HEAD_BYTES = 4096
+"""Start of a file that its format is read from."""
 MAX_VALUES = 6_000_000
 """Samples of all channels together, 24 MB: a minute in stereo at 48 kHz."""
 MAX_REST_BYTES = 4096
@@ -36,7 +38,8 @@ def decode_clip(path: Path) -> tuple[io.BytesIO, PcmFormat] | None:
     """Return the whole sound of a file as raw PCM, or None for a file that is left to ffmpeg."""
     try:
         with _SoundFile(path) as file:
-            if file.read(4) not in _MAGIC:
+            head = file.read(HEAD_BYTES)
+            if head[:4] not in _MAGIC or is_padded_wav(head):
                 return None
             file.seek(0)
             return _decoded(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genrewatch.audio.clip_decoding import decode_clip
+from genrewatch.audio.clip_decoding import HEAD_BYTES, decode_clip
 from genrewatch.audio.mix import Channel
 from genrewatch.audio.pcm import Block, is_padded_wav, pcm_blocks
 from genrewatch.audio.pre_filter import filtered
@@ -20,7 +20,6 @@ from genrewatch.contract.front_end import Samples
 from genrewatch.host.limits import DECODER_ADDRESS_SPACE, ChildLimits
 from genrewatch.host.process import ChildProcess
 
-HEAD_BYTES = 4096
 EXIT_WAIT_S = 5.0  # for ffmpeg to end after its last byte
 ERROR_WAIT_S = 1.0  # for ffmpeg to explain why there is no sound
 TO_WAV = ["-map_metadata", "-1", "-bitexact", "-vn", "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
@@ -32,7 +31,7 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 def decode_file(path: Path, channel: Channel = "auto") -> Iterator[Block]:
     """Yield the blocks of a file at its own rate; SourceError when it cannot be read or holds no sound."""
     _check_file(path)
-    clip = None if _is_padded_wav(path) else decode_clip(path)
+    clip = decode_clip(path)
     if clip is None:
         yield from decode_in_child(path, channel)
     else:

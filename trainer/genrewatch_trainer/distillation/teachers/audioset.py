@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.audio.resample import Resampler
-from genrewatch.contract.errors import ConfigError, GenrewatchError, os_error_reason
+from genrewatch.contract.errors import ConfigError, os_error_reason
+from genrewatch_trainer.distillation.teachers.program import Teacher, run_program
 
 GENRES = {
     "blues": ("Blues",),
@@ -136,28 +137,25 @@ class Yamnet:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the 20 scores of each crop on standard input until it ends; return 0, or 2 with a line on stderr."""
-    try:
-        if len(arguments) != 3 or not all(number.isdigit() for number in arguments[1:]):
-            raise ConfigError("audioset", f"found {' '.join(arguments) or 'nothing'}", "FOLDER RATE N_SAMPLES")
-        folder, rate, n_samples = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    """Run the program; see `run_program`."""
+
+    def open_teacher(folder: Path) -> Teacher:
         taggers: list[tuple[Mn04 | Yamnet, dict[str, int]]] = [
             (Mn04(folder / "audioset_mn04.onnx"), read_classes(folder / "audioset_mn04_labels.csv")),
             (Yamnet(folder / "audioset_yamnet.tflite"), read_classes(folder / "audioset_yamnet_labels.csv")),
         ]
-        while crop := sys.stdin.buffer.read(4 * n_samples):
-            samples = np.frombuffer(crop, "<f4")
-            scores = [
-                genre_scores(tagger(Resampler(rate, tagger.rate).push(samples, last=True)), classes)
-                for tagger, classes in taggers
-            ]
-            sys.stdout.buffer.write(np.concatenate(scores).astype("<f4").tobytes())
-    except GenrewatchError as exc:
-        print(exc, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+        def scores(samples: Vector, rate: int) -> Vector:
+            return np.concatenate(
+                [
+                    genre_scores(tagger(Resampler(rate, tagger.rate).push(samples, last=True)), classes)
+                    for tagger, classes in taggers
+                ]
+            )
+
+        return scores
+
+    return run_program("audioset", "FOLDER", arguments, open_teacher)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ The vector of a crop is the mean over its segments of those 200 values and the l
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrewatch.audio.resample import Resampler
-from genrewatch.contract.errors import ConfigError, GenrewatchError
+from genrewatch.contract.errors import ConfigError
+from genrewatch_trainer.distillation.teachers.program import Teacher, run_program
 
 RATE, N_FFT, HOP, BANDS, SEGMENT_FRAMES = 16_000, 512, 256, 96, 187
 SEGMENT_HOP = 130
@@ -146,20 +148,12 @@ def vector_of(network: Musicnn, samples: NDArray[np.float32], rate: int) -> NDAr
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the vector of each crop on standard input until it ends; return 0, or 2 with a line on stderr."""
-    try:
-        if len(arguments) != 3 or not all(number.isdigit() for number in arguments[1:]):
-            raise ConfigError("musicnn", f"found {' '.join(arguments) or 'nothing'}", "CHECKPOINT_DIR RATE N_SAMPLES")
-        network, rate, n_samples = Musicnn(read_weights(Path(arguments[0]))), int(arguments[1]), int(arguments[2])
-        while crop := sys.stdin.buffer.read(4 * n_samples):
-            values = vector_of(network, np.frombuffer(crop, "<f4"), rate)
-            sys.stdout.buffer.write(values.astype("<f4").tobytes())
-    except GenrewatchError as exc:
-        print(exc, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    """Run the program; see `run_program`."""
+
+    def open_teacher(checkpoint: Path) -> Teacher:
+        return partial(vector_of, Musicnn(read_weights(checkpoint)))
+
+    return run_program("musicnn", "CHECKPOINT_DIR", arguments, open_teacher)
 
 
 if __name__ == "__main__":
